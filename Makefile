@@ -1,0 +1,62 @@
+# Everything happens in .venv, which is made, and brought up to date with pyproject.toml, when a
+# target needs it. The two stamps remember what was installed, so a second run starts at once.
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
+	&& { echo $$p; break; }; done)
+EXTRAS := fast
+DEMO ?= datasets/demo-cluster.json.gz
+WORKERS ?= 2
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format types contracts wheel-check dev clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+demo: $(VENV)/.base  ## solve the bundled cluster snapshot and write demo.html
+	$(BIN)/optsched solve $(DEMO) --report demo.html
+
+test: $(VENV)/.dev  ## run the tests (ARGS='-k name' chooses)
+	$(BIN)/pytest -n $(WORKERS) $(ARGS)
+
+lint: $(VENV)/.dev  ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/.dev  ## repair what ruff can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(VENV)/.dev  ## mypy, strict
+	$(BIN)/mypy
+
+contracts: $(VENV)/.dev  ## the directions of imports
+	$(BIN)/lint-imports
+
+wheel-check: $(VENV)/.dev  ## build the wheel, install it elsewhere, run it there
+	.ci/wheel-check $(BIN)/python
+
+dev: $(VENV)/.dev  ## make the development environment
+
+clean:  ## remove the environment, builds and caches
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+		.import_linter_cache demo.html
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "optsched needs Python 3.11 or newer and found none;" \
+		"name one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# pip before 25.1 does not know dependency groups.
+$(VENV)/.base: pyproject.toml Makefile | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.dev: pyproject.toml Makefile | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRAS)]' --group dev
+	touch $(VENV)/.base $@

@@ -1,0 +1,1 @@
+"""The Kubernetes service that helps an unmodified kube-scheduler."""

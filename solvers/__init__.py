@@ -1,0 +1,1 @@
+"""Solvers: problem and budget in, checked plan with a bound out."""
