@@ -1,0 +1,109 @@
+"""Read-only integer arrays and ragged lists: what every problem table is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import ProblemError
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+Masks = npt.NDArray[np.uint32]
+
+NONE = -1
+
+
+def ints(values: Any, shape: tuple[int, ...], what: str) -> Ints:
+    """`values` as a read-only int64 array of `shape` (a scalar is spread), or ProblemError."""
+    try:
+        raw = np.asarray(values)
+        if raw.dtype.kind not in "iub" and raw.size:
+            raise ProblemError(f"{what}: integers are needed, not {raw.dtype}")
+        array = np.array(np.broadcast_to(raw.astype(np.int64), shape))
+    except (ValueError, TypeError, OverflowError) as error:
+        if isinstance(error, ProblemError):
+            raise
+        raise ProblemError(f"{what}: cannot be read as integers of shape {shape}") from error
+    array.setflags(write=False)
+    return array
+
+
+def bools(values: Any, shape: tuple[int, ...], what: str) -> Bools:
+    """`values` as a read-only bool array of `shape` (a scalar is spread), or ProblemError."""
+    try:
+        array = np.array(np.broadcast_to(np.asarray(values, dtype=np.bool_), shape))
+    except ValueError as error:
+        raise ProblemError(f"{what}: cannot be read as booleans of shape {shape}") from error
+    array.setflags(write=False)
+    return array
+
+
+def matrix(values: Any, rows: int, what: str) -> Ints:
+    """`values` as a read-only int64 matrix with `rows` rows, or ProblemError."""
+    raw = np.asarray(values)
+    if raw.size == 0:
+        raw = (
+            raw.reshape(rows, -1)
+            if raw.ndim == 2 and raw.shape[0] == rows
+            else np.zeros((rows, 0), np.int64)
+        )
+    if raw.ndim != 2 or raw.shape[0] != rows:
+        raise ProblemError(f"{what}: needs one row for each of {rows}, has shape {raw.shape}")
+    return ints(raw, raw.shape, what)
+
+
+def unique_names(names: Sequence[str] | None, count: int, prefix: str) -> tuple[str, ...]:
+    """`count` distinct names, made up from `prefix` where none are given, or ProblemError."""
+    out = tuple(names) if names is not None else tuple(f"{prefix}{i}" for i in range(count))
+    if len(out) != count:
+        raise ProblemError(f"{count} {prefix}s need {count} names, not {len(out)}")
+    if len(set(out)) != count:
+        seen: set[str] = set()
+        twice = next(n for n in out if n in seen or seen.add(n))  # type: ignore[func-returns-value]
+        raise ProblemError(f"{prefix} {twice[:80]!r}: the name is used twice; names must be unique")
+    return out
+
+
+def refuse(bad: Bools, names: Sequence[str], what: str) -> None:
+    """Raise ProblemError that names the first row with a True in `bad`."""
+    rows = bad.reshape(len(bad), -1).any(axis=1) if bad.size else np.zeros(0, bool)
+    if rows.any():
+        raise ProblemError(f"{names[int(np.argmax(rows))][:80]!r}: {what}")
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """Lists of indices of unequal length, stored end to end.
+
+    Attributes
+    ----------
+    start
+        (N + 1,) int64, where each list begins in `values`.
+    values
+        (n,) int64.
+    """
+
+    start: Ints
+    values: Ints
+
+    @classmethod
+    def of(cls, lists: Sequence[Sequence[int] | Ints] = ()) -> Ragged:
+        """The lists end to end."""
+        lengths = np.array([len(one) for one in lists], dtype=np.int64)
+        start = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+        flat = [np.asarray(one, dtype=np.int64) for one in lists if len(one)]
+        values = np.concatenate(flat) if flat else np.zeros(0, np.int64)
+        return cls(ints(start, start.shape, "list starts"), ints(values, values.shape, "lists"))
+
+    def __len__(self) -> int:
+        return len(self.start) - 1
+
+    def __getitem__(self, index: int) -> Ints:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return self.values[self.start[index] : self.start[index + 1]]

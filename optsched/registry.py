@@ -1,0 +1,67 @@
+"""Names of solvers and formats, resolved only when they are used.
+
+Values are `module:attribute`. Nothing is imported before it is asked for, so that `optsched --help`
+answers at once and rooms that sit higher in the house can be named from lower ones.
+"""
+
+from __future__ import annotations
+
+import difflib
+from importlib import import_module
+from typing import Any
+
+from .errors import MissingExtraError, UnsupportedError
+
+SOLVERS: dict[str, str] = {
+    "greedy": "optsched.solvers.greedy:Greedy",
+    "local": "optsched.solvers.local:LocalSearch",
+    "counts": "optsched.solvers.counts:Counts",
+    "patterns": "optsched.solvers.patterns:Patterns",
+    "portfolio": "optsched.solvers.portfolio:Portfolio",
+}
+
+FORMATS: dict[str, str] = {
+    "snapshot": "optsched.snapshot:SnapshotFormat",
+    "kubectl": "optsched.formats.kubectl:KubectlFormat",
+    "openb": "optsched.formats.openb:OpenbFormat",
+    "priority-matters": "optsched.formats.priority_matters:PriorityMattersFormat",
+    "cloudbalancing": "optsched.formats.cloudbalancing:CloudBalancingFormat",
+}
+
+
+def load(target: str, extra: str = "") -> Any:
+    """The object that `module:attribute` names.
+
+    Raises
+    ------
+    MissingExtraError
+        A dependency is not installed.
+    """
+    module, _, attribute = target.partition(":")
+    try:
+        return getattr(import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        if error.name and error.name.startswith("optsched"):
+            raise UnsupportedError(f"{target} is not part of this installation") from error
+        hint = f": pip install 'optsched[{extra}]'" if extra else ""
+        raise MissingExtraError(f"{target} needs the package {error.name!r}{hint}") from error
+
+
+def find(table: dict[str, str], name: str, what: str) -> Any:
+    """Load `table[name]`, or say which names there are.
+
+    Raises
+    ------
+    UnsupportedError
+        There is no such name.
+    """
+    if name not in table:
+        near = difflib.get_close_matches(name, table, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise UnsupportedError(f"no {what} {name!r}{hint} (there are: {', '.join(sorted(table))})")
+    return load(table[name])
+
+
+def solver(name: str) -> Any:
+    """A new solver by name."""
+    return find(SOLVERS, name, "solver")()

@@ -1,0 +1,250 @@
+"""Answers: a plan, a status, and for every level of the objective a value with a bound.
+
+A solver ends with `conclude`, the only way out: it sequences the placement, has the independent
+checker read the plan, and falls back to 'stay' if the plan is worse or broken.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+from .check import check
+from .objective import evaluate
+from .plan import Order, Placement, Plan
+from .sequence import sequence
+
+if TYPE_CHECKING:
+    from .budget import Budget
+    from .problem import PlacementProblem
+
+
+class Status(StrEnum):
+    """How good the answer is."""
+
+    OPTIMAL = "optimal"  # every level meets its bound
+    FEASIBLE = "feasible"  # a checked plan; some level is not proven
+    INFEASIBLE = "infeasible"  # proven: no placement satisfies a hard requirement
+    UNKNOWN = "unknown"  # out of time without an answer
+
+
+@dataclass(frozen=True)
+class LevelValue:
+    """One level of the objective, minimised.
+
+    Attributes
+    ----------
+    name
+        Of the level.
+    value
+        Of the plan.
+    bound
+        No plan that does as well on all earlier levels can be below it.
+    stay
+        Value of doing nothing.
+    source
+        Where the bound comes from: "class x type LP", "CP-SAT", "nothing moved", ...
+    """
+
+    name: str
+    value: int
+    bound: int
+    stay: int
+    source: str = ""
+
+    @property
+    def gap(self) -> float:
+        """Share of the attainable improvement over `stay` not taken; 0 when none was attainable."""
+        attainable = self.stay - self.bound
+        return max(0.0, (self.value - self.bound) / attainable) if attainable > 0 else 0.0
+
+    @property
+    def proven(self) -> bool:
+        """Whether the value meets the bound."""
+        return self.value <= self.bound
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A lower bound of one level, given the values of all levels before it."""
+
+    value: int
+    source: str
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What the proof covers, in words.
+
+    Attributes
+    ----------
+    order
+        Name of the objective's order.
+    semantics
+        The freedom of order the plan uses.
+    ranged
+        Which items the proof ranges over.
+    text
+        One paragraph for people.
+    """
+
+    order: str
+    semantics: str
+    ranged: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """An answer that has passed the independent checker.
+
+    Attributes
+    ----------
+    status, plan, levels, certificate
+        See their types. `levels` follow the problem's objective.
+    solver
+        Name of the solver that found the plan.
+    seconds
+        From the start of the solve to this result.
+    dropped
+        Items whose move was found but could not be sequenced, so they were left alone.
+    notes
+        Sentences for people.
+    stats
+        Numbers a solver wants to show (stages, columns, nodes).
+    """
+
+    status: Status
+    plan: Plan
+    levels: tuple[LevelValue, ...]
+    certificate: Certificate
+    solver: str
+    seconds: float
+    dropped: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
+    stats: dict[str, float | int | str] = field(default_factory=dict)
+
+
+class Solver(Protocol):
+    """What every solver offers."""
+
+    name: str
+
+    def supports(self, problem: PlacementProblem) -> str | None:
+        """None, or one sentence why this solver cannot serve the problem."""
+        ...
+
+    def solve(
+        self,
+        problem: PlacementProblem,
+        budget: Budget,
+        *,
+        seed: int = 0,
+        start: Plan | None = None,
+        order: Order = Order.WAVES,
+    ) -> Result:
+        """The best checked plan found within the budget, with an honest bound."""
+        ...
+
+
+def conclude(
+    problem: PlacementProblem,
+    placement: Placement,
+    bounds: Sequence[Bound | None],
+    *,
+    solver: str,
+    started: float,
+    order: Order = Order.WAVES,
+    notes: Sequence[str] = (),
+    stats: dict[str, float | int | str] | None = None,
+) -> Result:
+    """Sequence, check and grade a placement.
+
+    Parameters
+    ----------
+    problem, placement
+        The placement must satisfy `rules.violations`.
+    bounds
+        One per level of the objective, or None where nothing is known. Bound k must hold for every
+        placement whose levels before k equal those of `placement`.
+    solver, started
+        Name, and `time.monotonic()` at the start of the solve.
+    order
+        Freedom of order that the plan may use.
+
+    Returns
+    -------
+    Result
+        OPTIMAL if every level is proven and nothing had to be dropped; 'stay' if the plan is not
+        better than that.
+    """
+    sequenced = sequence(problem, placement, order)
+    plan, notes = sequenced.plan, list(notes)
+    stay = evaluate(problem, Placement.current(problem))
+    report = check(problem, plan)
+    values = report.levels
+    if report.violations:
+        notes.append(f"{solver}: its plan was refused by the checker: {report.violations[0].text}")
+        plan = Plan(plan.problem, order)
+        values = stay
+    elif values >= stay and plan.waves:
+        plan, values = Plan(plan.problem, order), stay
+    graded = _grade(problem, values, stay, evaluate(problem, placement), bounds)
+    optimal = all(level.proven for level in graded)
+    return Result(
+        status=Status.OPTIMAL if optimal else Status.FEASIBLE,
+        plan=plan,
+        levels=graded,
+        certificate=_certify(problem, order, graded),
+        solver=solver,
+        seconds=time.monotonic() - started,
+        dropped=sequenced.dropped,
+        notes=tuple(notes),
+        stats=dict(stats or {}),
+    )
+
+
+def _grade(
+    problem: PlacementProblem,
+    values: tuple[int, ...],
+    stay: tuple[int, ...],
+    claimed: tuple[int, ...],
+    bounds: Sequence[Bound | None],
+) -> tuple[LevelValue, ...]:
+    """Pair values with bounds; a bound is conditional on the claimed values of earlier levels."""
+    graded, same = [], True
+    for k, level in enumerate(problem.objective):
+        # 0 bounds any count from below; and when all earlier levels equal the claim, so does ours.
+        bound = bounds[k] if same and k < len(bounds) else None
+        low = max(0, bound.value) if bound is not None else 0
+        source = (
+            bound.source if bound is not None and bound.value > 0 else "counts are not negative"
+        )
+        graded.append(LevelValue(level.name, values[k], min(low, values[k]), stay[k], source))
+        same = same and values[k] == claimed[k]
+    return tuple(graded)
+
+
+def _certify(
+    problem: PlacementProblem, order: Order, levels: tuple[LevelValue, ...]
+) -> Certificate:
+    items = problem.items
+    pending = int((items.host0 < 0).sum())
+    movable = int((items.movable & (items.host0 >= 0)).sum())
+    pinned = len(items) - pending - movable
+    ranged = f"{pending} pending and {movable} movable items; {pinned} are pinned"
+    open_levels = [level.name for level in levels if not level.proven]
+    proof = (
+        "Every level is proven optimal, each given the levels before it."
+        if not open_levels
+        else f"Not proven: {', '.join(open_levels[:6])}{' ...' if len(open_levels) > 6 else ''}."
+    )
+    text = (
+        f"{proof} Objective order '{problem.order}', levels minimised one after another. "
+        f"The bounds range over all placements of {ranged}, whatever the order of moves; "
+        f"the plan uses '{order.value}' moves. Evictions: {problem.evict.name.lower()}."
+    )
+    return Certificate(problem.order, order.value, ranged, text)

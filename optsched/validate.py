@@ -1,0 +1,154 @@
+"""Cross-table checks of a `PlacementProblem`: every index points somewhere, every shape agrees."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .errors import ProblemError
+from .levels import TermKind
+
+if TYPE_CHECKING:
+    from .problem import Bools, Ints, PlacementProblem
+
+# Sums over all items must stay far from the int64 edge, or capacity checks would wrap around.
+LARGEST = 1 << 53
+
+
+def validate(problem: PlacementProblem) -> None:
+    """Raise ProblemError, naming the object, if the tables contradict each other."""
+    _check_shapes(problem)
+    _check_sizes(problem)
+    _check_items(problem)
+    _check_where(problem)
+    _check_limits(problem)
+    _check_rest(problem)
+
+
+def _in_range(values: Ints, low: int, high: int, what: str, names: tuple[str, ...] = ()) -> None:
+    bad: Bools = (values < low) | (values >= high)
+    if bad.any():
+        at = int(np.argmax(bad.reshape(len(bad), -1).any(axis=1)))
+        subject = f"{names[at][:80]!r}: " if names else f"row {at}: "
+        raise ProblemError(f"{subject}{what} is outside {low}..{high - 1}")
+
+
+def _check_shapes(p: PlacementProblem) -> None:
+    count = len(p.resources)
+    for have, what in (
+        (p.hosts.capacity.shape[1], "hosts.capacity"),
+        (p.items.demand.shape[1], "items.demand"),
+        (len(p.when), "when"),
+    ):
+        if have != count:
+            raise ProblemError(f"{what} has {have} columns for {count} resources")
+    if len(set(p.resources)) != count:
+        raise ProblemError("two resources have the same name")
+    if p.items.cell_demand.shape[1] != p.cells.capacity.shape[1] and p.items.cells_needed.any():
+        raise ProblemError("items.cell_demand and cells.capacity have different cell resources")
+    if len(p.where.item_eligible) != len(p.items) or p.where.excluded.shape[1] != len(p.hosts):
+        raise ProblemError("the tables in `where` are for other hosts or items")
+
+
+def _check_sizes(p: PlacementProblem) -> None:
+    for table, names, what in (
+        (p.hosts.capacity, p.hosts.names, "capacity"),
+        (p.hosts.fixed_use, p.hosts.names, "fixed use"),
+        (p.items.demand, p.items.names, "demand"),
+    ):
+        if table.size and int(table.max()) > LARGEST:
+            at = int(np.argmax(table.max(axis=1)))
+            raise ProblemError(
+                f"{names[at][:80]!r}: a {what} above 2**53 is absurd; check its unit"
+            )
+    if (
+        len(p.items)
+        and float(p.items.demand.astype(np.float64).sum(axis=0).max(initial=0)) > 2.0**62
+    ):
+        raise ProblemError("the items' demands add up to more than 2**62; use a coarser unit")
+
+
+def _check_items(p: PlacementProblem) -> None:
+    items, names = p.items, p.items.names
+    _in_range(items.host0, -1, len(p.hosts), "host0", names)
+    _in_range(items.tier, 0, max(len(p.tiers), 1), "the tier", names)
+    _in_range(items.owner, -1, len(p.owners), "the owner", names)
+    _in_range(items.gang, -1, len(p.gangs), "the gang", names)
+    _in_range(items.pinned_by, -1, len(p.pin_reasons), "the pin reason", names)
+    _in_range(items.cell_kind, -1, len(p.cells.kinds), "the cell kind", names)
+    _in_range(p.cells.host, 0, len(p.hosts), "the host of a cell")
+    if not items.cells_needed.any():
+        return
+    _in_range(items.cells0, -1, len(p.cells), "a current cell", names)
+    for i in np.flatnonzero((items.cells_needed > 0) & (items.host0 >= 0)):
+        cells = items.cells0[i][items.cells0[i] >= 0]
+        if len(set(cells.tolist())) != items.cells_needed[i]:
+            raise ProblemError(
+                f"{names[i][:80]!r}: runs on a host but names too few distinct cells"
+            )
+        if (p.cells.host[cells] != items.host0[i]).any():
+            raise ProblemError(f"{names[i][:80]!r}: sits on a cell of another host")
+    if (items.cells0[items.host0 < 0] >= 0).any():
+        raise ProblemError("a pending item has current cells")
+
+
+def _check_where(p: PlacementProblem) -> None:
+    where = p.where
+    _in_range(where.item_eligible, 0, len(where.excluded), "the eligibility row", p.items.names)
+    if len(where.rule_names) > 32:
+        raise ProblemError("at most 32 eligibility rules can be told apart")
+    if where.excluded.size and int(where.excluded.max()) >> len(where.rule_names):
+        raise ProblemError("where.excluded uses a bit without a rule name")
+    if where.domain.shape != (len(where.keys), len(p.hosts)):
+        raise ProblemError("where.domain needs a row per key and a column per host")
+    for key, row, names in zip(where.keys, where.domain, where.domain_names, strict=True):
+        if row.size and (row.min() < -1 or row.max() >= len(names)):
+            raise ProblemError(f"key {key!r}: a domain number has no name")
+    for group, name in zip(range(len(where.groups)), where.group_names, strict=True):
+        members = where.groups[group]
+        if members.size and (members.min() < 0 or members.max() >= len(p.items)):
+            raise ProblemError(f"group {name!r}: lists an item that does not exist")
+        if len(np.unique(members)) != len(members):
+            raise ProblemError(f"group {name!r}: lists an item twice")
+
+
+def _check_limits(p: PlacementProblem) -> None:
+    limits, groups = p.limits, len(p.where.groups)
+    _in_range(limits.kind, 0, 4, "the limit kind", limits.names)
+    _in_range(limits.key, -1, len(p.where.keys), "the topology key", limits.names)
+    _in_range(limits.subject, 0, groups, "the subject group", limits.names)
+    _in_range(limits.counted, 0, groups, "the counted group", limits.names)
+    _in_range(limits.host_set, -1, len(p.where.host_sets), "the host set", limits.names)
+    for row in np.flatnonzero((limits.key < 0) & (limits.kind != 0)):
+        raise ProblemError(f"limit {limits.names[row]!r}: only MAX may span the whole cluster")
+    for row in np.flatnonzero((limits.kind == 1) & (limits.bound < 1)):
+        raise ProblemError(f"limit {limits.names[row]!r}: a skew bound must be at least 1")
+    for row in np.flatnonzero(limits.bound < 0):
+        raise ProblemError(f"limit {limits.names[row]!r}: the bound is negative")
+
+
+def _check_rest(p: PlacementProblem) -> None:
+    for budget, name in enumerate(p.budgets.names):
+        members = p.budgets.groups[budget]
+        if members.size and (members.min() < 0 or members.max() >= len(p.items)):
+            raise ProblemError(f"budget {name!r}: lists an item that does not exist")
+    _in_range(p.inflight.item, 0, len(p.items), "the item of a move in flight")
+    _in_range(p.inflight.source, 0, len(p.hosts), "the source of a move in flight")
+    for i in p.inflight.item:
+        if p.items.movable[i] or p.items.host0[i] < 0:
+            raise ProblemError(
+                f"{p.items.names[i][:80]!r}: a move in flight must be pinned to its target"
+            )
+    for level in p.objective:
+        for term in level.terms:
+            if term.weight < 1:
+                raise ProblemError(f"objective level {level.name!r}: a weight must be positive")
+            if not -1 <= term.tier < max(len(p.tiers), 1):
+                raise ProblemError(
+                    f"objective level {level.name!r}: tier {term.tier} does not exist"
+                )
+            if term.kind is TermKind.FRAGMENTS and not (
+                term.size > 0 and 0 <= term.resource < len(p.cells.resources)
+            ):
+                raise ProblemError(f"objective level {level.name!r}: no such cell resource or size")
