@@ -50,13 +50,15 @@ $(BIN)/python:
 		"name one: make PYTHON=/path/to/python3" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-# pip before 25.1 does not know dependency groups.
+# pip before 25.1 does not know dependency groups. The filter silences a warning of setuptools about
+# folders named like the package, which is what we want here.
+PIP := PYTHONWARNINGS='ignore:Editable installation' $(BIN)/python -m pip install --quiet
 $(VENV)/.base: pyproject.toml Makefile | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --editable .
+	$(PIP) --upgrade 'pip>=25.1'
+	$(PIP) --editable .
 	touch $@
 
 $(VENV)/.dev: pyproject.toml Makefile | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRAS)]' --group dev
+	$(PIP) --upgrade 'pip>=25.1'
+	$(PIP) --editable '.[$(EXTRAS)]' --group dev
 	touch $(VENV)/.base $@

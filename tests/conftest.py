@@ -25,7 +25,9 @@ def data_path() -> Callable[[str], Path]:
     def find(relative: str = "") -> Path:
         path = root / relative
         if not path.exists():
-            pytest.skip(f"no {relative or 'public data'} here: set OPTSCHED_DATA to the data folder")
+            pytest.skip(
+                f"no {relative or 'public data'} here: set OPTSCHED_DATA to the data folder"
+            )
         return path
 
     return find
