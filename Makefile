@@ -34,7 +34,7 @@ types: $(VENV)/.dev  ## mypy, strict
 	$(BIN)/mypy
 
 contracts: $(VENV)/.dev  ## the directions of imports
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 wheel-check: $(VENV)/.dev  ## build the wheel, install it elsewhere, run it there
 	.ci/wheel-check $(BIN)/python
