@@ -18,9 +18,9 @@ class LimitKind(IntEnum):
     """Rules over the items in one domain of a topology key (key -1: the whole cluster).
 
     MAX       after an item of `counted` enters a domain, it holds at most `bound` of them.
-    SKEW      an item of `subject` enters a domain only if, after the plan, the domain's count of
-              `counted` is at most `bound` above the smallest count of any domain. An entering item
-              that is not in `counted` adds nothing; if `self_counts`, it is in `counted`. Only
+    SKEW      an item of `subject` enters a domain only if the count of other `counted` items in
+              it, plus 1 if `self_counts` (even if the item is not in `counted`), is at most
+              `bound` above the smallest such count of any domain. Only
               hosts in `host_set` that have every key of the row's bundle make domains and are
               counted; with fewer such domains than `min_domains` the smallest count is 0. With no
               such domain nothing is bound. A host without the key, or without a key of another

@@ -10,7 +10,8 @@ from .errors import ProblemError
 from .levels import TermKind
 
 if TYPE_CHECKING:
-    from .problem import Bools, Ints, PlacementProblem
+    from .arrays import Bools, Ints
+    from .problem import PlacementProblem
 
 # Sums over all items must stay far from the int64 edge, or capacity checks would wrap around.
 LARGEST = 1 << 53

@@ -1,0 +1,173 @@
+"""Which counts the limits need, and which items and hosts feed them: a static index.
+
+A *counter* counts the items of one group per domain of one key, over some of the hosts. Limits that
+look at the same counts share a counter. `state` keeps the counts, `rules` reads them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .arrays import NONE, Bools, Ints, Ragged
+from .problem import LimitKind, PlacementProblem
+
+
+@dataclass(frozen=True)
+class Counters:
+    """The index.
+
+    Attributes
+    ----------
+    offset
+        (N + 1,) where the counts of each counter begin in one flat array; each counter has one
+        slot per domain and a last one that takes what is not counted.
+    view
+        (N,) row of `domain` that the counter reads.
+    domain
+        (V, H) domain of a host as the counter sees it; -1: the host does not count.
+    slot
+        (V, H) the same, with the number of domains in place of -1.
+    of_item
+        Per item, the counters it feeds.
+    rows_of_item
+        Per item, the limits it is the subject of or is counted by.
+    main, subject, anywhere
+        (L,) counters of a limit: of its counted group per domain, of its subject group
+        (CONFLICT), and of its counted group on all hosts that have a key of its bundle (REQUIRE).
+    allowed
+        (L, H) bool rows only for REQUIRE and SKEW (else empty): hosts that have the keys.
+    domains
+        Per limit (SKEW): the domains over which the smallest count is taken.
+    in_subject, in_counted
+        Per limit, a set of items.
+    """
+
+    offset: Ints
+    view: Ints
+    domain: Ints
+    slot: Ints
+    of_item: Ragged
+    rows_of_item: Ragged
+    main: Ints
+    subject: Ints
+    anywhere: Ints
+    allowed: dict[int, Bools]
+    domains: dict[int, Ints]
+    in_subject: tuple[frozenset[int], ...]
+    in_counted: tuple[frozenset[int], ...]
+
+    @classmethod
+    def of(cls, problem: PlacementProblem) -> Counters:
+        """Build the index of a problem."""
+        return _Builder(problem).build()
+
+    def slots(self, counter: int) -> Ints:
+        """(H,) flat index of the slot that an item on each host feeds."""
+        return self.offset[counter] + self.slot[self.view[counter]]
+
+    def feed(self, counts: Ints, item: int, host: int, step: int) -> None:
+        """Add `step` to every count that `item` feeds from `host`."""
+        fed = self.of_item[item]
+        counts[self.offset[fed] + self.slot[self.view[fed], host]] += step
+
+
+class _Builder:
+    def __init__(self, problem: PlacementProblem) -> None:
+        self.problem = problem
+        self.views: dict[bytes, int] = {}
+        self.rows: list[Ints] = []
+        self.counters: dict[tuple[int, int], int] = {}
+        self.view_size: list[int] = []
+
+    def _view(self, row: Ints, size: int) -> int:
+        key = row.tobytes()
+        if key not in self.views:
+            self.views[key] = len(self.rows)
+            self.rows.append(row)
+            self.view_size.append(size)
+        return self.views[key]
+
+    def _counter(self, group: int, row: Ints, size: int) -> int:
+        return self.counters.setdefault((group, self._view(row, size)), len(self.counters))
+
+    def build(self) -> Counters:
+        problem, limits = self.problem, self.problem.limits
+        count = len(limits)
+        main, subject, anywhere = (np.full(count, NONE, np.int64) for _ in range(3))
+        allowed: dict[int, Bools] = {}
+        domains: dict[int, Ints] = {}
+        bundle_keys: dict[int, list[int]] = {}
+        for row in range(count):
+            if limits.bundle[row] >= 0:
+                bundle_keys.setdefault(int(limits.bundle[row]), []).append(int(limits.key[row]))
+        for row in range(count):
+            kind, key = LimitKind(limits.kind[row]), int(limits.key[row])
+            plain, size = self._domain(key)
+            group = int(limits.counted[row])
+            keys = bundle_keys.get(int(limits.bundle[row]), [key])
+            if kind is LimitKind.SKEW:
+                has_all: Bools = np.all(problem.where.domain[keys] >= 0, axis=0)
+                in_set = has_all.copy()
+                if limits.host_set[row] >= 0:
+                    in_set &= problem.where.host_sets[limits.host_set[row]]
+                allowed[row] = has_all
+                domains[row] = np.unique(plain[in_set])
+                main[row] = self._counter(group, np.where(in_set, plain, NONE), size)
+                continue
+            main[row] = self._counter(group, plain, size)
+            if kind is LimitKind.CONFLICT:
+                subject[row] = self._counter(int(limits.subject[row]), plain, size)
+            elif kind is LimitKind.REQUIRE:
+                has_any = (problem.where.domain[keys] >= 0).any(axis=0)
+                allowed[row] = plain >= 0
+                anywhere[row] = self._counter(group, np.where(has_any, 0, NONE), 1)
+        return self._finish(main, subject, anywhere, allowed, domains)
+
+    def _domain(self, key: int) -> tuple[Ints, int]:
+        if key < 0:
+            return np.zeros(len(self.problem.hosts), np.int64), 1
+        return self.problem.where.domain[key], len(self.problem.where.domain_names[key])
+
+    def _finish(
+        self,
+        main: Ints,
+        subject: Ints,
+        anywhere: Ints,
+        allowed: dict[int, Bools],
+        domains: dict[int, Ints],
+    ) -> Counters:
+        problem, limits = self.problem, self.problem.limits
+        pairs = list(self.counters)
+        sizes = [self.view_size[view] + 1 for _, view in pairs]
+        groups = problem.where.groups
+        feeds: list[list[int]] = [[] for _ in range(len(problem.items))]
+        for counter, (group, _) in enumerate(pairs):
+            for item in groups[group].tolist():
+                feeds[item].append(counter)
+        bound: list[set[int]] = [set() for _ in range(len(problem.items))]
+        members = {
+            g: frozenset(groups[g].tolist())
+            for g in {*limits.subject.tolist(), *limits.counted.tolist()}
+        }
+        for row in range(len(limits)):
+            for item in members[int(limits.subject[row])] | members[int(limits.counted[row])]:
+                bound[item].add(row)
+        domain = np.array(self.rows, dtype=np.int64).reshape(-1, len(problem.hosts))
+        last = np.array(self.view_size, dtype=np.int64).reshape(-1, 1)
+        return Counters(
+            offset=np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes, dtype=np.int64)]),
+            view=np.array([view for _, view in pairs], dtype=np.int64),
+            domain=domain,
+            slot=np.where(domain < 0, last, domain),
+            of_item=Ragged.of(feeds),
+            rows_of_item=Ragged.of([sorted(rows) for rows in bound]),
+            main=main,
+            subject=subject,
+            anywhere=anywhere,
+            allowed=allowed,
+            domains=domains,
+            in_subject=tuple(members[int(g)] for g in limits.subject),
+            in_counted=tuple(members[int(g)] for g in limits.counted),
+        )
