@@ -16,6 +16,7 @@ Bools = npt.NDArray[np.bool_]
 Masks = npt.NDArray[np.uint32]
 
 NONE = -1
+LONGEST_NAME = 65_536
 
 
 def ints(values: Any, shape: tuple[int, ...], what: str) -> Ints:
@@ -46,12 +47,8 @@ def bools(values: Any, shape: tuple[int, ...], what: str) -> Bools:
 def matrix(values: Any, rows: int, what: str) -> Ints:
     """`values` as a read-only int64 matrix with `rows` rows, or ProblemError."""
     raw = np.asarray(values)
-    if raw.size == 0:
-        raw = (
-            raw.reshape(rows, -1)
-            if raw.ndim == 2 and raw.shape[0] == rows
-            else np.zeros((rows, 0), np.int64)
-        )
+    if raw.size == 0 and (raw.ndim != 2 or raw.shape[0] != rows):
+        raw = np.zeros((rows, 0), np.int64)
     if raw.ndim != 2 or raw.shape[0] != rows:
         raise ProblemError(f"{what}: needs one row for each of {rows}, has shape {raw.shape}")
     return ints(raw, raw.shape, what)
@@ -62,11 +59,22 @@ def unique_names(names: Sequence[str] | None, count: int, prefix: str) -> tuple[
     out = tuple(names) if names is not None else tuple(f"{prefix}{i}" for i in range(count))
     if len(out) != count:
         raise ProblemError(f"{count} {prefix}s need {count} names, not {len(out)}")
-    if len(set(out)) != count:
-        seen: set[str] = set()
-        twice = next(n for n in out if n in seen or seen.add(n))  # type: ignore[func-returns-value]
-        raise ProblemError(f"{prefix} {twice[:80]!r}: the name is used twice; names must be unique")
+    check_names(out, prefix.strip())
     return out
+
+
+def check_names(names: Sequence[str], what: str) -> None:
+    """Raise ProblemError if two of `names` are equal or one is absurdly long."""
+    if len(set(names)) != len(names):
+        seen: set[str] = set()
+        twice = next(n for n in names if n in seen or seen.add(n))  # type: ignore[func-returns-value]
+        raise ProblemError(f"{what} {twice[:80]!r}: the name is used twice; names must be unique")
+    if names and max(map(len, names)) > LONGEST_NAME:
+        long = max(names, key=len)
+        raise ProblemError(
+            f"{what} {long[:40]!r}...: the name has {len(long):,} characters; "
+            f"at most {LONGEST_NAME:,} are allowed"
+        )
 
 
 def refuse(bad: Bools, names: Sequence[str], what: str) -> None:

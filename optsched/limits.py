@@ -106,7 +106,9 @@ class Where:
         mask = np.array(mask, dtype=np.uint32)
         mask.setflags(write=False)
         extra = np.zeros((0, len(hosts)), np.int64) if domain is None else np.asarray(domain)
-        all_domains = np.vstack([np.arange(len(hosts))[None, :], extra.reshape(-1, len(hosts))])
+        all_domains = np.vstack(
+            [np.arange(len(hosts))[None, :], extra.reshape(len(keys), len(hosts))]
+        )
         named = (
             [tuple(one) for one in domain_names]
             if domain_names is not None

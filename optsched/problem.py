@@ -174,12 +174,16 @@ class PlacementProblem:
             if resources is not None
             else [f"r{r}" for r in range(hosts.capacity.shape[1])]
         )
+        cells = cells if cells is not None else Cells.of()
+        if not items.cell_demand.shape[1]:
+            wide = (len(items), len(cells.resources))
+            items = _replace(items, cell_demand=ints(0, wide, "items.cell_demand"))
         tier_count = len(tiers) if tiers is not None else int(items.tier.max(initial=-1)) + 1
         return cls(
             name=name,
             resources=tuple(names),
             hosts=hosts,
-            cells=cells if cells is not None else Cells.of(),
+            cells=cells,
             items=items,
             where=where if where is not None else Where.of(hosts, items),
             limits=limits if isinstance(limits, Limits) else Limits.of(limits),

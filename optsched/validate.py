@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .arrays import check_names, refuse
 from .errors import ProblemError
 from .levels import TermKind
 
@@ -20,6 +21,7 @@ LARGEST = 1 << 53
 def validate(problem: PlacementProblem) -> None:
     """Raise ProblemError, naming the object, if the tables contradict each other."""
     _check_shapes(problem)
+    _check_names(problem)
     _check_sizes(problem)
     _check_items(problem)
     _check_where(problem)
@@ -44,22 +46,44 @@ def _check_shapes(p: PlacementProblem) -> None:
     ):
         if have != count:
             raise ProblemError(f"{what} has {have} columns for {count} resources")
-    if len(set(p.resources)) != count:
-        raise ProblemError("two resources have the same name")
-    if p.items.cell_demand.shape[1] != p.cells.capacity.shape[1] and p.items.cells_needed.any():
+    if p.items.cell_demand.shape[1] != p.cells.capacity.shape[1]:
         raise ProblemError("items.cell_demand and cells.capacity have different cell resources")
     if len(p.where.item_eligible) != len(p.items) or p.where.excluded.shape[1] != len(p.hosts):
         raise ProblemError("the tables in `where` are for other hosts or items")
+    _in_range(p.cells.host, 0, len(p.hosts), "the host of a cell")
+
+
+def _check_names(p: PlacementProblem) -> None:
+    for names, what in (
+        (p.resources, "resource"),
+        (p.cells.resources, "cell resource"),
+        (p.cells.kinds, "cell kind"),
+        (p.pin_reasons, "pin reason"),
+        (p.where.rule_names, "eligibility rule"),
+        (p.where.keys, "topology key"),
+    ):
+        check_names(names, what)
+    for key, names in zip(p.where.keys, p.where.domain_names, strict=True):
+        check_names(names, f"domain of {key!r}")
 
 
 def _check_sizes(p: PlacementProblem) -> None:
+    on_cell = tuple(p.hosts.names[h] for h in p.cells.host)
     for table, names, what in (
         (p.hosts.capacity, p.hosts.names, "capacity"),
         (p.hosts.fixed_use, p.hosts.names, "fixed use"),
+        (p.hosts.cost, p.hosts.names, "cost"),
+        (p.cells.capacity, on_cell, "cell capacity"),
+        (p.cells.fixed_use, on_cell, "fixed use of a cell"),
         (p.items.demand, p.items.names, "demand"),
+        (p.items.cell_demand, p.items.names, "cell demand"),
+        (p.items.weight, p.items.names, "weight"),
+        (p.limits.bound, p.limits.names, "bound"),
+        (p.limits.min_domains, p.limits.names, "number of domains"),
+        (p.budgets.allowed, p.budgets.names, "budget"),
     ):
         if table.size and int(table.max()) > LARGEST:
-            at = int(np.argmax(table.max(axis=1)))
+            at = int(np.argmax(table.reshape(len(table), -1).max(axis=1)))
             raise ProblemError(
                 f"{names[at][:80]!r}: a {what} above 2**53 is absurd; check its unit"
             )
@@ -78,20 +102,20 @@ def _check_items(p: PlacementProblem) -> None:
     _in_range(items.gang, -1, len(p.gangs), "the gang", names)
     _in_range(items.pinned_by, -1, len(p.pin_reasons), "the pin reason", names)
     _in_range(items.cell_kind, -1, len(p.cells.kinds), "the cell kind", names)
-    _in_range(p.cells.host, 0, len(p.hosts), "the host of a cell")
     if not items.cells_needed.any():
         return
     _in_range(items.cells0, -1, len(p.cells), "a current cell", names)
-    for i in np.flatnonzero((items.cells_needed > 0) & (items.host0 >= 0)):
-        cells = items.cells0[i][items.cells0[i] >= 0]
-        if len(set(cells.tolist())) != items.cells_needed[i]:
-            raise ProblemError(
-                f"{names[i][:80]!r}: runs on a host but names too few distinct cells"
-            )
-        if (p.cells.host[cells] != items.host0[i]).any():
-            raise ProblemError(f"{names[i][:80]!r}: sits on a cell of another host")
-    if (items.cells0[items.host0 < 0] >= 0).any():
-        raise ProblemError("a pending item has current cells")
+    cells, have = items.cells0, items.cells0 >= 0
+    want = np.where(items.host0 >= 0, items.cells_needed, 0)
+    ordered = np.sort(np.where(have, cells, -1 - np.arange(cells.shape[1])), axis=1)
+    refuse(
+        (have.sum(axis=1) != want) | (np.diff(ordered, axis=1) == 0).any(axis=1),
+        names,
+        "runs on a host but names too few or too many distinct cells",
+    )
+    refuse((have[:, 1:] & ~have[:, :-1]).any(axis=1), names, "its cells come after a gap")
+    elsewhere = have & (p.cells.host[np.maximum(cells, 0)] != items.host0[:, None])
+    refuse(elsewhere, names, "sits on a cell of another host")
 
 
 def _check_where(p: PlacementProblem) -> None:
@@ -125,11 +149,16 @@ def _check_limits(p: PlacementProblem) -> None:
         raise ProblemError(f"limit {limits.names[row]!r}: only MAX may span the whole cluster")
     for row in np.flatnonzero((limits.kind == 1) & (limits.bound < 1)):
         raise ProblemError(f"limit {limits.names[row]!r}: a skew bound must be at least 1")
-    for row in np.flatnonzero(limits.bound < 0):
-        raise ProblemError(f"limit {limits.names[row]!r}: the bound is negative")
+    for row in np.flatnonzero((limits.bound < 0) | (limits.min_domains < 0)):
+        raise ProblemError(f"limit {limits.names[row]!r}: the bound or min_domains is negative")
 
 
 def _check_rest(p: PlacementProblem) -> None:
+    _in_range(p.hosts.moves_in, -1, LARGEST, "the limit of moves in", p.hosts.names)
+    _in_range(p.hosts.moves_out, -1, LARGEST, "the limit of moves out", p.hosts.names)
+    for value, what in ((p.max_moves, "max_moves"), (p.owner_at_once, "owner_at_once")):
+        if not -1 <= value <= LARGEST:
+            raise ProblemError(f"{what} is {value}; give 0 or more, or -1 for no limit")
     for budget, name in enumerate(p.budgets.names):
         members = p.budgets.groups[budget]
         if members.size and (members.min() < 0 or members.max() >= len(p.items)):
