@@ -1,0 +1,89 @@
+"""The public Python API: read a problem, solve it, check a plan."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from . import registry
+from .budget import Budget, Progress
+from .check import Report
+from .check import check as _check
+from .errors import UnsupportedError
+from .plan import Order, Plan
+from .problem import PlacementProblem
+from .result import Result
+
+
+def usable_cores() -> int:
+    """Processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def solve(
+    problem: PlacementProblem,
+    *,
+    solver: str = "portfolio",
+    time_limit: float = 10.0,
+    workers: int | None = None,
+    seed: int = 0,
+    order: Order | str = Order.WAVES,
+    start: Plan | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> Result:
+    """The best plan found within the time limit, checked, with a bound for every level.
+
+    Parameters
+    ----------
+    problem
+        From `read`, or built in code.
+    solver
+        A name in `registry.SOLVERS`.
+    time_limit
+        In seconds, from when the solver is loaded.
+    workers
+        Threads; default: one for every core that this process may use. The answer is the same for
+        the same seed with one worker and enough time.
+    seed
+        Of whatever the solver draws.
+    order
+        Freedom of order that the plan may use, see `Order`.
+    start
+        A plan to start from.
+    stop
+        Asked often; once it says True, the best plan so far is returned.
+    on_progress
+        Called with what the solver is doing; must return fast.
+
+    Raises
+    ------
+    UnsupportedError
+        There is no such solver, or it cannot serve this problem.
+    """
+    chosen = registry.solver(solver)
+    reason = chosen.supports(problem)
+    if reason is not None:
+        raise UnsupportedError(f"solver {solver!r} cannot serve this problem: {reason}")
+    budget = Budget.of(
+        time_limit,
+        workers=usable_cores() if workers is None else workers,
+        stop=stop,
+        on_progress=on_progress,
+    )
+    result: Result = chosen.solve(problem, budget, seed=seed, start=start, order=Order(order))
+    return result
+
+
+def check(problem: PlacementProblem, plan: Plan) -> Report:
+    """Read a plan against the rules, on its own: every violation, and the value of every level."""
+    return _check(problem, plan)
+
+
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """The content of a file; "-" is standard input."""
+    return sys.stdin.buffer.read() if str(path) == "-" else Path(path).read_bytes()

@@ -1,0 +1,117 @@
+"""Wishes about a problem, as transformations: each takes a problem and gives back another.
+
+They change the tables and nothing else, so every solver, the checker and the explanations see the
+same wish. What a name does not match is a `ProblemError` that names the nearest one that exists.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import replace
+
+from .arrays import NONE
+from .errors import ProblemError
+from .levels import ORDERS, Level, TermKind, drain_first, then_host_cost
+from .problem import Evict, PlacementProblem
+
+PINNED = "pinned by an option"
+
+_TIER_KINDS = {TermKind.UNPLACED, TermKind.EVICTED, TermKind.MOVED}
+
+
+def with_evict(problem: PlacementProblem, evict: Evict) -> PlacementProblem:
+    """Whether items may be left without a host they had."""
+    return problem.replace(evict=evict)
+
+
+def with_order(problem: PlacementProblem, order: str) -> PlacementProblem:
+    """Weigh tiers in another order ("tier" or "place-first").
+
+    Levels that are not about tiers keep their side: what stood before the first tier level stays
+    in front, the rest follows at the end.
+
+    Raises
+    ------
+    ProblemError
+        There is no such order.
+    """
+    if order not in ORDERS:
+        raise ProblemError(f"no order {order!r} (there are: {', '.join(ORDERS)})")
+    own = [_about_tiers(level) for level in problem.objective]
+    first = own.index(True) if True in own else len(own)
+    before = problem.objective[:first]
+    after = tuple(lv for lv, tiers in zip(problem.objective, own, strict=True) if not tiers)[first:]
+    return problem.replace(
+        objective=before + ORDERS[order](len(problem.tiers)) + after, order=order
+    )
+
+
+def _about_tiers(level: Level) -> bool:
+    return all(term.kind in _TIER_KINDS for term in level.terms)
+
+
+def with_drain(problem: PlacementProblem, hosts: Sequence[str]) -> PlacementProblem:
+    """Empty these hosts: nothing enters them, and before all else the fewest items stay on them.
+
+    Raises
+    ------
+    ProblemError
+        The problem has no host of that name.
+    """
+    drain = problem.hosts.drain.copy()
+    drain[[find(problem.hosts.names, name, "host") for name in hosts]] = True
+    drain.setflags(write=False)
+    has_level = any(t.kind is TermKind.DRAINED for lv in problem.objective for t in lv.terms)
+    return problem.replace(
+        hosts=replace(problem.hosts, drain=drain),
+        objective=problem.objective if has_level else drain_first(problem.objective),
+    )
+
+
+def with_pins(problem: PlacementProblem, items: Sequence[str]) -> PlacementProblem:
+    """Keep these items where they are.
+
+    Raises
+    ------
+    ProblemError
+        The problem has no item of that name, or it is pending and so has no place to be kept.
+    """
+    rows = [find(problem.items.names, name, "item") for name in items]
+    for row in rows:
+        if problem.items.host0[row] == NONE:
+            raise ProblemError(
+                f"{problem.items.names[row][:80]!r}: is pending, so there is no place to pin it to"
+            )
+    movable, evictable = problem.items.movable.copy(), problem.items.evictable.copy()
+    pinned_by = problem.items.pinned_by.copy()
+    new = [row for row in rows if movable[row]]
+    pinned_by[new] = len(problem.pin_reasons)
+    movable[rows] = evictable[rows] = False
+    for table in (movable, evictable, pinned_by):
+        table.setflags(write=False)
+    changed = replace(problem.items, movable=movable, evictable=evictable, pinned_by=pinned_by)
+    return problem.replace(items=changed, pin_reasons=(*problem.pin_reasons, PINNED))
+
+
+def consolidate(problem: PlacementProblem) -> PlacementProblem:
+    """Use the cheapest set of hosts; only then move the fewest items."""
+    if any(term.kind is TermKind.HOST_COST for lv in problem.objective for term in lv.terms):
+        return problem
+    return problem.replace(objective=then_host_cost(problem.objective, before_moves=True))
+
+
+def find(names: Sequence[str], name: str, what: str) -> int:
+    """Index of `name`, or ProblemError with the nearest name there is."""
+    try:
+        return names.index(name)
+    except ValueError:
+        close = difflib.get_close_matches(name[:200], _some(names, name), n=1, cutoff=0.5)
+        hint = f"; did you mean {close[0][:80]!r}?" if close else ""
+        raise ProblemError(f"there is no {what} {name[:80]!r}{hint}") from None
+
+
+def _some(names: Sequence[str], name: str) -> list[str]:
+    """Names worth comparing: a close match of a huge list would take seconds."""
+    ending = [one for one in names if one.endswith(f"/{name}")]
+    return ending or [one[:200] for one in names[:5000]]
