@@ -21,8 +21,9 @@ class Room(Protocol):
     """What the rules need to know of a placement in the making; `state.State` offers it.
 
     `use` is (H, R) with fixed use, `cell_use` (C, S), `gone` (H, R) what DURING rows still hold
-    for items that left, `counts` the flat counts of `counters`, `host` (I,) the hosts and `cells`
-    (I, W) the cells of the items.
+    for items that left, `counts` the flat counts of `counters` and `floor` those of them that are
+    sure to remain (while a wave runs, leavers may be gone and arrivals not there yet), `host`
+    (I,) and `cells` (I, W) where the items are.
     """
 
     problem: PlacementProblem
@@ -33,6 +34,7 @@ class Room(Protocol):
     gone: Ints
     cell_use: Ints
     counts: Ints
+    floor: Ints
 
 
 def candidates(room: Room, item: int) -> Bools:
@@ -48,6 +50,31 @@ def candidates(room: Room, item: int) -> Bools:
     if present >= 0 and not room.problem.items.cells_needed[item]:
         free[present] = False
     return free
+
+
+def may_enter(room: Room, item: int, host: int) -> bool:
+    """Whether `candidates` would hold for one host; far cheaper than all of them."""
+    problem, items = room.problem, room.problem.items
+    if not items.movable[item] and items.host0[item] >= 0 and host != items.host0[item]:
+        return False
+    if problem.where.excluded[problem.where.item_eligible[item], host] or problem.hosts.drain[host]:
+        return False
+    demand = items.demand[item]
+    if host != room.host[item]:
+        over = room.use[host] + room.gone[host] + demand > problem.hosts.capacity[host]
+        if (over & (demand > 0)).any():
+            return False
+    elif not items.cells_needed[item]:
+        return False
+    if items.cells_needed[item]:
+        on_host = problem.cells.host == host
+        if (cell_fits(room, item) & on_host).sum() < items.cells_needed[item]:
+            return False
+    for row in room.counters.rows_of_item[item].tolist():
+        blocked = limit_blocks(room, item, row)
+        if blocked is not None and blocked[host]:
+            return False
+    return True
 
 
 def blocks(room: Room, item: int) -> Iterator[tuple[str, str, Bools]]:
@@ -131,10 +158,10 @@ def limit_blocks(room: Room, item: int, row: int) -> Bools | None:
     return _skew_blocks(room, item, row, is_counted)
 
 
-def _others(room: Room, item: int, counter: int, feeds: bool) -> Ints:
+def _others(room: Room, item: int, counter: int, feeds: bool, counts: Ints | None = None) -> Ints:
     """(H,) the count that each host's domain has without `item` itself."""
     slots = room.counters.slots(counter)
-    count = room.counts[slots]
+    count = (room.counts if counts is None else counts)[slots]
     present = int(room.host[item])
     if feeds and present >= 0:
         count = count - (slots == slots[present])
@@ -152,7 +179,7 @@ def _require_blocks(room: Room, item: int, row: int, is_counted: bool) -> Bools:
             total -= 1
         if total == 0:
             return ~has_key
-    count = _others(room, item, counters.main[row], is_counted)
+    count = _others(room, item, counters.main[row], is_counted, room.floor)
     return ~has_key | (count < 1)
 
 
@@ -163,19 +190,19 @@ def _skew_blocks(room: Room, item: int, row: int, is_counted: bool) -> Bools:
     if not len(domains):
         return blocked
     counter = counters.main[row]
-    offset = counters.offset[counter]
-    per_domain = room.counts[offset : counters.offset[counter + 1]].copy()
-    per_domain[-1] = 0
+    span = slice(counters.offset[counter], counters.offset[counter + 1])
+    most, least = room.counts[span].copy(), room.floor[span].copy()
+    most[-1] = 0
     present = int(room.host[item])
     if is_counted and present >= 0:
-        at = counters.domain[counters.view[counter]][present]
-        if at >= 0:
-            per_domain[at] -= 1
-    smallest = (
-        int(per_domain[domains].min()) if len(domains) >= problem.limits.min_domains[row] else 0
-    )
+        at = counters.slot[counters.view[counter], present]
+        most[at] -= 1
+        least[at] -= 1
+        most[-1] = 0
+    enough = len(domains) >= problem.limits.min_domains[row]
+    smallest = int(least[domains].min()) if enough else 0
     own = problem.where.domain[problem.limits.key[row]]
-    count = np.where(own >= 0, per_domain[own], 0)
+    count = np.where(own >= 0, most[own], 0)
     return blocked | (
         count + int(problem.limits.self_counts[row]) - smallest > problem.limits.bound[row]
     )

@@ -28,8 +28,8 @@ class State:
         (H, R) int64: demand of items that left, in DURING rows, unless they let go first.
     cell_use
         (C, S) int64.
-    counts
-        Flat counts, see `Counters`.
+    counts, floor
+        Flat counts, see `Counters`; here both are the same array.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class State:
         self.gone = np.zeros(shape, np.int64)
         self.cell_use = problem.cells.fixed_use.copy()
         self.counts = np.zeros(int(self.counters.offset[-1]), np.int64)
+        self.floor = self.counts
         self._during = problem.when == When.DURING
         self._trail: list[tuple[int, int, Ints]] = []
         self._fill(placement if placement is not None else Placement.current(problem))

@@ -1,0 +1,139 @@
+"""One wave in the making: which moves may still join it so that any order of them is safe.
+
+The room of a wave holds what is there at its start, leavers included, plus all that arrives; what
+is sure to remain is what is there less the leavers. `rules` reads both.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+
+from .arrays import Ints
+from .plan import Move, Wave
+from .problem import LimitKind, PlacementProblem, Scope
+from .rules import cell_fits, may_enter
+from .state import State
+
+
+class WaveRoom:
+    """The room that a wave's moves share; a `rules.Room`."""
+
+    def __init__(self, state: State) -> None:
+        self.problem = state.problem
+        self.counters = state.counters
+        self.host, self.cells = state.host, state.cells
+        self.use, self.gone = state.use.copy(), state.gone
+        self.cell_use = state.cell_use.copy()
+        self.counts, self.floor = state.counts.copy(), state.counts.copy()
+        self.moves: list[Move] = []
+        self._tally = Tally(state.problem)
+
+    def wave(self) -> Wave:
+        """The moves that joined."""
+        return Wave(tuple(self.moves))
+
+    def join(self, item: int, target: int, cells: Ints | None = None) -> bool:
+        """Let `item` go to `target` (-1: leave) in this wave, if that is safe in any order."""
+        move = Move(item, int(self.host[item]), target)
+        if not self._tally.allows(move):
+            return False
+        if target >= 0:
+            if not may_enter(self, item, target):
+                return False
+            chosen = self._cells(item, target, cells)
+            if chosen is None:
+                return False
+            move = Move(item, move.source, target, tuple(chosen.tolist()))
+        self._apply(move, 1)
+        if not all(self._still_safe(other) for other in self._touched(move)):
+            self._apply(move, -1)
+            return False
+        self.moves.append(move)
+        self._tally.count(move)
+        return True
+
+    def _cells(self, item: int, target: int, wanted: Ints | None) -> Ints | None:
+        needed = int(self.problem.items.cells_needed[item])
+        if not needed:
+            return np.zeros(0, np.int64)
+        fits = cell_fits(self, item) & (self.problem.cells.host == target)
+        if wanted is not None and len(wanted) == needed:
+            return wanted if fits[wanted].all() else None
+        free = np.flatnonzero(fits)
+        return free[:needed] if len(free) >= needed else None
+
+    def _apply(self, move: Move, sign: int) -> None:
+        items = self.problem.items
+        if move.source >= 0:
+            self.counters.feed(self.floor, move.item, move.source, -sign)
+        if move.target < 0:
+            return
+        if move.target != move.source:
+            self.use[move.target] += sign * items.demand[move.item]
+            self.counters.feed(self.counts, move.item, move.target, sign)
+        self.cell_use[list(move.cells)] += sign * items.cell_demand[move.item]
+
+    def _touched(self, move: Move) -> list[Move]:
+        """Earlier arrivals of this wave whose spread or affinity `move` may have upset."""
+        limits, counters = self.problem.limits, self.counters
+        rows = {
+            row
+            for row in counters.rows_of_item[move.item].tolist()
+            if limits.kind[row] in (LimitKind.SKEW, LimitKind.REQUIRE)
+            and move.item in counters.in_counted[row]
+        }
+        if not rows:
+            return []
+        return [
+            other
+            for other in self.moves
+            if other.target >= 0 and not rows.isdisjoint(counters.rows_of_item[other.item].tolist())
+        ]
+
+    def _still_safe(self, move: Move) -> bool:
+        self._apply(move, -1)
+        safe = may_enter(self, move.item, move.target)
+        self._apply(move, 1)
+        return safe
+
+
+class Tally:
+    """What the budgets, owners and throttles of one wave have left."""
+
+    def __init__(self, problem: PlacementProblem) -> None:
+        self._problem = problem
+        self._left: Counter[tuple[str, int]] = Counter()
+        budgets = problem.budgets
+        self._budgets: dict[int, list[int]] = {}
+        for row in np.flatnonzero(budgets.scope == Scope.WAVE).tolist():
+            self._left["budget", row] = int(budgets.allowed[row])
+            for item in budgets.groups[row].tolist():
+                self._budgets.setdefault(item, []).append(row)
+        for item, source in zip(problem.inflight.item, problem.inflight.source, strict=True):
+            self.count(Move(int(item), int(source), int(problem.items.host0[item])))
+
+    def _keys(self, move: Move) -> list[tuple[str, int, int]]:
+        """(kind, index, allowed) of everything the move draws on."""
+        problem = self._problem
+        keys: list[tuple[str, int, int]] = []
+        if move.source >= 0:
+            keys += [("budget", row, 0) for row in self._budgets.get(move.item, [])]
+            owner = int(problem.items.owner[move.item])
+            if owner >= 0 and problem.owner_at_once >= 0:
+                keys.append(("owner", owner, problem.owner_at_once))
+            if problem.hosts.moves_out[move.source] >= 0:
+                keys.append(("out", move.source, int(problem.hosts.moves_out[move.source])))
+        if move.target >= 0 and problem.hosts.moves_in[move.target] >= 0:
+            keys.append(("in", move.target, int(problem.hosts.moves_in[move.target])))
+        return keys
+
+    def allows(self, move: Move) -> bool:
+        """Whether nothing the move draws on is used up."""
+        return all(self._left[kind, at] + allowed > 0 for kind, at, allowed in self._keys(move))
+
+    def count(self, move: Move) -> None:
+        """Draw on everything the move needs."""
+        for kind, at, _ in self._keys(move):
+            self._left[kind, at] -= 1
