@@ -1,0 +1,1 @@
+"""Seeded instances, one module per problem or published generator."""
