@@ -76,13 +76,13 @@ class Counters:
 class _Builder:
     def __init__(self, problem: PlacementProblem) -> None:
         self.problem = problem
-        self.views: dict[bytes, int] = {}
+        self.views: dict[tuple[bytes, int], int] = {}
         self.rows: list[Ints] = []
         self.counters: dict[tuple[int, int], int] = {}
         self.view_size: list[int] = []
 
     def _view(self, row: Ints, size: int) -> int:
-        key = row.tobytes()
+        key = (row.tobytes(), size)
         if key not in self.views:
             self.views[key] = len(self.rows)
             self.rows.append(row)
