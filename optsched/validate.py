@@ -108,13 +108,12 @@ def _check_items(p: PlacementProblem) -> None:
     cells, have = items.cells0, items.cells0 >= 0
     want = np.where(items.host0 >= 0, items.cells_needed, 0)
     ordered = np.sort(np.where(have, cells, -1 - np.arange(cells.shape[1])), axis=1)
-    refuse(
-        (have.sum(axis=1) != want) | (np.diff(ordered, axis=1) == 0).any(axis=1),
-        names,
-        "runs on a host but names too few or too many distinct cells",
-    )
-    refuse((have[:, 1:] & ~have[:, :-1]).any(axis=1), names, "its cells come after a gap")
-    elsewhere = have & (p.cells.host[np.maximum(cells, 0)] != items.host0[:, None])
+    wrong: Bools = (have.sum(axis=1) != want) | (np.diff(ordered, axis=1) == 0).any(axis=1)
+    refuse(wrong, names, "runs on a host but names too few or too many distinct cells")
+    refuse(have[:, 1:] & ~have[:, :-1], names, "its cells come after a gap")
+    row, column = np.nonzero(have)
+    elsewhere = np.zeros(have.shape, np.bool_)
+    elsewhere[row, column] = p.cells.host[cells[row, column]] != items.host0[row]
     refuse(elsewhere, names, "sits on a cell of another host")
 
 

@@ -1,0 +1,78 @@
+"""The project's own file formats: problems, plans and results as versioned JSON.
+
+A snapshot holds a whole problem, by names and with sparse defaults, so that a person can write one
+and a diff of two says something. Reading one back gives an equal problem, to the last bit of its
+digest. Plans and results refer to items and hosts by name and carry the digest of their problem.
+JSON schemas are published in `optsched/schema`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from optsched.errors import FormatError, InputError
+from optsched.problem import PlacementProblem
+
+from . import records, text
+from .decode import problem_of
+from .encode import records_of
+from .files import read_bytes, write_atomically
+from .plans import decode_plan, decode_result, encode_plan, encode_result
+
+__all__ = [
+    "SnapshotFormat",
+    "decode_plan",
+    "decode_result",
+    "decode_snapshot",
+    "encode_plan",
+    "encode_result",
+    "encode_snapshot",
+    "read_bytes",
+    "write_atomically",
+]
+
+
+def decode_snapshot(data: bytes, path: str = "snapshot") -> PlacementProblem:
+    """The problem in a snapshot file; `path` is for messages.
+
+    Raises
+    ------
+    InputError
+        The file is not a snapshot that this release understands, or contradicts itself.
+    """
+    head = text.read_head(data, path)
+    text.check_head(head, path, (records.FORMAT,), records.VERSIONS)
+    if head.kind not in records.KINDS:
+        said = "has no `kind`" if head.kind is None else f"is of kind {head.kind[:80]!r}"
+        raise FormatError(
+            f"{path}: the snapshot {said}; this release understands {', '.join(records.KINDS)}"
+        )
+    file = text.decode(data, records.Snapshot, path)
+    try:
+        return problem_of(file)
+    except InputError as error:
+        raise type(error)(f"{path}: {error}") from error
+
+
+def encode_snapshot(problem: PlacementProblem) -> bytes:
+    """The problem as a snapshot file, the same bytes for equal problems."""
+    return text.encode(records_of(problem))
+
+
+class SnapshotFormat:
+    """Reads and writes snapshots; see `optsched.formats.base.Format`."""
+
+    name = "snapshot"
+    describes = "optsched's own JSON (gzipped or not)"
+
+    def sniff(self, head: bytes, path: str) -> bool:
+        """Whether the file says that it is a snapshot."""
+        return b'"optsched/' in head
+
+    def read(self, data: bytes, path: str, **options: Any) -> PlacementProblem:
+        """The problem in the file."""
+        return decode_snapshot(data, path)
+
+    def write(self, problem: PlacementProblem) -> bytes:
+        """The problem as a file."""
+        return encode_snapshot(problem)
