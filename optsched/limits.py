@@ -103,7 +103,7 @@ class Where:
             mask = mask.astype(np.uint32)
         if mask.ndim != 2 or mask.shape[1] != len(hosts):
             raise ProblemError(f"where.excluded: needs one column for each of {len(hosts)} hosts")
-        mask = np.array(mask, dtype=np.uint32)
+        mask = np.array(mask if len(mask) else np.zeros((1, len(hosts))), dtype=np.uint32)
         mask.setflags(write=False)
         extra = np.zeros((0, len(hosts)), np.int64) if domain is None else np.asarray(domain)
         all_domains = np.vstack(
