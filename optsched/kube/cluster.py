@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from ..errors import FormatError
+from optsched.errors import FormatError
+
 from .objects import (
     Claim,
     CsiNode,

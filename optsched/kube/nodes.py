@@ -12,7 +12,8 @@ from enum import IntEnum
 import msgspec
 import numpy as np
 
-from ..arrays import Bools, Ints, Masks
+from optsched.arrays import Bools, Ints, Masks
+
 from .objects import Labels, Node, NodeSelector, NodeSelectorTerm, Requirement, Taint, Toleration
 from .selectors import holds
 
@@ -59,9 +60,7 @@ def tolerates(tolerations: Sequence[Toleration] | None, taint: Taint) -> bool:
             continue
         if one.key and one.key != taint.key:
             continue
-        if one.operator == "Exists" or (
-            one.operator in ("", "Equal") and one.value == taint.value
-        ):
+        if one.operator == "Exists" or (one.operator in ("", "Equal") and one.value == taint.value):
             return True
     return False
 

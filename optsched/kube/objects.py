@@ -278,6 +278,11 @@ class PodSpec(NodeRuntime):
     scheduling_gates: list[Ignored] | None = None
     resource_claims: list[Ignored] | None = None
 
+    def required_node_affinity(self) -> NodeSelector | None:
+        """The nodes that the pod's affinity asks for, None for all."""
+        affinity = self.affinity and self.affinity.node_affinity
+        return affinity.required_during_scheduling_ignored_during_execution if affinity else None
+
 
 class Condition(Wire):
     """A row of status.conditions."""
@@ -325,7 +330,7 @@ class Pod(Wire):
 # Nodes ----------------------------------------------------------------------------------------
 
 
-class Taint(Wire, frozen=True):
+class Taint(msgspec.Struct, rename="camel", gc=False, frozen=True):
     """What keeps pods off a node unless they tolerate it."""
 
     key: str

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from .objects import Container, ContainerStatus, Pod, PodSpec, Quantities
+from .objects import Container, Pod, PodSpec, Quantities
 from .quantity import to_nanos, to_units
 
 Nanos = dict[str, int]
-Part = Callable[[Container], Quantities | None]
+Part = Callable[[Container], Nanos]
 
 
 def is_sidecar(container: Container) -> bool:
@@ -29,32 +29,31 @@ def spec_request(spec: PodSpec) -> Nanos:
 
 
 def bound_request(pod: Pod) -> Nanos:
-    """What a bound pod counts on its node, in nanos, with in-place resizing taken into account."""
+    """What a bound pod counts on its node, in nanos.
+
+    Per container the largest of what is asked, set aside and in force; what is asked is left out
+    where the node cannot ever grant it. (Releases after 1.36 take the largest of the three sums,
+    which is never more.)
+    """
     spec = pod.spec
-    statuses = _statuses(pod)
+    rows = (*(pod.status.init_container_statuses or ()), *(pod.status.container_statuses or ()))
+    statuses = {row.name: row for row in rows if row.resources}
     if not statuses and pod.status.allocated_resources is None and not pod.status.resources:
         return spec_request(spec)
     infeasible = _resize_is_infeasible(pod)
+    plain = {c.name for c in spec.init_containers or () if not is_sidecar(c)}
 
-    def asked(container: Container) -> Quantities | None:
-        return None if infeasible else _requests(container)
-
-    def allocated(container: Container) -> Quantities | None:
+    def counted(container: Container) -> Nanos:
         status = statuses.get(container.name)
-        if status and status.allocated_resources is not None:
-            return status.allocated_resources
-        return asked(container)
+        if status is None or container.name in plain:
+            return _requests(container)
+        in_force = status.resources.requests if status.resources else None
+        readings = [_nanos(in_force), _nanos(status.allocated_resources)]
+        if not infeasible:
+            readings.append(_requests(container))
+        return _largest(readings)
 
-    def in_force(container: Container) -> Quantities | None:
-        status = statuses.get(container.name)
-        if status and status.resources and status.resources.requests is not None:
-            return status.resources.requests
-        return allocated(container)
-
-    readings = [_aggregate(spec, allocated), _aggregate(spec, in_force)]
-    if not infeasible:
-        readings.append(_aggregate(spec, asked))
-    return _finish(spec, _largest(readings), _pod_level_in_force(pod, infeasible))
+    return _finish(spec, _aggregate(spec, counted), _pod_level_in_force(pod, infeasible))
 
 
 def in_units(request: Nanos) -> dict[str, int]:
@@ -62,14 +61,12 @@ def in_units(request: Nanos) -> dict[str, int]:
     return {name: to_units(name, value) for name, value in sorted(request.items()) if value}
 
 
-def _requests(container: Container) -> Quantities | None:
-    return container.resources.requests if container.resources else None
+def _requests(container: Container) -> Nanos:
+    return _nanos(container.resources.requests if container.resources else None)
 
 
-def _statuses(pod: Pod) -> dict[str, ContainerStatus]:
-    status = pod.status
-    rows = (*(status.init_container_statuses or ()), *(status.container_statuses or ()))
-    return {row.name: row for row in rows if row.resources or row.allocated_resources is not None}
+def _nanos(part: Quantities | None) -> Nanos:
+    return {name: to_nanos(quantity) for name, quantity in (part or {}).items()}
 
 
 def _resize_is_infeasible(pod: Pod) -> bool:
@@ -99,23 +96,20 @@ def _aggregate(spec: PodSpec, part: Part) -> Nanos:
 
 def _pod_level_in_force(pod: Pod, infeasible: bool) -> Nanos:
     """The largest of what the whole pod asks, has set aside and has in force, without overhead."""
-    overhead: Nanos = {}
-    _add(overhead, pod.spec.overhead)
-    readings: list[Nanos] = []
     status = pod.status
-    for part in (status.allocated_resources, status.resources and status.resources.requests):
-        reading: Nanos = {}
-        _add(reading, part)
-        readings.append({name: value - overhead.get(name, 0) for name, value in reading.items()})
+    in_force = status.resources.requests if status.resources else None
+    readings = [_nanos(in_force), _nanos(status.allocated_resources)]
+    overhead = _nanos(pod.spec.overhead)
+    for reading in readings:
+        for name in reading:
+            reading[name] -= overhead.get(name, 0)
     if not infeasible:
         readings.append(_pod_level(pod.spec))
     return _largest(readings)
 
 
 def _pod_level(spec: PodSpec) -> Nanos:
-    asked: Nanos = {}
-    _add(asked, spec.resources.requests if spec.resources else None)
-    return asked
+    return _nanos(spec.resources.requests if spec.resources else None)
 
 
 def _finish(spec: PodSpec, total: Nanos, in_force: Nanos | None = None) -> Nanos:
@@ -124,13 +118,13 @@ def _finish(spec: PodSpec, total: Nanos, in_force: Nanos | None = None) -> Nanos
     for name in asked:
         if name in ("cpu", "memory") or name.startswith("hugepages-"):
             total[name] = (asked if in_force is None else in_force).get(name, 0)
-    _add(total, spec.overhead)
+    _add(total, _nanos(spec.overhead))
     return total
 
 
-def _add(total: Nanos, part: Quantities | None) -> None:
-    for name, quantity in (part or {}).items():
-        total[name] = total.get(name, 0) + to_nanos(quantity)
+def _add(total: Nanos, part: Nanos) -> None:
+    for name, value in part.items():
+        total[name] = total.get(name, 0) + value
 
 
 def _largest(readings: Iterable[Nanos]) -> Nanos:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from ..arrays import Ints
+from optsched.arrays import Ints
+
 from .objects import Labels, LabelSelector, Requirement
 
 OPERATORS = frozenset(("In", "NotIn", "Exists", "DoesNotExist"))

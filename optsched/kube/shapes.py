@@ -1,4 +1,4 @@
-"""Pods of one template share a shape: everything their spec says about placement, worked out once."""
+"""Pods of one template share a shape: what their spec says about placement, worked out once."""
 
 from __future__ import annotations
 
@@ -148,7 +148,9 @@ def _unmodelled(
 ) -> list[str]:
     """Values that this translation does not know, and features that it does not model."""
     found = []
-    claims = [c.resources.claims for c in (*spec.containers, *(spec.init_containers or ())) if c.resources]
+    claims = [
+        c.resources.claims for c in (*spec.containers, *(spec.init_containers or ())) if c.resources
+    ]
     if spec.resource_claims or any(claims):
         found.append("resourceClaims")
     for one in spec.tolerations or ():
@@ -164,8 +166,7 @@ def _unmodelled(
         for policy in (one_spread.node_affinity_policy, one_spread.node_taints_policy):
             if policy not in (None, "", "Honor", "Ignore"):
                 found.append(f"node inclusion policy {policy}")
-    affinity = spec.affinity and spec.affinity.node_affinity
-    needed = affinity and affinity.required_during_scheduling_ignored_during_execution
+    needed = spec.required_node_affinity()
     for term in (needed.node_selector_terms or ()) if needed else ():
         for row in (*(term.match_expressions or ()), *(term.match_fields or ())):
             if row.operator not in NODE_OPERATORS:

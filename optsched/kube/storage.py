@@ -1,9 +1,9 @@
 """Volumes: which nodes a pod's claims exclude, and how many volumes it attaches.
 
-Modelled: node affinity and zone labels of bound volumes, allowed topologies of volumes that are made
-when the first pod comes, claims that cannot be used, ReadWriteOncePod, and CSI volume limits (a
-claim that several pods share counts for each of them, which is on the safe side). Not looked at:
-the storage capacity that is left.
+Modelled: node affinity and zone labels of bound volumes, allowed topologies of volumes that are
+made when the first pod comes, claims that cannot be used, ReadWriteOncePod, and CSI volume limits
+(a claim that several pods share counts for each of them, which is on the safe side). Not looked
+at: the storage capacity that is left.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..arrays import Bools
+from optsched.arrays import Bools
+
 from .cluster import Cluster
 from .nodes import NodeTable, Rule
 from .objects import Claim, PersistentVolume, Pod, StorageClass, TopologyTerm
