@@ -104,7 +104,7 @@ def _ports(families: Sequence[Family], t: Tables, enters: Bools) -> list[Limit]:
     """Pods that take the same host port; the address 0.0.0.0 clashes with every other one."""
     users: dict[tuple[str, int], dict[str, list[int]]] = {}
     for family in families:
-        for protocol, address, port in family.shape.ports:
+        for protocol, address, port in family.shape.asked.ports:
             users.setdefault((protocol, port), {}).setdefault(address, []).extend(family.items)
     rows = []
     for (protocol, port), by_address in users.items():

@@ -23,7 +23,6 @@ from .nodes import RULE_NAMES, Eligibility, NodeTable, Rule
 from .options import KubeOptions
 from .pods import Item, live_items
 from .protection import Protection
-from .requests import in_units
 from .selectors import PodIndex
 from .storage import Storage
 from .tables import check_unique, demands, make_hosts, make_items, overcommitted
@@ -111,9 +110,9 @@ def _pin(items: Sequence[Item], protection: Protection, budgets: DisruptionBudge
     for i, item in enumerate(items):
         if item.host == NONE:
             continue
-        item.pin = protection.reason(item.pod, item.needs, item.unmodelled) or budgets.reason(i)
+        item.pin = protection.reason(item) or budgets.reason(i)
         # The replacement asks for what the template says, not for what the pod has now.
-        if not item.pin and in_units(item.request) != in_units(item.shape.request):
+        if not item.pin and item.is_resizing():
             item.pin = "its requests are being changed in place"
 
 
@@ -122,7 +121,7 @@ def _families(items: Sequence[Item], enters: Bools) -> list[Family]:
     found: dict[tuple[int, str, bytes], Family] = {}
     for i, item in enumerate(items):
         shape = item.shape
-        if not (shape.apart or shape.required or shape.spread or shape.ports):
+        if not (shape.apart or shape.required or shape.spread or shape.asked.ports):
             continue
         meta = item.pod.metadata
         key = (shape.number, meta.namespace, item.labels_key)

@@ -179,7 +179,8 @@ class Eligibility:
         """The row in which each rule excludes its nodes (True: all of them)."""
         mask = np.zeros(self._hosts, np.uint32)
         for rule, excluded in parts:
-            mask[np.broadcast_to(excluded, self._hosts)] |= np.uint32(1 << rule)
+            if excluded is not False:
+                mask[excluded if excluded is not True else slice(None)] |= np.uint32(1 << rule)
         key = mask.tobytes()
         if key not in self._rows:
             self._rows[key] = len(self._masks)

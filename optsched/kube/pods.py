@@ -9,7 +9,7 @@ from optsched.errors import FormatError
 
 from .cluster import Cluster, pod_name
 from .nodes import NodeTable
-from .objects import Pod
+from .objects import OwnerReference, Pod
 from .requests import Nanos
 from .shapes import Shape, Shapes, pod_group
 from .storage import Storage, VolumeNeeds, claim_names
@@ -22,6 +22,8 @@ class Item:
 
     Attributes
     ----------
+    owner
+        The controller that keeps it alive.
     host
         Number of its node, -1 if it is pending.
     request
@@ -36,6 +38,7 @@ class Item:
 
     pod: Pod
     name: str
+    owner: OwnerReference | None
     host: int
     shape: Shape
     labels_key: bytes
@@ -48,6 +51,10 @@ class Item:
     def terminating(self) -> bool:
         """Whether the pod is about to go; it holds its room until then."""
         return self.pod.metadata.deletion_timestamp is not None
+
+    def is_resizing(self) -> bool:
+        """Whether the pod counts something else than it would ask if it were made anew."""
+        return self.request is not self.shape.asked.request
 
     def mark_unmodelled(self, what: str) -> None:
         """Add a reason why the pod cannot be judged."""
@@ -120,6 +127,7 @@ def _item(cluster: Cluster, pod: Pod, host: int, shapes: Shapes, storage: Storag
     return Item(
         pod=pod,
         name=name,
+        owner=pod.metadata.controller(),
         host=host,
         shape=shape,
         labels_key=shapes.labels_key(pod),

@@ -12,6 +12,7 @@ from optsched.errors import FormatError
 from .cluster import Cluster
 from .objects import OwnerReference, Pod, Volume, Workload
 from .options import RECREATING, SYSTEM_PRIORITY, KubeOptions
+from .pods import Item
 from .shapes import pod_group
 from .storage import VolumeNeeds
 
@@ -27,23 +28,23 @@ class Protection:
             for node in cluster.nodes
             if node.metadata.annotations and node.metadata.annotations.do_not_disrupt
         }
-        self._now = _seconds(options.now or newest_timestamp(cluster))
+        self._now = _seconds(options.now or newest_timestamp(cluster)) if options.min_age else 0.0
         self._siblings: dict[str, int] = {}
         for pod in cluster.pods:
             owner = pod.metadata.controller()
             if owner and pod.status.phase not in ("Succeeded", "Failed"):
                 self._siblings[owner.uid] = self._siblings.get(owner.uid, 0) + 1
 
-    def reason(self, pod: Pod, needs: VolumeNeeds | None, unmodelled: str) -> str:
+    def reason(self, item: Item) -> str:
         """Why the bound pod stays, or "" if it may be moved; budgets are not looked at."""
-        owner = pod.metadata.controller()
+        pod, what = item.pod, item.unmodelled
         return (
-            self._by_state(pod, owner)
-            or (f"it has a field that is not modelled: {unmodelled}" if unmodelled else "")
+            self._by_state(pod, item.owner)
+            or (f"it has a field that is not modelled: {what}" if what else "")
             or self._by_wish(pod)
             or self._by_place(pod)
-            or self._by_owner(pod, owner)
-            or self._by_volumes(pod, needs)
+            or self._by_owner(pod, item.owner)
+            or self._by_volumes(pod, item.needs)
             or self._by_age(pod)
         )
 

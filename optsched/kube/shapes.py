@@ -7,13 +7,32 @@ from dataclasses import dataclass, field
 import msgspec
 
 from .objects import Pod, PodAffinity, PodAffinityTerm, PodSpec, SpreadConstraint
-from .requests import Nanos, bound_request, is_sidecar, spec_request
+from .requests import Nanos, bound_request, in_units, is_sidecar, spec_request
 from .selectors import NODE_OPERATORS, OPERATORS
 
 #: Labels that make a pod a member of a group that other schedulers place all or none.
 _POD_GROUPS = ("scheduling.x-k8s.io/pod-group", "pod-group.scheduling.sigs.k8s.io/name")
 
 HostPort = tuple[str, str, int]  # protocol, address, port
+
+
+@dataclass
+class Asked:
+    """What pods with equal containers have in common.
+
+    Attributes
+    ----------
+    request
+        What such a pod asks when it is scheduled, in nanos.
+    ports
+        Host ports it takes.
+    bound
+        What it counts once bound, by what its status says.
+    """
+
+    request: Nanos
+    ports: tuple[HostPort, ...]
+    bound: dict[bytes, Nanos] = field(default_factory=dict)
 
 
 @dataclass
@@ -24,30 +43,21 @@ class Shape:
     ----------
     spec
         The spec of the first of them; its node name, claims and priority are not shared.
-    request
-        What a pod of this shape asks when it is scheduled, in nanos.
-    ports
-        Host ports it takes.
     required, apart
         Terms of required pod affinity and anti-affinity.
     spread
         Topology spread constraints that must hold (DoNotSchedule).
     unmodelled
         Fields that are not modelled.
-    row
-        Row of the eligibility table, once known.
     """
 
     number: int
     spec: PodSpec
-    request: Nanos
-    ports: tuple[HostPort, ...]
+    asked: Asked
     required: tuple[PodAffinityTerm, ...]
     apart: tuple[PodAffinityTerm, ...]
     spread: tuple[SpreadConstraint, ...]
     unmodelled: tuple[str, ...]
-    row: int | None = None
-    bound: dict[bytes, Nanos] = field(default_factory=dict)
 
 
 class Shapes:
@@ -55,36 +65,40 @@ class Shapes:
 
     def __init__(self) -> None:
         self._known: dict[bytes, Shape] = {}
+        self._asked: dict[bytes, Asked] = {}
         self._encode = msgspec.msgpack.Encoder().encode
 
     def of(self, pod: Pod) -> Shape:
         """The shape of a pod."""
         spec = pod.spec
-        key = self._encode(
+        asks = self._encode((spec.containers, spec.init_containers, spec.overhead, spec.resources))
+        rules = self._encode(
             (
-                spec.containers,
-                spec.init_containers,
                 spec.node_selector,
                 spec.affinity,
                 spec.tolerations,
                 spec.topology_spread_constraints,
-                spec.overhead,
-                spec.resources,
                 spec.resource_claims,
                 spec.scheduling_gates,
                 spec.scheduler_name,
             )
         )
-        shape = self._known.get(key)
+        shape = self._known.get(asks + rules)
         if shape is None:
-            shape = self._known[key] = _shape(len(self._known), spec)
+            asked = self._asked.get(asks)
+            if asked is None:
+                asked = self._asked[asks] = Asked(spec_request(spec), _host_ports(spec))
+            shape = self._known[asks + rules] = _shape(len(self._known), spec, asked)
         return shape
 
     def request(self, shape: Shape, pod: Pod) -> Nanos:
-        """What the pod counts on its node, or asks if it has none, in nanos."""
+        """What the pod counts on its node, or asks if it has none, in nanos.
+
+        It is the shape's own request, the very object, unless the pod is being resized.
+        """
         status = pod.status
         if not pod.spec.node_name:
-            return shape.request
+            return shape.asked.request
         key = self._encode(
             (
                 status.container_statuses,
@@ -94,9 +108,12 @@ class Shapes:
                 [c.reason for c in status.conditions or () if c.type == "PodResizePending"],
             )
         )
-        known = shape.bound.get(key)
+        known = shape.asked.bound.get(key)
         if known is None:
-            known = shape.bound[key] = bound_request(pod)
+            known = bound_request(pod)
+            if in_units(known) == in_units(shape.asked.request):
+                known = shape.asked.request
+            shape.asked.bound[key] = known
         return known
 
     def labels_key(self, pod: Pod) -> bytes:
@@ -104,7 +121,7 @@ class Shapes:
         return self._encode(pod.metadata.labels)
 
 
-def _shape(number: int, spec: PodSpec) -> Shape:
+def _shape(number: int, spec: PodSpec, asked: Asked) -> Shape:
     affinity = spec.affinity
     required = _terms(affinity.pod_affinity if affinity else None)
     apart = _terms(affinity.pod_anti_affinity if affinity else None)
@@ -116,8 +133,7 @@ def _shape(number: int, spec: PodSpec) -> Shape:
     return Shape(
         number=number,
         spec=spec,
-        request=spec_request(spec),
-        ports=_host_ports(spec),
+        asked=asked,
         required=required,
         apart=apart,
         spread=spread,

@@ -106,7 +106,7 @@ def make_items(
         movable=may_move,
         evictable=may_move,
         may_evict_others=[item.pod.spec.preemption_policy != "Never" for item in items],
-        occupies=[not _is_on_every_node(item.pod) for item in items],
+        occupies=[not _is_on_every_node(item) for item in items],
         pinned_by=pinned_by,
     )
     names = {
@@ -146,7 +146,7 @@ def _owners(items: Sequence[Item]) -> tuple[list[int], tuple[str, ...]]:
     names: dict[str, None] = {}
     owner = []
     for item in items:
-        controller = item.pod.metadata.controller()
+        controller = item.owner
         if controller is None:
             owner.append(NONE)
             continue
@@ -159,8 +159,8 @@ def _owners(items: Sequence[Item]) -> tuple[list[int], tuple[str, ...]]:
     return owner, tuple(names)
 
 
-def _is_on_every_node(pod: Pod) -> bool:
-    owner, notes = pod.metadata.controller(), pod.metadata.annotations
+def _is_on_every_node(item: Item) -> bool:
+    owner, notes = item.owner, item.pod.metadata.annotations
     mirror = notes is not None and notes.mirror is not None
     return mirror or (owner is not None and owner.kind in ("DaemonSet", "Node"))
 
