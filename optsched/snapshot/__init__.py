@@ -63,7 +63,8 @@ class SnapshotFormat:
     """Reads and writes snapshots; see `optsched.formats.base.Format`."""
 
     name = "snapshot"
-    describes = "optsched's own JSON (gzipped or not)"
+    describes = "optsched's own snapshots, JSON"
+    takes: tuple[str, ...] = ()
 
     def sniff(self, head: bytes, path: str) -> bool:
         """Whether the file says that it is a snapshot."""
