@@ -6,7 +6,7 @@ For equal nodes and pods that ask for CPU and memory only, these parts of the in
 - NodeResourcesFit, LeastAllocated, weight 1: the mean of both resources' free share after the pod,
   each cut to whole percent, the mean cut again.
 - NodeResourcesBalancedAllocation, weight 1: 100 * (1 - |share of CPU - share of memory| / 2), cut.
-- PodTopologySpread, weight 2, with the system's default constraint (hostname, maximal skew 3, soft),
+- PodTopologySpread, weight 2, with the system's default soft constraint (hostname, maximal skew 3),
   which applies to pods of a ReplicaSet: round(copies on the node * ln(feasible nodes + 2) + 2),
   then turned around and scaled to 0..100 over the feasible nodes.
 
@@ -128,7 +128,8 @@ class Cluster:
         raw = self.copies[self.owner[pod], nodes] * math.log(len(nodes) + 2) + (SPREAD_SKEW - 1)
         spread = np.floor(raw + 0.5).astype(np.int64)
         spread = 100 * (spread.max() + spread.min() - spread) // spread.max()
-        return least + balanced + SPREAD_WEIGHT * spread
+        total: Ints = least + balanced + SPREAD_WEIGHT * spread
+        return total
 
 
 def place(drawn: Instance, setup: Setup = DEFAULT, seed: int = 0) -> Ints:
@@ -202,7 +203,9 @@ def _preempt(cluster: Cluster, pod: int, ties: random.Random) -> list[int]:
             priorities = [int(cluster.priority[v]) for v in victims]
             top = max(priorities)
             eldest = min(
-                int(cluster.started[v]) for v, p in zip(victims, priorities, strict=True) if p == top
+                int(cluster.started[v])
+                for v, p in zip(victims, priorities, strict=True)
+                if p == top
             )
             # Lowest highest priority, then lowest sum (each priority counts 2**31 more, so the
             # number of victims decides), then the youngest.

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from ortools.sat.python import cp_model
 
-from optsched.arrays import Ints
+from optsched.arrays import Bools, Ints
 from optsched.problem import PlacementProblem
 
 GUARANTEED = 0.6  # share of the time that is split evenly over the priorities
@@ -132,7 +132,7 @@ class _Run:
         items, hosts = self.problem.items, self.problem.hosts
         self.running = items.host0 >= 0
         room = hosts.capacity - hosts.fixed_use
-        fits = (items.demand[:, None, :] <= room[None, :, :]).all(axis=2)
+        fits: Bools = np.all(items.demand[:, None, :] <= room[None, :, :], axis=2)
         self.model = cp_model.CpModel()
         self.solver = cp_model.CpSolver()
         self.solver.parameters.num_workers = self.workers
@@ -151,12 +151,12 @@ class _Run:
             for r in range(room.shape[1]):
                 use = cp_model.LinearExpr.weighted_sum(columns, items.demand[on, r].tolist())
                 self.model.add(use <= int(room[j, r]))
-        for i in np.flatnonzero(self.running & ~items.movable):
+        for i in np.flatnonzero(self.running & ~items.movable).tolist():
             self.model.add(self._stays(i) == 1)
-        pending = [self.placed[i] for i in np.flatnonzero(~self.running)]
+        pending = [self.placed[i] for i in np.flatnonzero(~self.running).tolist()]
         if pending:
             self.model.add(cp_model.LinearExpr.sum(pending) >= 1)
-        for i in np.flatnonzero(self.running):
+        for i in np.flatnonzero(self.running).tolist():
             if (stays := self.assign[i].get(int(items.host0[i]))) is not None:
                 self.model.add_hint(self.placed[i], 1)
                 self.model.add_hint(stays, 1)
@@ -165,9 +165,9 @@ class _Run:
         """Seconds left."""
         return max(0.0, self.deadline - time.monotonic())
 
-    def stage(self, tier: int, kind: str, items: np.ndarray, limit: float) -> float:
+    def stage(self, tier: int, kind: str, items: Bools, limit: float) -> float:
         """Solve one stage over the `items` marked, freeze its result; the seconds it took."""
-        chosen = np.flatnonzero(items)
+        chosen = np.flatnonzero(items).tolist()
         if kind == "place":
             goal = cp_model.LinearExpr.sum([self.placed[i] for i in chosen])
             self.model.maximize(goal)
@@ -204,7 +204,7 @@ class _Run:
             self.model.add(goal >= value)
         else:
             self.model.add(goal <= value)
-        self.model.clear_hints()
+        self.model.clear_hints()  # type: ignore[no-untyped-call]
         for assign in self.assign:
             for chosen in assign.values():
                 self.model.add_hint(chosen, self.solver.boolean_value(chosen))
@@ -214,4 +214,9 @@ class _Run:
 
     def _disturbance(self, i: int) -> cp_model.LinearExprT:
         """0 for a running pod that stays, `EVICTION` or `MOVE` for others."""
-        return EVICTION + (MOVE - EVICTION) * self.placed[i] - MOVE * self._stays(i)
+        terms = [self.placed[i]]
+        weights = [MOVE - EVICTION]
+        if (stays := self.assign[i].get(int(self.problem.items.host0[i]))) is not None:
+            terms.append(stays)
+            weights.append(-MOVE)
+        return EVICTION + cp_model.LinearExpr.weighted_sum(terms, weights)

@@ -20,10 +20,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..arrays import NONE, Ints
-from ..errors import ProblemError
-from ..levels import ORDERS
-from ..problem import Evict, Hosts, Items, PlacementProblem
+from optsched.arrays import NONE, Ints
+from optsched.errors import ProblemError
+from optsched.levels import ORDERS
+from optsched.problem import Evict, Hosts, Items, PlacementProblem
 
 CPU = (100, 1000)  # milli-CPU of one pod, inclusive
 MEMORY = (100_000_000, 1_000_000_000)  # bytes of one pod, inclusive
