@@ -143,9 +143,7 @@ def _count(verdicts: Iterable[Verdict]) -> dict[str, int]:
 
 def table(report: dict[str, object]) -> str:
     """The report for people."""
-    total, features, others = (
-        report[part] for part in ("total", "features", "not_in_agreement")
-    )
+    total, features, others = (report[part] for part in ("total", "features", "not_in_agreement"))
     assert isinstance(total, dict)
     assert isinstance(features, dict)
     assert isinstance(others, list)
