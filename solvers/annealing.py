@@ -1,0 +1,139 @@
+"""Compiled annealing as an improver: the fastest way to good placements of hundreds of items."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from optsched.arrays import Bools
+from optsched.budget import Budget
+from optsched.classes import pinned_use
+from optsched.kernels.annealing import anneal
+from optsched.kernels.jit import COMPILED
+from optsched.levels import TermKind
+from optsched.plan import Placement
+from optsched.problem import Evict, PlacementProblem
+from optsched.solvers.ladder import Ladder, Step
+
+SLICE = 40  # batches between two looks at the clock (about 5 ms compiled)
+FIRST, LONGEST = 200, 6400  # batches of the first and the longest run of a round
+# Weight of a level over the one after it: enough to be respected, little enough to be crossed
+# while the search is hot. What is reported is compared level by level anyway.
+STEP_UP = {TermKind.MOVED: 4.0, TermKind.EVICTED: 4.0, TermKind.UNPLACED: 1.5}
+
+
+class Annealing:
+    """Improves all levels up to the one asked for at once; proves nothing."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
+
+    def __call__(self, ladder: Ladder, level: int, budget: Budget) -> Step:
+        """Anneal until the level meets its bound or a round of runs is over."""
+        search = _Search(ladder, level, self.seed)
+        if not search.possible:
+            return Step(None, None)
+        batches = FIRST if COMPILED else max(1, FIRST // 50)
+        while batches <= LONGEST and not ladder.proven(level) and not budget.over():
+            for hot in (1.0, 0.3):
+                placement = search.run(batches, hot, budget)
+                if placement is not None:
+                    ladder.offer(placement)
+            batches *= 2
+        return Step(None, None)
+
+
+class _Search:
+    """The problem as arrays for the kernel: movable and pending items of the tiers in play."""
+
+    def __init__(self, ladder: Ladder, level: int, seed: int) -> None:
+        self.ladder, self.level = ladder, level
+        problem, items = ladder.problem, ladder.problem.items
+        self.play = play = ladder.in_play(level)
+        of_item = ladder.classes.of_item
+        free = (of_item >= 0) & play[np.maximum(of_item, 0)]
+        free &= ~self._tied(problem) & (items.cells_needed == 0)
+        self.items = np.flatnonzero(free)
+        self.possible = self._possible(problem)
+        if not self.possible:
+            return
+        self.home = items.host0[self.items]
+        self.state = np.array([seed * 2 + 88172645463325253], dtype=np.uint64)
+        self.demand = items.demand[self.items].astype(np.float64)
+        self.room = (problem.hosts.capacity - self._held(ladder, play)).astype(np.float64)
+        self.row = problem.where.item_eligible[self.items]
+        self.open_to = (problem.where.excluded == 0) & ~problem.hosts.drain
+        self._weigh(problem)
+
+    def _possible(self, problem: PlacementProblem) -> bool:
+        return bool(
+            len(self.items)
+            and len(problem.hosts)
+            and problem.evict in (Evict.NEVER, Evict.ANY)
+            and not problem.protect_higher
+            and problem.max_moves < 0
+        )
+
+    def _tied(self, problem: PlacementProblem) -> Bools:
+        """(I,) items that rules bind which the kernel does not know; they keep their place."""
+        tied = problem.items.gang >= 0
+        limits = problem.limits
+        for group in {*limits.subject.tolist(), *limits.counted.tolist()}:
+            tied[problem.where.groups[group]] = True
+        for budget in range(len(problem.budgets)):
+            if problem.budgets.scope[budget]:
+                tied[problem.budgets.groups[budget]] = True
+        return np.asarray(tied)
+
+    def _held(self, ladder: Ladder, play: Bools) -> np.ndarray:
+        """(H, R) use by everything that the search does not move, in the incumbent."""
+        problem, items = ladder.problem, ladder.problem.items
+        use = pinned_use(problem, ladder.classes)
+        of_item = ladder.classes.of_item
+        fixed = (of_item >= 0) & play[np.maximum(of_item, 0)] & (ladder.placement.host >= 0)
+        fixed[self.items] = False
+        np.add.at(use, ladder.placement.host[fixed], items.demand[fixed])
+        return use
+
+    def _weigh(self, problem: PlacementProblem) -> None:
+        items = problem.items
+        self.out, self.move = np.zeros(len(self.items)), np.zeros(len(self.items))
+        tier, runs = items.tier[self.items], self.home >= 0
+        weight = 1.0
+        for level in reversed(problem.objective[: self.level + 3]):
+            for term in level.terms:
+                mine = (tier == term.tier) | (term.tier < 0)
+                if term.kind is TermKind.UNPLACED:
+                    self.out += np.where(mine, weight * items.weight[self.items], 0)
+                elif term.kind is TermKind.EVICTED:
+                    self.out += np.where(mine & runs, weight, 0)
+                elif term.kind is TermKind.MOVED:
+                    self.move += np.where(mine & runs, weight, 0)
+            weight *= max((STEP_UP.get(t.kind, 1.0) for t in level.terms), default=1.0)
+        if problem.evict is Evict.NEVER:
+            self.out[runs] = 1e9
+        mean = np.maximum(self.demand.mean(axis=0), 1e-9)
+        self.price = 2.0 * self.out[self.out < 1e9].max(initial=1.0) / mean / len(mean)
+        self.hottest = 0.15 * float(self.out[self.out < 1e9].max(initial=1.0))
+
+    def run(self, batches: int, hot: float, budget: Budget) -> Placement | None:
+        """One run from the incumbent; the best placement it saw, if it saw one."""
+        host = self.ladder.placement.host[self.items].copy()
+        load = np.zeros_like(self.room)
+        placed = np.flatnonzero(host >= 0)
+        np.add.at(load, host[placed], self.demand[placed])
+        best, cost = host.copy(), np.inf
+        temperature = self.hottest * hot
+        cooling = float((0.1 / temperature) ** (1.0 / batches)) if temperature > 0.1 else 1.0
+        done = 0
+        while done < batches and not budget.over():
+            some = min(SLICE, batches - done)
+            cost, temperature = anneal(
+                self.demand, self.room, self.row, self.open_to, self.home, host, self.out,
+                self.move, self.price, load, best, cost, temperature, cooling, some, self.state,
+            )  # fmt: skip
+            done += some
+        if not np.isfinite(cost):
+            return None
+        whole = self.ladder.placement.host.copy()
+        whole[self.items] = best
+        return self.ladder.complete(whole, self.play)

@@ -1,0 +1,109 @@
+"""`counts`: CP-SAT on class counts, one solve per level of the objective, with complete hints."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+
+from ortools.sat.python import cp_model
+
+from optsched.budget import Budget
+from optsched.classes import count, deal
+from optsched.plan import Order, Plan
+from optsched.problem import PlacementProblem
+from optsched.result import Bound, Result, conclude
+from optsched.solvers.count_model import CountModel
+from optsched.solvers.ladder import Ladder, Step
+
+# Above this many (class, host) pairs the model alone takes longer to build than people wait.
+LARGEST = 400_000
+
+
+class Counts:
+    """The exact solver for small and middling problems."""
+
+    name = "counts"
+
+    def supports(self, problem: PlacementProblem) -> str | None:
+        """None, or why not: no cells yet, and not too many classes times hosts."""
+        if problem.items.cells_needed.any():
+            return "counts does not choose cells (NUMA nodes, GPUs) yet"
+        pairs = len(Ladder(problem).classes) * len(problem.hosts)
+        if pairs > LARGEST:
+            return f"counts would need {pairs} variables; use local or portfolio"
+        return None
+
+    def solve(
+        self,
+        problem: PlacementProblem,
+        budget: Budget,
+        *,
+        seed: int = 0,
+        start: Plan | None = None,
+        order: Order = Order.WAVES,
+    ) -> Result:
+        """Climb the levels with CP-SAT alone."""
+        started = time.monotonic()
+        ladder = Ladder(problem, start.placement(problem) if start is not None else None)
+        ladder.climb([CpSat(seed)], budget)
+        return conclude(
+            problem, ladder.placement, ladder.bounds, solver=self.name, started=started, order=order
+        )
+
+
+class CpSat:
+    """Improves and proves one level with CP-SAT on the class-count model."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
+        self._model: CountModel | None = None
+
+    def __call__(self, ladder: Ladder, level: int, budget: Budget) -> Step:
+        """Minimise `level` with all earlier ones locked at the incumbent's values."""
+        problem = ladder.problem
+        play = ladder.in_play(level)
+        cm = self._model
+        if cm is None or (cm.play != play).any():
+            cm = self._model = CountModel(problem, ladder.classes, play)
+            self._locked = 0
+        for k in range(self._locked, level):
+            cm.model.add(cm.level(problem.objective[k]) <= ladder.values[k])
+        self._locked = level
+        goal = cm.level(problem.objective[level])
+        counts = count(problem, ladder.classes, ladder.placement)
+        cm.hint(counts)
+        cm.model.minimize(goal)
+        solver = self._run(cm, budget)
+        if solver is None:
+            return Step(None, None)
+        low = math.ceil(solver.best_objective_bound - 1e-6)
+        bound = Bound(low, "CP-SAT on class counts")
+        if not solver.response_proto.solution:
+            return Step(None, bound)
+        dealt = deal(problem, ladder.classes, cm.read(solver, counts))
+        return Step(ladder.complete(dealt.host, play), bound)
+
+    def _run(self, cm: CountModel, budget: Budget) -> cp_model.CpSolver | None:
+        solver = cp_model.CpSolver()
+        solver.parameters.num_workers = budget.workers
+        solver.parameters.random_seed = self.seed
+        solver.parameters.max_time_in_seconds = budget.remaining()
+        done = threading.Event()
+        watch = threading.Thread(target=_watch, args=(solver, budget, done), daemon=True)
+        watch.start()
+        try:
+            status = solver.solve(cm.model)
+        finally:
+            done.set()
+            watch.join()
+        known = (cp_model.OPTIMAL, cp_model.FEASIBLE, cp_model.UNKNOWN)
+        return solver if status in known else None
+
+
+def _watch(solver: cp_model.CpSolver, budget: Budget, done: threading.Event) -> None:
+    """Stop the search when the user wants to stop."""
+    while not done.wait(0.05):
+        if budget.stop():
+            solver.stop_search()
+            return
