@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
-from pathlib import Path
+from typing import Any
 
 from . import registry
 from .budget import Budget, Progress
@@ -22,6 +21,30 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def read(
+    path: str | os.PathLike[str], *, format: str | None = None, **options: Any
+) -> PlacementProblem:
+    """The problem in a file, plain or gzipped, or on standard input ("-").
+
+    Parameters
+    ----------
+    path
+        The file.
+    format
+        A name in `registry.FORMATS`; by default the content says.
+    **options
+        For the format, such as `now` for cluster dumps.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, or nothing understands it.
+    """
+    from .formats import read as read_any
+
+    return read_any(path, format, **options)
 
 
 def solve(
@@ -82,8 +105,3 @@ def solve(
 def check(problem: PlacementProblem, plan: Plan) -> Report:
     """Read a plan against the rules, on its own: every violation, and the value of every level."""
     return _check(problem, plan)
-
-
-def read_bytes(path: str | os.PathLike[str]) -> bytes:
-    """The content of a file; "-" is standard input."""
-    return sys.stdin.buffer.read() if str(path) == "-" else Path(path).read_bytes()

@@ -8,6 +8,7 @@ solver to find.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 import numpy as np
@@ -222,16 +223,16 @@ def why_pending(problem: PlacementProblem, placement: Placement) -> dict[int, tu
     """
     room = State(problem, placement)
     items = problem.items
-    known: dict[tuple[bytes, ...], tuple[Blocker, ...]] = {}
+    known: dict[tuple[Hashable, ...], tuple[Blocker, ...]] = {}
     reasons = {}
     for item in np.flatnonzero(placement.host < 0).tolist():
         alike = (
             items.demand[item].tobytes(),
             items.cell_demand[item].tobytes(),
-            bytes((items.cells_needed[item] % 256, items.cell_kind[item] % 256)),
-            problem.where.item_eligible[item].tobytes(),
+            int(items.cells_needed[item]),
+            int(items.cell_kind[item]),
+            int(problem.where.item_eligible[item]),
             room.counters.rows_of_item[item].tobytes(),
-            bytes((items.host0[item] < 0, items.movable[item])),
         )
         if alike not in known:
             found = _Blocks(room, item)

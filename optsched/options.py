@@ -102,16 +102,24 @@ def consolidate(problem: PlacementProblem) -> PlacementProblem:
 
 
 def find(names: Sequence[str], name: str, what: str) -> int:
-    """Index of `name`, or ProblemError with the nearest name there is."""
-    try:
+    """Index of `name`, or of the one name that ends with "/" and `name`.
+
+    Raises
+    ------
+    ProblemError
+        There is no such name, or several end so; the message names the nearest ones.
+    """
+    if name in names:
         return names.index(name)
-    except ValueError:
-        close = difflib.get_close_matches(name[:200], _some(names, name), n=1, cutoff=0.5)
-        hint = f"; did you mean {close[0][:80]!r}?" if close else ""
-        raise ProblemError(f"there is no {what} {name[:80]!r}{hint}") from None
-
-
-def _some(names: Sequence[str], name: str) -> list[str]:
-    """Names worth comparing: a close match of a huge list would take seconds."""
-    ending = [one for one in names if one.endswith(f"/{name}")]
-    return ending or [one[:200] for one in names[:5000]]
+    ending = [at for at, one in enumerate(names) if one.endswith(f"/{name}")] if name else []
+    if len(ending) == 1:
+        return ending[0]
+    if ending:
+        raise ProblemError(
+            f"{len(ending)} {what}s are called {name[:80]!r}; say which, for example "
+            f"{names[ending[0]][:80]!r}"
+        )
+    # Comparing with every name of a large cluster would take seconds.
+    close = difflib.get_close_matches(name[:80], [one[:80] for one in names[:5000]], n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    raise ProblemError(f"there is no {what} {name[:80]!r}{hint}")

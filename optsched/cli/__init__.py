@@ -1,0 +1,92 @@
+"""The command line: one module per command, loaded when it is used.
+
+Nothing heavy is imported here or at the top of a command's module, so that `--help` answers at
+once.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, NoReturn
+
+import click
+
+from optsched import __version__
+from optsched.errors import OptschedError
+
+from .exits import EPILOG, Exit
+
+COMMANDS = ("solve", "check", "explain", "compare", "report", "convert", "generate", "bench")
+
+
+class Failure(click.ClickException):
+    """One sentence on standard error, and the exit code for bad input."""
+
+    exit_code = Exit.USAGE
+
+
+class House(click.Group):
+    """The group of all commands; every error that optsched raises on purpose ends here."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands in the order in which they are met."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command by name, its module loaded now."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"{__name__}.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The table of exit codes, line by line."""
+        formatter.write("\n" + EPILOG)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; turn errors into one sentence and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except OptschedError as error:
+            raise Failure(_one_line(error)) from error
+        except MemoryError as error:
+            raise Failure("not enough memory for this problem") from error
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(Exit.INTERRUPTED)
+
+
+def _one_line(error: OptschedError) -> str:
+    """The message with nothing in it that a terminal would obey."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in str(error))[:2000]
+
+
+@click.group(
+    cls=House,
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "auto_envvar_prefix": "OPTSCHED",
+        "max_content_width": 100,
+    },
+)
+@click.version_option(__version__, "-V", "--version", message="optsched %(version)s")
+def group() -> None:
+    """Decide where things run: a plan of safe moves, with a proof of how good it is.
+
+    \b
+    Solve a snapshot of a cluster in which something is pending:
+      kubectl get nodes,pods,namespaces,poddisruptionbudgets,priorityclasses,\\
+    runtimeclasses,deployments,replicasets,statefulsets,daemonsets,jobs,\\
+    persistentvolumes,persistentvolumeclaims,storageclasses,csinodes \\
+        -A -o json | optsched solve -
+
+    Every option is also an environment variable: --time-limit of solve is
+    OPTSCHED_SOLVE_TIME_LIMIT.
+    """
+
+
+def main() -> NoReturn:
+    """The console script."""
+    group(prog_name="optsched")
+    raise SystemExit(Exit.OK)  # not reached: click leaves by itself

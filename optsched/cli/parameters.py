@@ -1,0 +1,267 @@
+"""Kinds of options: help in sections, durations, and the wishes all commands share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from optsched.problem import PlacementProblem
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)?")
+_SECONDS = {"ms": 0.001, None: 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+class Duration(click.ParamType):
+    """Seconds, as in 10, 10s, 500ms or 2m."""
+
+    name = "duration"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Seconds as a number."""
+        if isinstance(value, (int, float)):
+            return float(value)
+        match = _DURATION.fullmatch(str(value).strip())
+        if match is None:
+            self.fail(f"{value!r} is not a duration; write 10, 10s, 500ms or 2m", param, ctx)
+        return float(match[1]) * _SECONDS[match[2]]
+
+
+class Option(click.Option):
+    """An option that stands in a named section of the help."""
+
+    def __init__(self, *args: Any, section: str = "Options", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.section = section
+
+
+class Command(click.Command):
+    """A command whose help lists its options by section."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The sections in the order in which the options appear; --help comes last."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None:
+                sections.setdefault(getattr(param, "section", "Options"), []).append(record)
+        for title in sorted(sections, key=lambda one: one == "Options"):
+            with formatter.section(title):
+                formatter.write_dl(sections[title])
+
+
+def options(section: str, *given: tuple[tuple[str, ...], dict[str, Any]]) -> Callable[[F], F]:
+    """A decorator that adds several options of one section."""
+
+    def decorate(function: F) -> F:
+        for names, settings in reversed(given):
+            function = click.option(*names, cls=Option, section=section, **settings)(function)
+        return function
+
+    return decorate
+
+
+def option(*names: str, **settings: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """One option for `options`."""
+    return names, settings
+
+
+def split_names(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Names given as repeated options, as a comma-separated list, or both."""
+    return tuple(name for one in value for name in one.split(",") if name)
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a person wants of a problem: how to read it, and what to change in it."""
+
+    format: str | None
+    now: str | None
+    settings: tuple[str, ...]
+    evict: str | None
+    order: str | None
+    protect_higher: bool
+    max_moves: int | None
+    owner_at_once: int | None
+    drain: tuple[str, ...]
+    consolidate: bool
+    add_hosts: bool
+    add_host_like: tuple[str, ...]
+    pin: tuple[str, ...]
+
+    def load(self, path: str) -> PlacementProblem:
+        """Read the file and apply the wishes."""
+        from optsched.api import read
+
+        given: dict[str, Any] = dict(map(_setting, self.settings))
+        if self.now is not None:
+            given["now"] = self.now
+        return self.apply(read(path, format=self.format, **given))
+
+    def apply(self, problem: PlacementProblem) -> PlacementProblem:
+        """The problem with the wishes in its tables."""
+        from optsched import growth
+        from optsched import options as wish
+        from optsched.problem import Evict
+
+        if self.order is not None:
+            problem = wish.with_order(problem, self.order)
+        if self.evict is not None:
+            problem = wish.with_evict(problem, Evict[self.evict.upper()])
+        plain = {"max_moves": self.max_moves, "owner_at_once": self.owner_at_once}
+        changes: dict[str, Any] = {
+            name: value for name, value in plain.items() if value is not None
+        }
+        if self.protect_higher:
+            changes["protect_higher"] = True
+        if changes:
+            problem = problem.replace(**changes)
+        if pins := split_names(self.pin):
+            problem = wish.with_pins(problem, pins)
+        if hosts := split_names(self.drain):
+            problem = wish.with_drain(problem, hosts)
+        if self.consolidate:
+            problem = wish.consolidate(problem)
+        if self.add_hosts or self.add_host_like:
+            candidates = tuple(map(_candidate, split_names(self.add_host_like)))
+            problem = growth.with_candidate_hosts(problem, candidates)
+        return problem
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise click.UsageError(f"--set {text!r}: write NAME=VALUE")
+    return name.strip().replace("-", "_"), value
+
+
+def _candidate(text: str) -> Any:
+    from optsched.growth import Candidate
+
+    name, _, count = text.rpartition(":")
+    if name and count.isdecimal():
+        return Candidate(name, int(count))
+    return Candidate(text)
+
+
+def wishes(function: F) -> F:
+    """Add the options of `Wishes`; the command gets them as one argument `wishes`."""
+
+    @wraps(function)
+    def with_wishes(*args: Any, **kwargs: Any) -> Any:
+        given = Wishes(**{one.name: kwargs.pop(one.name) for one in fields(Wishes)})
+        return function(*args, wishes=given, **kwargs)
+
+    return _reading(_changing(with_wishes))  # type: ignore[return-value]
+
+
+_reading = options(
+    "Reading the file",
+    option("--format", metavar="NAME", help="Its format; by default the content says."),
+    option(
+        "--now",
+        metavar="TIME",
+        help="The time that ages are measured against (RFC 3339). [default: the newest in the file]",
+    ),
+    option(
+        "--set",
+        "settings",
+        metavar="NAME=VALUE",
+        multiple=True,
+        help="A setting of the format's reader, such as min_replicas=1. Repeatable.",
+    ),
+)
+
+_changing = options(
+    "What is wanted",
+    option(
+        "--evict",
+        type=click.Choice(["never", "lower", "any"]),
+        metavar="[never|lower]",
+        help="Whether items may lose their host for items of a higher tier. "
+        "[default: as the file says; never for a cluster]",
+    ),
+    option(
+        "--order",
+        type=click.Choice(["tier", "place-first"]),
+        help="Place then disturb tier by tier, or place in all tiers first. "
+        "[default: as the file says; tier for a cluster]",
+    ),
+    option("--protect-higher", is_flag=True, help="Never move an item for one of a lower tier."),
+    option("--max-moves", type=click.IntRange(0), metavar="N", help="Move at most N items."),
+    option(
+        "--owner-at-once",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Disturb at most N items of one owner in one wave.",
+    ),
+    option("--pin", metavar="ITEM[,..]", multiple=True, help="Keep these items in place."),
+    option("--drain", metavar="HOST[,..]", multiple=True, help="Empty these hosts."),
+    option("--consolidate", is_flag=True, help="Use the fewest hosts, then move the least."),
+    option(
+        "--add-hosts",
+        is_flag=True,
+        help="Say which hosts to add, of the kinds there are, so that the rest fits.",
+    ),
+    option(
+        "--add-host-like",
+        metavar="HOST[:N][,..]",
+        multiple=True,
+        help="As --add-hosts, with up to N copies of this host.",
+    ),
+)
+
+output = options(
+    "Output",
+    option(
+        "--output",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help="Text for people or JSON for programs, on standard output.",
+    ),
+    option(
+        "--max-rows",
+        type=click.IntRange(1),
+        default=50,
+        show_default=True,
+        metavar="N",
+        help="Longest table in text output.",
+    ),
+)
+
+search = options(
+    "The search",
+    option(
+        "--time-limit",
+        type=Duration(),
+        default="10s",
+        show_default=True,
+        help="As in 10, 10s, 500ms or 2m.",
+    ),
+    option(
+        "--workers",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Threads. [default: one for every core]",
+    ),
+    option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the search."),
+    option(
+        "--sequence",
+        type=click.Choice(["order-safe", "waves", "park"]),
+        default="waves",
+        show_default=True,
+        help="Freedom of the plan's order: one wave in any order; waves, each safe on the state "
+        "before it; or waves in which an item may wait without a host.",
+    ),
+    option("--quiet", "-q", is_flag=True, help="No progress on the terminal."),
+)

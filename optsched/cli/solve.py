@@ -1,0 +1,120 @@
+"""`optsched solve`: the best plan for a file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from optsched import registry
+
+from .exits import Exit
+from .parameters import Command, Wishes, option, options, output, search, wishes
+
+if TYPE_CHECKING:
+    from optsched.problem import PlacementProblem
+    from optsched.result import Result
+
+
+@click.command("solve", cls=Command)
+@click.argument("file", metavar="FILE|-")
+@options(
+    "The search",
+    option(
+        "--solver",
+        default="portfolio",
+        show_default=True,
+        metavar="NAME",
+        help=f"One of {', '.join(registry.SOLVERS)}.",
+    ),
+)
+@search
+@wishes
+@options(
+    "Output",
+    option("--plan-out", metavar="FILE", help="Write the plan, JSON (.gz packs it)."),
+    option("--report", metavar="FILE", help="Write the HTML report."),
+)
+@output
+@click.pass_context
+def command(
+    ctx: click.Context,
+    file: str,
+    solver: str,
+    time_limit: float,
+    workers: int | None,
+    seed: int,
+    sequence: str,
+    quiet: bool,
+    wishes: Wishes,
+    plan_out: str | None,
+    report: str | None,
+    output: str,
+    max_rows: int,
+) -> None:
+    """Find the best placement, a plan of safe moves to it, and a bound that proves how good.
+
+    FILE is a cluster dump of kubectl, a snapshot, or another known format; - is standard input.
+    Ctrl-C once returns the best plan so far, twice gives up.
+
+    \b
+    Example: place what is pending, evict nothing, write the report
+      optsched solve cluster.json --time-limit 20s --report report.html
+    Example: empty two nodes
+      optsched solve cluster.json --drain node-3,node-7 --plan-out drain.json
+    Example: how many nodes are missing
+      optsched solve cluster.json --add-host-like node-1
+    """
+    from optsched.api import solve
+
+    from .watching import progress_words, run_stoppable, watching
+
+    with watching(f"reading {file}", quiet=quiet):
+        problem = wishes.load(file)
+    with watching(f"solving {problem.name}", quiet=quiet) as say:
+        result, stopped = run_stoppable(
+            lambda stop: solve(
+                problem,
+                solver=solver,
+                time_limit=time_limit,
+                workers=workers,
+                seed=seed,
+                order=sequence,
+                stop=stop,
+                on_progress=lambda progress: say(progress_words(progress)),
+            )
+        )
+    if plan_out:
+        from optsched.snapshot import encode_plan, write_atomically
+
+        write_atomically(plan_out, encode_plan(problem, result.plan))
+    if report:
+        from optsched.report import page
+        from optsched.snapshot import write_atomically
+
+        write_atomically(report, page(problem, result).encode())
+    _print(problem, result, output, max_rows)
+    ctx.exit(exit_code(result, stopped))
+
+
+def _print(problem: PlacementProblem, result: Result, output: str, max_rows: int) -> None:
+    if output == "json":
+        from optsched.snapshot import encode_result
+
+        click.echo(encode_result(problem, result), nl=False)
+        return
+    from .console import Paper
+    from .text import print_result
+
+    print_result(Paper(max_rows), problem, result)
+
+
+def exit_code(result: Result, stopped: bool = False) -> Exit:
+    """What the status says to the shell."""
+    from optsched.result import Status
+
+    if result.status is Status.INFEASIBLE:
+        return Exit.INFEASIBLE
+    if result.status is Status.UNKNOWN:
+        return Exit.INTERRUPTED if stopped else Exit.NO_ANSWER
+    return Exit.OK
