@@ -22,6 +22,8 @@ from benchmarks import machine
 from benchmarks.pod_packing import arms, instances, tables
 from benchmarks.pod_packing.instances import Cell, Start
 from optsched.generate.paper import problem
+from optsched.objective import evaluate
+from optsched.plan import Placement
 
 Row = dict[str, object]
 WHOLE = {"nodes": "4,8,16,32", "ppn": "4,8", "prios": "1,2,4", "utils": "90,95,100,105"}
@@ -191,6 +193,7 @@ def _row(args: argparse.Namespace, start: Start, window: float, arm: str) -> Row
         "placed": list(start.running(host)),
         "evicted": np.bincount(tier[gone], minlength=drawn.priorities).tolist(),
         "moved": np.bincount(tier[moved], minlength=drawn.priorities).tolist(),
+        "values": list(evaluate(asked, Placement.of(asked, host))),
         **outcome.detail,
     }
 

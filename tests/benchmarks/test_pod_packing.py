@@ -129,10 +129,16 @@ def test_page_reports_where_ours_is_worse() -> None:
         "evicted": [0],
         "moved": [1],
     }
-    rows = [{**common, "arm": "paper", "placed": [4]}, {**common, "arm": "counts", "placed": [3]}]
+    rows = [
+        {**common, "arm": "paper", "placed": [4], "values": [0, 1]},
+        {**common, "arm": "counts", "placed": [3], "values": [1, 0]},
+        {**common, "arm": "greedy", "placed": [4], "values": [0, 0]},
+    ]
     page = tables.page(rows, {})
-    assert "WORSE: n4" in page
-    assert "| ours (counts) | 1 | 1 | 0 | 0 | 1 |" in page
+    assert "- WORSE in all levels: n4" in page
+    assert "| ours (counts) | 1 | placed per tier | 1 | 0 | 0 | 1 |" in page
+    assert "| ours (greedy) | 1 | placed per tier | 1 | 0 | 1 | 0 |" in page
+    assert "| ours (greedy) | 1 | all levels | 1 | 1 | 0 | 0 |" in page
 
 
 def _overloaded(demand: np.ndarray, host: np.ndarray, cpu: int, memory: int) -> int:
