@@ -1,0 +1,311 @@
+"""Find a host for an item, moving others out of its way where that is needed.
+
+An *ejection* takes an item off a host so that another may enter; the ejected item goes where there
+is room, or ejects in its turn. Fewest moves first: no ejection, one, several from one host, chains,
+and evictions last, where the problem allows them at all.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+
+from ..arrays import Bools, Ints
+from ..budget import Budget
+from ..problem import Evict, When
+from ..rules import limit_blocks
+from .fitting import Fitting
+from .search import Mark, Search
+
+TRIES = 24  # ejections tried per item and depth before it is given up
+HOSTS = 24  # hosts looked at for ejections of several items
+TOGETHER = 3  # most items ejected from one host
+
+
+class Ejection:
+    """Places one item at a time, at the cost of few moves.
+
+    Parameters
+    ----------
+    search
+        The placement in the making.
+    fitting
+        Rows of hosts with room; its `allowed` hosts are the only ones entered.
+    budget
+        Looked at between tries.
+    """
+
+    def __init__(self, search: Search, fitting: Fitting, budget: Budget) -> None:
+        self.search, self.fitting, self.budget = search, fitting, budget
+        problem = search.problem
+        # A move off a level that comes early is dearer than any number of later ones.
+        order = {row: k for k, row in enumerate(sorted({*map(tuple, search.worth.moved.tolist())}))}
+        self._price = np.array([order[tuple(row)] for row in search.worth.moved.tolist()])
+        self._partial = False  # a gang is being placed, member by member
+        self._free = search.loose | (problem.items.host0 < 0)
+        budgets = problem.budgets
+        self._tight = np.zeros(len(problem.items), np.int64)
+        for row in range(len(budgets)):
+            self._tight[budgets.groups[row]] += 1
+
+    # -- one item --------------------------------------------------------------------------------
+
+    def insert(self, item: int, depth: int = 2, *, evict: bool = True) -> bool:
+        """Give `item` a host so that the value improves; whether that worked.
+
+        Parameters
+        ----------
+        item
+            It may be pending, or sit on a host that it should leave.
+        depth
+            Longest chain of ejections; 0: only where there is room now.
+        evict
+            Whether to evict, as far as the problem allows it, when all else fails.
+        """
+        start = self.search.mark()
+        if self.direct(item, start) or (depth and self._eject(item, start, depth)):
+            return True
+        return evict and self.search.problem.evict is not Evict.NEVER and self._evict(item, start)
+
+    def insert_all(self, items: tuple[int, ...], depth: int = 2, *, evict: bool = True) -> bool:
+        """Give every one of `items`, a gang, a host, or none of them; whether that worked."""
+        start = self.search.mark()
+        self._partial = True
+        placed = all(self.insert(item, depth, evict=evict) for item in items)
+        self._partial = False
+        if placed and self._accept(start):
+            return True
+        self.search.undo(start)
+        return False
+
+    def direct(self, item: int, start: Mark) -> bool:
+        """Put `item` where there is room."""
+        for host in self.fitting.best(item, self.fitting.hosts(item)):
+            mark = self.search.mark()
+            if self.search.enter(item, host) and self._accept(start):
+                return True
+            self.search.undo(mark)
+        return False
+
+    def _accept(self, start: Mark) -> bool:
+        return self.search.better_than(start) and self.search.holds(start, gangs=not self._partial)
+
+    # -- one ejection ----------------------------------------------------------------------------
+
+    def _eject(self, item: int, start: Mark, depth: int) -> bool:
+        if self._single(item, start) or self._make_peace(item, start):
+            return True
+        if depth >= 2 and not self.budget.over():
+            return self._several(item, start) or self._chain(item, start, depth)
+        return False
+
+    def _in_the_way(self, item: int) -> Ints:
+        """Items of which one must go so that `item` fits, cheapest first."""
+        search, demand = self.search, self.search.problem.items.demand
+        movers = self._movers()
+        movers = movers[movers != item]
+        at = search.state.host[movers]
+        open_hosts = self.fitting.eligible(item)
+        if search.state.host[item] >= 0:
+            open_hosts[search.state.host[item]] = False
+        helps = open_hosts[at]
+        need, given = demand[item] - search.free(), self._given(movers)
+        for r in np.flatnonzero(demand[item]).tolist():
+            helps &= need[at, r] <= given[:, r]
+        if search.problem.items.cells_needed[item]:
+            helps &= search.problem.items.cells_needed[movers] > 0
+        helps &= self._may_unblock(item, movers, at)
+        movers = movers[helps]
+        return movers[self._cheapest(movers)]
+
+    def _movers(self) -> Ints:
+        """Items that have a host now and may leave it."""
+        state = self.search.state
+        return np.flatnonzero(self._free & (state.host >= 0))
+
+    def _given(self, movers: Ints) -> Ints:
+        """(n, R) room that a host gains when each of `movers` leaves it."""
+        problem, state = self.search.problem, self.search.state
+        given = problem.items.demand[movers]
+        if (problem.when == When.DURING).any():
+            held = ~problem.items.lets_go_first[movers]
+            held &= state.host[movers] == problem.items.host0[movers]
+            given = np.where(held[:, None] & (problem.when == When.DURING), 0, given)
+        return given
+
+    def _may_unblock(self, item: int, movers: Ints, at: Ints) -> Bools:
+        """(n,) whether limits let `item` enter where each of `movers` is, once that has gone."""
+        state, counters = self.search.state, self.search.state.counters
+        free = np.ones(len(movers), bool)
+        for row in counters.rows_of_item[item].tolist():
+            blocked = limit_blocks(state, item, row)
+            if blocked is None or not blocked.any():
+                continue
+            members = counters.in_counted[row] | counters.in_subject[row]
+            free &= ~blocked[at] | np.isin(movers, np.fromiter(members, np.int64))
+        return free
+
+    def _cheapest(self, movers: Ints) -> Ints:
+        """Order of `movers`: those that have moved anyway, then by level, budgets and size."""
+        items, state = self.search.problem.items, self.search.state
+        at_home = (state.host[movers] == items.host0[movers]) & (items.host0[movers] >= 0)
+        price = np.where(at_home, 1 + self._price[items.tier[movers]], 0)
+        size = self.fitting.sizes(movers)
+        return np.lexsort((size, self._tight[movers] > 0, price))
+
+    def _single(self, item: int, start: Mark) -> bool:
+        """Move one item away and put `item` in its place."""
+        search, tries = self.search, 0
+        dead: set[int] = set()
+        for other in self._in_the_way(item).tolist():
+            kind = int(self.fitting.kind[other])
+            if kind in dead:
+                continue
+            targets = self.fitting.hosts(other)
+            if not targets.any():
+                if not search.state.counters.rows_of_item[other].size:
+                    dead.add(kind)
+                continue
+            if self._swap_in(item, other, targets) and self._accept(start):
+                return True
+            search.undo(start)
+            tries += 1
+            if tries >= TRIES or self.budget.over():
+                break
+        return False
+
+    def _make_peace(self, item: int, start: Mark) -> bool:
+        """Move away one item whose presence, somewhere in a domain, keeps `item` out."""
+        search, counters = self.search, self.search.state.counters
+        rows = counters.rows_of_item[item].tolist()
+        members = {other for row in rows for other in counters.in_counted[row]} - {item}
+        movers = np.array([i for i in sorted(members) if self._free[i]], dtype=np.int64)
+        movers = movers[search.state.host[movers] >= 0]
+        for other in movers[self._cheapest(movers)][:TRIES].tolist():
+            targets = self.fitting.hosts(other)
+            if targets.any() and self._send(other, targets) and self.direct(item, start):
+                return True
+            search.undo(start)
+        return False
+
+    def _swap_in(self, item: int, other: int, targets: Bools) -> bool:
+        """Send `other` to the best of `targets` and put `item` where it was."""
+        search = self.search
+        host = int(search.state.host[other])
+        if not self._send(other, targets):
+            return False
+        return search.enter(item, host)
+
+    def _send(self, item: int, targets: Bools) -> bool:
+        """Home if there is room, else to the best of `targets`."""
+        home = int(self.search.problem.items.host0[item])
+        if home >= 0 and targets[home]:
+            return self.search.enter(item, home)
+        return any(self.search.enter(item, h) for h in self.fitting.best(item, targets)[:1])
+
+    # -- several from one host, and chains -------------------------------------------------------
+
+    def _near_hosts(self, item: int) -> Ints:
+        """Hosts that lack least for `item` and could make the room, nearest first."""
+        search, problem = self.search, self.search.problem
+        state, demand = search.state, problem.items.demand[item]
+        movers = self._movers()
+        give = np.zeros(problem.hosts.capacity.shape, np.int64)
+        np.add.at(give, state.host[movers], self._given(movers))
+        asked = demand > 0
+        need = np.maximum(demand - search.free(), 0)[:, asked]
+        could = self.fitting.eligible(item) & (give[:, asked] >= need).all(axis=1)
+        if state.host[item] >= 0:
+            could[state.host[item]] = False
+        hosts = np.flatnonzero(could)
+        scale = np.maximum(problem.hosts.capacity.max(axis=0, initial=1), 1)[asked]
+        lack = (need[hosts] / scale).sum(axis=1)
+        return hosts[np.argsort(lack, kind="stable")[:HOSTS]]
+
+    def _several(self, item: int, start: Mark) -> bool:
+        """Move two or three items off one host and put `item` there."""
+        for host in self._near_hosts(item).tolist():
+            for chosen in self._sets(item, host):
+                if all(self._leave(other, host) for other in chosen) and (
+                    self.search.enter(item, host) and self._accept(start)
+                ):
+                    return True
+                self.search.undo(start)
+            if self.budget.over():
+                return False
+        return False
+
+    def _leave(self, item: int, host: int) -> bool:
+        targets = self.fitting.hosts(item)
+        targets[host] = False
+        return bool(targets.any()) and self._send(item, targets)
+
+    def _sets(self, item: int, host: int) -> list[tuple[int, ...]]:
+        """A few sets of items on `host`, cheapest first, that give the room `item` lacks."""
+        search, demand = self.search, self.search.problem.items.demand
+        movers = np.array(sorted(i for i in search.on[host] if self._free[i]), dtype=np.int64)
+        movers = movers[[bool(self.fitting.hosts(i).any()) for i in movers.tolist()]]
+        movers = movers[self._cheapest(movers)][:20]
+        asked = demand[item] > 0
+        need = (demand[item] - search.free()[host])[asked]
+        sets: list[tuple[int, ...]] = []
+        for size in range(2, TOGETHER + 1):
+            if len(movers) < size:
+                break
+            index = np.array(list(combinations(range(len(movers)), size)))
+            given = demand[movers][:, asked][index].sum(axis=1)
+            enough = index[(given >= need).all(axis=1)]
+            size_of = self.fitting.sizes(movers)[enough].sum(axis=1)
+            best = enough[np.argsort(size_of, kind="stable")[:3]]
+            sets += [tuple(movers[row].tolist()) for row in best]
+            if sets:
+                break
+        return sets
+
+    def _chain(self, item: int, start: Mark, depth: int) -> bool:
+        """Put `item` where another item is, which then ejects in its turn."""
+        search, tried = self.search, set()
+        for other in self._in_the_way(item).tolist():
+            kind = int(self.fitting.kind[other])
+            if kind in tried:
+                continue
+            tried.add(kind)
+            host = int(search.state.host[other])
+            search.put(other, -1)
+            if (
+                search.enter(item, host)
+                and self._single(other, search.mark())
+                and self._accept(start)
+            ):
+                return True
+            search.undo(start)
+            if len(tried) >= TRIES // 2 or self.budget.over():
+                return False
+        return False
+
+    # -- evictions -------------------------------------------------------------------------------
+
+    def _evict(self, item: int, start: Mark) -> bool:
+        """Evict items of lower tiers from one host, and put `item` there."""
+        for host in self._near_hosts(item).tolist():
+            for other in self._victims(item, host):
+                self.search.put(other, -1)
+                if self.search.enter(item, host):
+                    if self._accept(start):
+                        return True
+                    break
+            self.search.undo(start)
+        return False
+
+    def _victims(self, item: int, host: int) -> list[int]:
+        """Items that `item` may evict from `host`, lowest tier and largest first."""
+        search, items = self.search, self.search.problem.items
+        if search.problem.evict is Evict.LOWER and not items.may_evict_others[item]:
+            return []
+        found = [
+            i
+            for i in search.on[host]
+            if search.loose[i] and items.evictable[i] and items.tier[i] > items.tier[item]
+        ]
+        return sorted(found, key=lambda i: (-int(items.tier[i]), -self.fitting.size(i), i))

@@ -1,0 +1,152 @@
+"""Which hosts have room for one more item of a kind, kept up to date as the search goes.
+
+Items of one kind ask for the same and are eligible for the same hosts. A row of the table is made
+when it is first asked for and mended, where hosts have changed, when it is asked for again. Limits
+bind items by their groups; they are read anew each time, through `rules`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..arrays import Bools, Ints
+from ..rules import limit_blocks
+from ..tables import Items
+from .search import Search
+
+
+class Fitting:
+    """Rows of hosts per kind of item.
+
+    Attributes
+    ----------
+    kind
+        (I,) the kind of each item.
+    allowed
+        (H,) bool: hosts that may receive anything at all; change it with `allow`.
+    """
+
+    def __init__(self, search: Search) -> None:
+        self.search = search
+        problem = search.problem
+        self.kind = item_kinds(problem.items, problem.where.item_eligible)
+        self.allowed = ~search.closed
+        self._rows: dict[int, tuple[int, Bools]] = {}
+        self._eligible: dict[int, Bools] = {}
+        scarce = (problem.hosts.capacity > 0).mean(axis=0)
+        self._rarity = 1.0 - scarce
+        self._scale = 1.0 / np.maximum(problem.hosts.capacity.max(axis=0, initial=1), 1)
+        self._size = problem.items.demand @ self._scale
+
+    def allow(self, hosts: Bools) -> None:
+        """Let items enter only `hosts` (H,) from now on."""
+        self.allowed = hosts & ~self.search.closed
+
+    def size(self, item: int) -> float:
+        """Demand as a sum of shares of the largest capacities."""
+        return float(self._size[item])
+
+    def sizes(self, items: Ints) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        """(n,) `size` of several items."""
+        return np.asarray(self._size[items])
+
+    def eligible(self, item: int) -> Bools:
+        """(H,) the hosts that requirements let `item` enter."""
+        row = int(self.search.problem.where.item_eligible[item])
+        if row not in self._eligible:
+            self._eligible[row] = self.search.problem.where.excluded[row] == 0
+        return self._eligible[row] & self.allowed
+
+    def has_room(self, item: int) -> Bools:
+        """(H,) the hosts, `item`'s own included, with room for one more like it."""
+        kind = int(self.kind[item])
+        if kind not in self._rows:
+            row = self._fresh(item, np.arange(len(self.search.problem.hosts)))
+        else:
+            since, row = self._rows[kind]
+            changed = np.flatnonzero(self.search.stamp > since)
+            if changed.size:
+                row[changed] = self._fresh(item, changed)
+        self._rows[kind] = (self.search.clock, row)
+        return row & self.eligible(item)
+
+    def hosts(self, item: int) -> Bools:
+        """(H,) the hosts other than its own that `item` may enter now (rules 2 to 5)."""
+        free = self.has_room(item)
+        state = self.search.state
+        for row in state.counters.rows_of_item[item].tolist():
+            if not free.any():
+                break
+            blocked = limit_blocks(state, item, row)
+            if blocked is not None:
+                free &= ~blocked
+        if state.host[item] >= 0:
+            free[state.host[item]] = False
+        return free
+
+    def _fresh(self, item: int, hosts: Ints) -> Bools:
+        problem, state = self.search.problem, self.search.state
+        demand = problem.items.demand[item]
+        asked = np.flatnonzero(demand)
+        room = problem.hosts.capacity[hosts] - state.use[hosts] - state.gone[hosts]
+        fits = (room[:, asked] >= demand[asked]).all(axis=1)
+        needed = int(problem.items.cells_needed[item])
+        if needed:
+            of_cell = problem.items.cell_demand[item]
+            used = np.flatnonzero(of_cell)
+            free = (problem.cells.capacity - state.cell_use)[:, used] >= of_cell[used]
+            ready = free.all(axis=1)
+            if problem.items.cell_kind[item] >= 0:
+                ready &= problem.cells.kind == problem.items.cell_kind[item]
+            number = np.bincount(problem.cells.host[ready], minlength=len(problem.hosts))
+            fits &= number[hosts] >= needed
+        return np.asarray(fits)
+
+    def best(self, item: int, hosts: Bools) -> list[int]:
+        """`hosts` (H,) bool from the one where `item` wastes least; at most eight of them.
+
+        A host wastes what is scarce and `item` does not ask for; of hosts that waste alike, the
+        fullest is best, and one with occupants before an empty one that costs something.
+        """
+        at = np.flatnonzero(hosts)
+        if not at.size:
+            return []
+        problem, search = self.search.problem, self.search
+        demand = problem.items.demand[item]
+        capacity = problem.hosts.capacity[at]
+        unasked = np.where(demand == 0, self._rarity, 0.0)
+        waste = (capacity > 0) @ unasked
+        free = (capacity - search.state.use[at] - search.state.gone[at] - demand) * self._scale
+        loose = np.where(demand > 0, free, 0.0).sum(axis=1)
+        opens = (search.occupants[at] == 0) * problem.hosts.cost[at] * self._costs()
+        order = np.lexsort((loose, waste, opens))
+        return [int(h) for h in at[order[:8]]]
+
+    def _costs(self) -> bool:
+        return bool(self.search.worth.host_cost.any())
+
+
+def item_kinds(items: Items, row: Ints) -> Ints:
+    """(I,) number of each item's kind."""
+    table = np.column_stack(
+        [
+            items.demand,
+            items.cells_needed,
+            items.cell_demand,
+            items.cell_kind,
+            row,
+        ]
+    )
+    return row_numbers(table)
+
+
+def row_numbers(table: Ints) -> Ints:
+    """(n,) equal numbers for equal rows."""
+    if not table.shape[1] or not len(table):
+        return np.zeros(len(table), np.int64)
+    order = np.lexsort(table.T)
+    rows = table[order]
+    new = np.concatenate([[False], (rows[1:] != rows[:-1]).any(axis=1)])
+    number = np.empty(len(table), np.int64)
+    number[order] = np.cumsum(new)
+    return number
