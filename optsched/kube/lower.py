@@ -72,7 +72,7 @@ def lower(
         domain_names=tables.keys.domain_names,
         groups=tables.groups.members,
         group_names=tables.groups.names,
-        host_sets=np.array(tables.host_sets.rows, dtype=bool).reshape(-1, nodes.count),
+        host_sets=tables.host_sets.table(nodes.count),
     )
     for node in overcommitted(hosts, item_table, resources):
         warnings.add("{count} nodes hold more than they offer: {}", node)

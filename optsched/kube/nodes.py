@@ -189,7 +189,7 @@ class Eligibility:
 
     def table(self) -> Masks:
         """(E, H) all rows."""
-        return np.array(self._masks, dtype=np.uint32).reshape(-1, self._hosts)
+        return np.array(self._masks, dtype=np.uint32).reshape(len(self._masks), self._hosts)
 
 
 class NodeTable:

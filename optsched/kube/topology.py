@@ -42,7 +42,7 @@ class Keys:
 
     def table(self) -> Ints:
         """(K - 1, H) the domains of all keys but the host itself."""
-        return np.array(self.domains, dtype=np.int64).reshape(-1, self._nodes.count)
+        return np.array(self.domains, dtype=np.int64).reshape(len(self.domains), self._nodes.count)
 
 
 class Groups:
@@ -88,6 +88,10 @@ class HostSets:
             self._number[key] = len(self.rows)
             self.rows.append(hosts)
         return self._number[key]
+
+    def table(self, hosts: int) -> Bools:
+        """(N, H) all sets."""
+        return np.array(self.rows, dtype=bool).reshape(len(self.rows), hosts)
 
 
 class Namespaces:
