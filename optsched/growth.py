@@ -12,6 +12,7 @@ stay empty, which can only make those rules stricter.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -21,6 +22,7 @@ from .arrays import NONE, Bools, Ints, Masks
 from .errors import ProblemError
 from .levels import TermKind, then_host_cost
 from .options import find
+from .plan import Placement
 from .problem import Cells, Hosts, PlacementProblem, Where
 
 MOST_TYPES = 16  # kinds of hosts that are offered when none is named
@@ -76,9 +78,13 @@ def with_candidate_hosts(
     )
 
 
-def candidate_names(before: PlacementProblem, after: PlacementProblem) -> tuple[str, ...]:
-    """Names of the hosts that `after` has and `before` has not."""
-    return after.hosts.names[len(before.hosts) :]
+def candidates_used(
+    before: PlacementProblem, after: PlacementProblem, placement: Placement
+) -> dict[str, int]:
+    """How many candidates `placement` uses, by the name of the host they are like."""
+    used = np.unique(placement.host[after.items.occupies & (placement.host >= len(before.hosts))])
+    models = [after.hosts.names[host].partition("-like-")[2] for host in used.tolist()]
+    return dict(Counter(models))
 
 
 def _models(problem: PlacementProblem) -> list[int]:

@@ -19,7 +19,7 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)?")
 _SECONDS = {"ms": 0.001, None: 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-class Duration(click.ParamType):
+class Duration(click.ParamType[float]):
     """Seconds, as in 10, 10s, 500ms or 2m."""
 
     name = "duration"
@@ -52,7 +52,7 @@ class Command(click.Command):
         sections: dict[str, list[tuple[str, str]]] = {}
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
-            if record is not None:
+            if record is not None and isinstance(param, click.Option):
                 sections.setdefault(getattr(param, "section", "Options"), []).append(record)
         for title in sorted(sections, key=lambda one: one == "Options"):
             with formatter.section(title):
@@ -100,12 +100,16 @@ class Wishes:
 
     def load(self, path: str) -> PlacementProblem:
         """Read the file and apply the wishes."""
+        return self.apply(self.read(path))
+
+    def read(self, path: str) -> PlacementProblem:
+        """The problem as the file has it."""
         from optsched.api import read
 
         given: dict[str, Any] = dict(map(_setting, self.settings))
         if self.now is not None:
             given["now"] = self.now
-        return self.apply(read(path, format=self.format, **given))
+        return read(path, format=self.format, **given)
 
     def apply(self, problem: PlacementProblem) -> PlacementProblem:
         """The problem with the wishes in its tables."""
@@ -170,7 +174,7 @@ _reading = options(
     option(
         "--now",
         metavar="TIME",
-        help="The time that ages are measured against (RFC 3339). [default: the newest in the file]",
+        help="What ages are measured against (RFC 3339). [default: the newest time in the file]",
     ),
     option(
         "--set",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from optsched.result import Result
 
 
-@click.command("solve", cls=Command)
+@click.command(
+    "solve", cls=Command, short_help="Find the best placement and a plan of safe moves to it."
+)
 @click.argument("file", metavar="FILE|-")
 @options(
     "The search",
@@ -70,7 +73,8 @@ def command(
     from .watching import progress_words, run_stoppable, watching
 
     with watching(f"reading {file}", quiet=quiet):
-        problem = wishes.load(file)
+        base = wishes.read(file)
+        problem = wishes.apply(base)
     with watching(f"solving {problem.name}", quiet=quiet) as say:
         result, stopped = run_stoppable(
             lambda stop: solve(
@@ -84,6 +88,8 @@ def command(
                 on_progress=lambda progress: say(progress_words(progress)),
             )
         )
+    if len(problem.hosts) > len(base.hosts):
+        result = replace(result, notes=(*result.notes, _hosts_to_add(base, problem, result)))
     if plan_out:
         from optsched.snapshot import encode_plan, write_atomically
 
@@ -95,6 +101,18 @@ def command(
         write_atomically(report, page(problem, result).encode())
     _print(problem, result, output, max_rows)
     ctx.exit(exit_code(result, stopped))
+
+
+def _hosts_to_add(base: PlacementProblem, problem: PlacementProblem, result: Result) -> str:
+    """Which candidate hosts the plan uses."""
+    from optsched.growth import candidates_used
+    from optsched.report.units import short
+
+    used = candidates_used(base, problem, result.plan.placement(problem))
+    if not used:
+        return "no host has to be added"
+    told = ", ".join(f"{count} like {short(model)}" for model, count in used.items())
+    return f"hosts to add: {told}"
 
 
 def _print(problem: PlacementProblem, result: Result, output: str, max_rows: int) -> None:

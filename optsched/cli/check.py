@@ -1,0 +1,104 @@
+"""`optsched check`: read a plan against every rule, independently of the solvers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import click
+
+from .exits import Exit
+from .parameters import Command, Wishes, wishes
+from .parameters import output as output_options
+
+if TYPE_CHECKING:
+    from optsched.check import Report
+    from optsched.problem import PlacementProblem
+
+
+@click.command("check", cls=Command, short_help="Check a plan against every rule, independently.")
+@click.argument("snapshot", metavar="FILE|-")
+@click.argument("plan", metavar="PLAN")
+@wishes
+@output_options
+@click.pass_context
+def command(
+    ctx: click.Context, snapshot: str, plan: str, wishes: Wishes, output: str, max_rows: int
+) -> None:
+    """Check a plan: does it keep every rule, at every step, and what is it worth?
+
+    PLAN is a plan or a result that solve wrote. Give the options that change the problem (--drain,
+    --evict, ...) as they were given to solve. Exit code 5 says that the plan breaks a rule.
+
+    \b
+    Example:
+      optsched solve cluster.json --plan-out plan.json
+      optsched check cluster.json plan.json
+    """
+    from optsched.api import check
+
+    from .plans import read_plan
+
+    problem = wishes.load(snapshot)
+    read, notes = read_plan(problem, plan)
+    report = check(problem, read)
+    if output == "json":
+        click.echo(_json(problem, report, notes), nl=False)
+    else:
+        _print(problem, report, notes, max_rows)
+    ctx.exit(Exit.REFUSED if report.violations else Exit.OK)
+
+
+def _print(
+    problem: PlacementProblem, report: Report, notes: tuple[str, ...], max_rows: int
+) -> None:
+    from optsched.report.summary import level_words
+    from optsched.report.units import plural
+
+    from .console import Paper
+
+    paper = Paper(max_rows)
+    for note in notes:
+        paper.say(f"! {note}", "yellow")
+    if report.violations:
+        rules = Counter(one.rule for one in report.violations)
+        told = ", ".join(f"{count} {rule}" for rule, count in rules.most_common())
+        paper.say(f"{plural(len(report.violations), 'violation')}: {told}", "bold red")
+        paper.table(
+            "",
+            ("rule", "when", "what"),
+            [
+                (one.rule, f"wave {one.wave + 1}" if one.wave >= 0 else "after the plan", one.text)
+                for one in report.violations
+            ],
+        )
+    else:
+        paper.say("The plan keeps every rule, at every step.", "bold green")
+    names = [level_words(problem, level.name) for level in problem.objective]
+    paper.table("Worth", ("level", "#value"), list(zip(names, report.levels, strict=True)))
+
+
+def _json(problem: PlacementProblem, report: Report, notes: tuple[str, ...]) -> bytes:
+    from .documents import encode
+
+    items, hosts = problem.items.names, problem.hosts.names
+    return encode(
+        "optsched/check",
+        problem=problem.digest(),
+        ok=not report.violations,
+        notes=list(notes),
+        levels=[
+            {"name": level.name, "value": int(value)}
+            for level, value in zip(problem.objective, report.levels, strict=True)
+        ],
+        violations=[
+            {
+                "rule": one.rule,
+                "text": one.text,
+                "item": items[one.item] if one.item >= 0 else None,
+                "host": hosts[one.host] if one.host >= 0 else None,
+                "wave": one.wave + 1 if one.wave >= 0 else None,
+            }
+            for one in report.violations
+        ],
+    )

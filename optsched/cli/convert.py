@@ -1,0 +1,41 @@
+"""`optsched convert`: one file format to another."""
+
+from __future__ import annotations
+
+import click
+
+from .parameters import Command, Wishes, option, options, wishes
+
+
+@click.command("convert", cls=Command, short_help="Convert a file to another format.")
+@click.argument("source", metavar="IN|-")
+@click.argument("target", metavar="OUT|-")
+@options(
+    "Output",
+    option(
+        "--to",
+        default="snapshot",
+        show_default=True,
+        metavar="FORMAT",
+        help="The format to write.",
+    ),
+)
+@wishes
+def command(source: str, target: str, to: str, wishes: Wishes) -> None:
+    """Convert a file to another format, by default to a snapshot; .gz packs it.
+
+    Options that change the problem are written into the snapshot. It holds what the rules need,
+    and no annotations, environment variables or images.
+
+    \b
+    Example: a dump that others may see, and solve just as well
+      optsched convert cluster.json cluster.snapshot.json.gz
+    """
+    from optsched import registry
+    from optsched.errors import UnsupportedError
+    from optsched.snapshot import write_atomically
+
+    chosen = registry.find(registry.FORMATS, to, "format")()
+    if not hasattr(chosen, "write"):
+        raise UnsupportedError(f"the format {to!r} can be read but not written; use snapshot")
+    write_atomically(target, chosen.write(wishes.load(source)))
