@@ -154,7 +154,8 @@ class _Builder:
         for row in range(len(limits)):
             for item in members[int(limits.subject[row])] | members[int(limits.counted[row])]:
                 bound[item].add(row)
-        domain = np.array(self.rows, dtype=np.int64).reshape(-1, len(problem.hosts))
+        shape = (len(self.rows), len(problem.hosts))  # -1 cannot be inferred without hosts
+        domain = np.array(self.rows, dtype=np.int64).reshape(shape)
         last = np.array(self.view_size, dtype=np.int64).reshape(-1, 1)
         return Counters(
             offset=np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes, dtype=np.int64)]),
