@@ -207,9 +207,9 @@ def _plan(record: PlanRecord, problem: PlacementProblem, path: str) -> Plan:
     starts = problem.cells.host.searchsorted(range(len(problem.hosts) + 1)).tolist()
     moved = [move.item for wave in record.waves for move in wave]
     numbers = iter(_find(problem, moved, path))
-    waves = field(default_factory=list)
+    waves = []
     for wave in record.waves:
-        moves = field(default_factory=list)
+        moves = []
         for move in wave:
             for host in (move.from_, move.to):
                 if host not in hosts:
