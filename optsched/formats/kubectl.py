@@ -3,15 +3,27 @@
     kubectl get nodes,pods,namespaces,poddisruptionbudgets,priorityclasses,deployments,\
 replicasets,statefulsets,daemonsets,jobs,persistentvolumes,persistentvolumeclaims,\
 storageclasses,csinodes -A -o json
+
+A kind that is left out makes what needs it unmodelled: see the warnings of the problem. The options
+of the reader are the fields of `KubeOptions`.
 """
 
 from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from optsched.errors import FormatError
 from optsched.kube import Cluster, KubeOptions, lower
 from optsched.problem import PlacementProblem
+
+_START = re.compile(
+    rb'\s*\{\s*"(apiVersion"\s*:\s*"[A-Za-z][\w./-]*"|kind"\s*:\s*"[A-Z]\w*"\s*,\s*"apiVersion")'
+)
 
 
 class _List(msgspec.Struct, rename="camel", gc=False):
@@ -48,9 +60,7 @@ def parse(data: bytes) -> Cluster:
     return cluster
 
 
-def read(
-    data: bytes, options: KubeOptions | None = None, *, name: str = "cluster"
-) -> PlacementProblem:
+def problem_of(data: bytes, name: str, options: KubeOptions) -> PlacementProblem:
     """The placement problem of the cluster in the document.
 
     Raises
@@ -61,7 +71,24 @@ def read(
     cluster = parse(data)
     if not cluster.nodes and not cluster.pods:
         raise FormatError(
-            "the input holds neither nodes nor pods; "
-            "make it with kubectl get nodes,pods,... -A -o json"
+            "there are neither nodes nor pods; make it with kubectl get nodes,pods,... -A -o json"
         )
     return lower(cluster, options, name=name)
+
+
+class KubectlFormat:
+    """Reads what kubectl prints; see `optsched.formats.base.Format`."""
+
+    name = "kubectl"
+    describes = "Kubernetes objects, kubectl get nodes,pods,... -A -o json"
+    takes = tuple(one.name for one in fields(KubeOptions))
+
+    def sniff(self, head: bytes, path: str) -> bool:
+        """Whether the document starts like a Kubernetes object (kubectl sorts its keys)."""
+        return _START.match(head) is not None
+
+    def read(self, data: bytes, path: str, **options: Any) -> PlacementProblem:
+        """The problem of the cluster in the file."""
+        stem = Path(path).name.removesuffix(".gz").removesuffix(".json")
+        name = "cluster" if path == "-" or not stem else stem
+        return problem_of(data, name, KubeOptions.of(options))

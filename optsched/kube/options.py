@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from optsched.errors import InputError
 
 #: Controllers that make a new pod when one is evicted. Others may not, so their pods stay.
 RECREATING = frozenset(("ReplicaSet", "ReplicationController", "StatefulSet", "Job"))
@@ -49,3 +53,36 @@ class KubeOptions:
     movable_storage_classes: frozenset[str] = frozenset()
     move_local_storage: bool = False
     move_jobs: bool = False
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> KubeOptions:
+        """Options from text such as `min_age` "600", `move_jobs` "true", lists "a,b"; or values.
+
+        Raises
+        ------
+        InputError
+            There is no such setting, or its value cannot be understood.
+        """
+        defaults = {one.name: one.default for one in fields(cls)}
+        for name in settings:
+            if name not in defaults:
+                raise InputError(f"no setting {name[:40]!r} (there are: {', '.join(defaults)})")
+        return cls(**{name: _value(name, v, defaults[name]) for name, v in settings.items()})
+
+
+def _value(name: str, given: Any, default: Any) -> Any:
+    if not isinstance(given, str):
+        if isinstance(given, type(default)):
+            return given
+    elif isinstance(default, bool):
+        if given.lower() in ("true", "false"):
+            return given.lower() == "true"
+    elif isinstance(default, int):
+        if given.isdecimal() and given.isascii() and len(given) < 12:
+            return int(given)
+    elif isinstance(default, frozenset):
+        return frozenset(part.strip() for part in given.split(",") if part.strip())
+    else:
+        return given
+    kind = {bool: "true or false", int: "a whole number"}.get(type(default), "a comma list")
+    raise InputError(f"the setting {name} must be {kind}, not {str(given)[:40]!r}")
