@@ -195,13 +195,12 @@ def _smallest(scene: _Scene, row: int, zone: Zone) -> int:
     if len(zone.domains) < scene.reading.min_domains[row]:
         return 0
     counted = scene.reading.counted[row]
-    census = scene.seating.census(counted, zone)
     gone = Counter(
         zone.of_host[scene.seating.host[item]]
         for item in scene.leaving
         if counted in scene.seating.groups_of[item]
     )
-    return min(len(census.inside(domain)) - gone[domain] for domain in zone.domains)
+    return scene.seating.census(counted, zone).smallest(gone)
 
 
 def _with(present: set[int], entering: set[int]) -> int:

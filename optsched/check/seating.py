@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection
 
 from .reading import Reading, Zone, lists_of
@@ -18,6 +18,12 @@ class Census:
     def inside(self, domain: int) -> set[int]:
         """Members that sit in the domain."""
         return self._inside.get(domain, set())
+
+    def smallest(self, gone: Counter[int]) -> int:
+        """The smallest count of any domain of the zone, less those gone from it."""
+        if len(self._inside) < len(self.zone.domains):
+            return 0
+        return min(len(inside) - gone[domain] for domain, inside in self._inside.items())
 
     def enter(self, item: int, host: int) -> None:
         """Count a member on a host."""
