@@ -268,7 +268,10 @@ def _cell_violations(room: Room, entering: Ints) -> list[Violation]:
         right = (
             len(set(cells.tolist())) == items.cells_needed[item]
             and (problem.cells.host[cells] == room.host[item]).all()
-            and (items.cell_kind[item] in (-1, *problem.cells.kind[cells].tolist()))
+            and (
+                items.cell_kind[item] < 0
+                or (problem.cells.kind[cells] == items.cell_kind[item]).all()
+            )
         )
         if not right:
             found.append(_broken(room, "cells", item, "has not the cells it needs"))
