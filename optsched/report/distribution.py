@@ -7,7 +7,7 @@ import numpy as np
 from optsched.arrays import Ints
 
 from .markup import Html, tag
-from .units import percent, plural
+from .units import percent, plural, resource_words
 from .usage import Usage
 
 BINS = 10  # tenths of the capacity, and one more bin for what is over it
@@ -41,7 +41,10 @@ def _chart(use: Usage, k: int) -> Html:
         "figure",
         tag(
             "svg",
-            tag("title", f"{use.names[k]}: {shares[0]} in use before, {shares[1]} after"),
+            tag(
+                "title",
+                f"{resource_words(use.names[k])}: {shares[0]} in use before, {shares[1]} after",
+            ),
             tag("line", x1=0, x2=width, y1=FLOOR + 0.5, y2=FLOOR + 0.5, class_="axis"),
             *bars,
             *axis,
@@ -50,7 +53,7 @@ def _chart(use: Usage, k: int) -> Html:
         ),
         tag(
             "figcaption",
-            tag("b", use.names[k]),
+            tag("b", resource_words(use.names[k])),
             f" {shares[0]} in use before, {shares[1]} after; hosts by how full they are ",
             *(tag("span", f" {when}", class_=f"{kind}-text") for kind, when, _ in SERIES),
         ),

@@ -8,7 +8,7 @@ from optsched.problem import PlacementProblem
 
 from .distribution import distribution
 from .markup import Html, join, tag
-from .units import amount, percent, plural, short
+from .units import amount, percent, plural, resource_words, short
 from .usage import Usage
 
 MOST_HOSTS = 150  # more bars than this are not read; changed hosts are shown then
@@ -86,11 +86,11 @@ def _bars(use: Usage, host: int, k: int) -> Html:
     over = max(before, after) > capacity
     edge = tag("line", x1=limit, x2=limit, y1=0, y2=22, class_="over") if over else ""
     was, will, room = (amount(name, value) for value in (before, after, capacity))
-    label = f"{name}: {was} before, {will} after, of {room}"
+    label = f"{resource_words(name)}: {was} before, {will} after, of {room}"
     share = after / capacity if capacity else 0.0
     return tag(
         "div",
-        tag("small", name, tag("span", percent(share) if capacity else "none")),
+        tag("small", resource_words(name), tag("span", percent(share) if capacity else "none")),
         tag(
             "svg",
             tag("title", label),
@@ -112,7 +112,7 @@ def _stack(name: str, parts: list[tuple[str, int]], scale: float, y: int) -> Htm
     rects, x = [], 0.0
     for kind, value in parts:
         if value:
-            title = tag("title", f"{words[kind]}: {amount(name, value)} {name}")
+            title = tag("title", f"{words[kind]}: {amount(name, value)} {resource_words(name)}")
             rects.append(
                 tag(
                     "rect",

@@ -14,7 +14,7 @@ from optsched.plan import Move, Placement, Plan
 from optsched.problem import PlacementProblem
 from optsched.result import LevelValue, Result
 
-from .units import amount, percent, short
+from .units import amount, percent, resource_words, short
 from .words import pending_words
 
 
@@ -158,13 +158,13 @@ def needs(problem: PlacementProblem, item: int) -> str:
     """What an item asks for."""
     items = problem.items
     asked = [
-        f"{amount(name, int(value))} {name}"
+        f"{amount(name, int(value))} {resource_words(name)}"
         for name, value in zip(problem.resources, items.demand[item], strict=True)
         if value and name != "pods"
     ]
     if items.cells_needed[item]:
         each = ", ".join(
-            f"{amount(name, int(value))} {name}"
+            f"{amount(name, int(value))} {resource_words(name)}"
             for name, value in zip(problem.cells.resources, items.cell_demand[item], strict=True)
             if value
         )

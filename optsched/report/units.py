@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+import re
+
 _BYTES = ("memory", "ephemeral-storage", "storage")
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 LONGEST_NAME = 120
 
 
 def amount(resource: str, value: int) -> str:
-    """A quantity of a resource: names that Kubernetes knows carry its units, others are counts.
+    """A quantity of a resource, in the unit its name says; other names are counts.
+
+    Kubernetes' names mean milli-CPU and bytes; "_milli", "_bytes" and "_mib" end other names.
 
     >>> amount("cpu", 2500), amount("memory", 3 << 30), amount("pods", 1200)
     ('2.5', '3 GiB', '1,200')
     """
-    if resource == "cpu" or resource.endswith("milli"):
+    if resource == "cpu" or resource.endswith("_milli"):
         return f"{value / 1000:,.3f}".rstrip("0").rstrip(".")
-    if resource in _BYTES or resource.endswith("bytes") or resource.startswith("hugepages-"):
+    if resource in _BYTES or resource.endswith("_bytes") or resource.startswith("hugepages-"):
         return _binary(value)
+    if resource.endswith("_mib"):
+        return _binary(value << 20)
     return f"{value:,}"
+
+
+def resource_words(resource: str) -> str:
+    """A resource's name without its unit.
+
+    >>> resource_words("cpu_milli"), resource_words("nvidia.com/gpu")
+    ('cpu', 'nvidia.com/gpu')
+    """
+    return short(re.sub("_(milli|bytes|mib)$", "", resource))
 
 
 def _binary(value: int) -> str:

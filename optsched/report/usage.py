@@ -100,7 +100,7 @@ def _columns(problem: PlacementProblem) -> tuple[tuple[str, ...], Ints, Ints, In
     for s, name in enumerate(cells.resources):
         if not items.cell_demand.shape[1] or not items.cell_demand[:, s].any():
             continue
-        names.append(f"{name} of cells")
+        names.append(name)
         for k, table in enumerate((cells.capacity, cells.fixed_use)):
             column = np.bincount(cells.host, weights=table[:, s], minlength=len(hosts))
             tables[k] = np.column_stack([tables[k], column.astype(np.int64)])
