@@ -19,16 +19,15 @@ from benchmarks.data import data_path
 from benchmarks.markdown import level_table, markdown
 from optsched import api
 from optsched.check import check
-from optsched.formats.kubectl import read
+from optsched.formats import read
 from optsched.kube import KubeOptions
 from optsched.plan import Order
 from optsched.registry import solver
-from optsched.snapshot.files import read_bytes
 
 NAIVE = {30: (4, 8), 200: (10, 16), 1000: (37, 49)}  # nodes: (pending pods placed, moves)
-SETTINGS = {
-    "default": KubeOptions(),
-    "open": KubeOptions(min_replicas=1, move_local_storage=True, move_jobs=True),
+SETTINGS: dict[str, dict[str, object]] = {  # of the reader, see KubeOptions
+    "default": {},
+    "open": {"min_replicas": 1, "move_local_storage": True, "move_jobs": True},
 }
 
 
@@ -103,7 +102,10 @@ def main() -> None:
                 workers=args.workers,
                 evictions="never",
                 moves=Order.WAVES.value,
-                **{f"settings_{name}": words(SETTINGS[name]) for name in args.settings.split(",")},
+                **{
+                    f"settings_{name}": words(KubeOptions.of(SETTINGS[name]))
+                    for name in args.settings.split(",")
+                },
             )
             + "\n",
             markdown(rows),
@@ -121,7 +123,7 @@ def solve(size: int, settings: str, name: str, seconds: float, workers: int) -> 
     path = data_path(f"kubectl-dumps/cluster-{size}.json.gz")
     solver(name)  # imports are not counted
     begun = time.monotonic()
-    problem = read(read_bytes(str(path)), SETTINGS[settings], name=f"cluster-{size}")
+    problem = read(path, "kubectl", **SETTINGS[settings])
     read_seconds = time.monotonic() - begun
     begun = time.monotonic()
     result = api.solve(problem, solver=name, time_limit=seconds, workers=workers)
