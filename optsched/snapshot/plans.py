@@ -232,6 +232,6 @@ def _find(problem: PlacementProblem, names: list[str], path: str) -> list[int]:
     for name in names:
         if name not in known:
             raise PlanError(
-                f"{path}: names the item {name[:80]!r}, which the problem does not have"
+                f"{path}: the plan names the item {name[:80]!r}, which the problem does not have"
             )
     return [known[name] for name in names]
