@@ -1,0 +1,154 @@
+"""The best pattern for one host: an exact bounded knapsack over several resources.
+
+Depth-first branch and bound. Copies are taken in the order of value per surrogate weight, and the
+fractional fill of the one surrogate resource (a mix of all of them) bounds what is left; Martello
+and Toth, Knapsack Problems, 1990, chapter 3, with a surrogate as in chapter 9.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from .jit import jit
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+@jit
+def fractional(start: int, left: float, value: Ints, weight: Floats, copies: Ints) -> float:
+    """Value of filling `left` of the surrogate with segments from `start` on, fractions allowed."""
+    total = 0.0
+    for k in range(start, len(value)):
+        need = weight[k] * copies[k]
+        if need <= left:
+            left -= need
+            total += float(value[k]) * copies[k]
+        else:
+            return total + float(value[k]) * left / weight[k]
+    return total
+
+
+@jit
+def mix(room: Floats, demand: Floats, value: Ints, copies: Ints, steps: int) -> tuple[Floats, Ints]:
+    """Surrogate weight of each segment, for the mix of resources with the smallest root bound.
+
+    Returns the weights (S,), with a full host weighing 1, and the order of the segments.
+    """
+    segments, resources = demand.shape
+    best, best_weight = np.inf, np.zeros(segments)
+    best_order = np.arange(segments)
+    share = np.ones(resources) / resources
+    pull = 0.5
+    for _ in range(steps):
+        weight = np.zeros(segments)
+        for k in range(segments):
+            for r in range(resources):
+                if room[r] > 0:
+                    weight[k] += share[r] * demand[k, r] / room[r]
+            weight[k] = max(weight[k], 1e-12)
+        order = np.argsort(-(value / weight))
+        left, bound = 1.0, 0.0
+        fill = np.zeros(resources)
+        for k in order:
+            part = min(float(copies[k]), left / weight[k])
+            bound += part * value[k]
+            left -= part * weight[k]
+            for r in range(resources):
+                if room[r] > 0:
+                    fill[r] += part * demand[k, r] / room[r]
+            if left <= 1e-12:
+                break
+        if bound < best:
+            best, best_weight, best_order = bound, weight, order
+        # A subgradient step: what is overfilled should weigh more.
+        total = 0.0
+        for r in range(resources):
+            share[r] = max(share[r] * np.exp(pull * (fill[r] - 1.0) * 4.0), 1e-3)
+            total += share[r]
+        share /= total
+        pull *= 0.7
+    return best_weight, best_order
+
+
+@jit
+def best_pattern(
+    room: Floats,
+    demand: Floats,
+    value: Ints,
+    copies: Ints,
+    cutoff: int,
+    nodes: int,
+    found: Ints,
+) -> tuple[int, int, int]:
+    """Maximise the value of a pattern that fits `room`.
+
+    Parameters
+    ----------
+    room, demand
+        (R,) and (S, R), whole numbers below 2**53.
+    value, copies
+        (S,) positive values and how many copies of each segment there are.
+    cutoff
+        Only patterns worth more than this are of interest.
+    nodes
+        Most nodes to visit.
+    found
+        (P, S), receives the last patterns that improved on all before them, newest last.
+
+    Returns
+    -------
+    tuple
+        The best value (or `cutoff`), an upper bound of it (equal to it if the search was
+        complete), and the number of patterns in `found`.
+    """
+    segments, resources = demand.shape
+    if segments == 0:
+        return max(cutoff, 0), max(cutoff, 0), 0
+    weight, order = mix(room, demand, value, copies, 12)
+    v, c, w = value[order], copies[order], weight[order]
+    d = demand[order]
+    left = room.copy()
+    x = np.zeros(segments, np.int64)
+    best, number, visited = cutoff, 0, 0
+    current, slack, k = 0, 1.0 + 1e-9, 0
+    root = fractional(0, slack, v, w, c)
+    while True:
+        visited += 1
+        if visited > nodes:
+            return best, max(best, int(np.floor(root + 1e-6))), number
+        deeper = k < segments and current + fractional(k, slack, v, w, c) + 1e-6 >= best + 1
+        if deeper:
+            take = c[k]
+            for r in range(resources):
+                if d[k, r] > 0:
+                    take = min(take, np.int64(left[r] // d[k, r]))
+            x[k] = take
+            current += take * v[k]
+            slack -= take * w[k]
+            for r in range(resources):
+                left[r] -= take * d[k, r]
+            k += 1
+            if current > best:
+                best = current
+                if number == found.shape[0]:
+                    for p in range(1, number):
+                        found[p - 1] = found[p]
+                    number -= 1
+                found[number] = 0
+                for s in range(k):
+                    found[number, order[s]] = x[s]
+                number += 1
+            continue
+        k -= 1
+        while k >= 0 and x[k] == 0:
+            k -= 1
+        if k < 0:
+            return best, best, number
+        x[k] -= 1
+        current -= v[k]
+        slack += w[k]
+        for r in range(resources):
+            left[r] += d[k, r]
+        k += 1

@@ -1,0 +1,210 @@
+"""Column generation over host patterns: the bound of a level, and good placements on the way.
+
+Formulation: solvers.md's stay stage and tier stages, generalised to every level of the objective.
+Rules that patterns do not know (limits, gangs, who may evict whom) are left out, which can only
+lower the bound: it stays valid, and placements are checked before they are taken.
+"""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from optsched.arrays import Bools, Ints
+from optsched.budget import Budget
+from optsched.classes import count, deal, eligible, pinned_use
+from optsched.kernels.pricing import best_pattern
+from optsched.levels import TermKind
+from optsched.plan import Placement
+from optsched.result import Bound
+from optsched.solvers.ladder import Ladder, Step
+from optsched.solvers.master import Duals, Group, Lock, Master
+
+KINDS = (TermKind.UNPLACED, TermKind.EVICTED, TermKind.MOVED)
+NODES = 300_000  # of one pricing search; beyond it the root's bound serves
+KEPT = 4  # patterns that one pricing may add
+SMOOTH = 0.5  # share of the best duals so far in those that are priced
+
+
+class ColumnGeneration:
+    """Bounds one level, and may improve it, by patterns.
+
+    Parameters
+    ----------
+    stays
+        Whether patterns know who was there before. Without, hosts of one kind share all patterns,
+        which is fast, but then only levels that count placements are bounded.
+    integer
+        Whether to look for a whole solution over the columns at the end.
+    """
+
+    def __init__(self, *, stays: bool, integer: bool = True) -> None:
+        self.stays, self.integer = stays, integer
+
+    def __call__(self, ladder: Ladder, level: int, budget: Budget) -> Step:
+        """Generate columns until the bound is met, nothing improves, or time is up."""
+        locks = _locks(ladder, level, self.stays)
+        if locks is None:
+            return Step(None, None)
+        run = _Generation(ladder, level, locks, self.stays, budget)
+        with ThreadPoolExecutor(max_workers=budget.workers) as pool:
+            bound = run.generate(pool)
+        placement = None
+        if self.integer and bound < ladder.values[level] and not budget.over():
+            placement = run.whole()
+        return Step(placement, Bound(bound, "patterns (column generation)"))
+
+
+def _locks(ladder: Ladder, level: int, stays: bool) -> list[Lock] | None:
+    """The levels up to `level` as locks, the last one being the goal; None: not expressible."""
+    items = ladder.problem.items
+    tier = items.tier[ladder.classes.first]
+    locks = []
+    for k, spec in enumerate(ladder.problem.objective[: level + 1]):
+        known = len(spec.terms) == 1 and spec.terms[0].kind in KINDS
+        if k == level and not (known and spec.terms[0].weight == 1):
+            return None
+        if not known:
+            continue
+        term = spec.terms[0]
+        if term.kind is TermKind.MOVED and not stays:
+            if k == level:
+                return None
+            continue
+        mask = (tier == term.tier) | (term.tier < 0)
+        locks.append(Lock(term.kind, mask, ladder.values[k] // term.weight))
+    return locks
+
+
+class _Generation:
+    def __init__(
+        self, ladder: Ladder, level: int, locks: list[Lock], stays: bool, budget: Budget
+    ) -> None:
+        self.ladder, self.level, self.budget = ladder, level, budget
+        problem, classes = ladder.problem, ladder.classes
+        play = ladder.in_play(level)
+        self.play = play
+        self.demand = problem.items.demand[classes.first].astype(np.float64)
+        now = count(problem, classes, Placement.current(problem)) * play[:, None]
+        self.groups = _groups(ladder, play, now, stays)
+        self.master = Master(problem, classes, self.groups, locks[:-1], locks[-1])
+        self.best_duals: Duals | None = None
+        self.bound = -(1 << 60)
+        current = count(problem, classes, ladder.placement) * play[:, None]
+        self.limits = [np.minimum(g.most, classes.size) for g in self.groups]
+        for g, group in enumerate(self.groups):
+            for h in group.hosts.tolist():
+                for counts in (current[:, h], now[:, h]):
+                    self.master.add(g, counts.copy(), np.minimum(counts, group.now))
+
+    def generate(self, pool: ThreadPoolExecutor) -> int:
+        """The best bound of the level that was reached."""
+        target = self.ladder.values[self.level]
+        while not self.budget.over() and self.bound < target:
+            solved = self.master.solve(self.budget.remaining())
+            if solved is None:
+                break
+            value, duals = solved
+            if self.bound >= math.ceil(value - 1e-6):
+                break  # no whole value lies between the bound and the LP
+            mixed = self._smooth(duals)
+            added = self._price(mixed, pool)
+            if not added and mixed is not duals:
+                added = self._price(duals, pool)
+            if not added:
+                break
+        return max(self.bound, 0)
+
+    def _smooth(self, duals: Duals) -> Duals:
+        best = self.best_duals
+        if best is None:
+            return duals
+        return Duals(
+            *(
+                np.rint(SMOOTH * getattr(best, f) + (1 - SMOOTH) * getattr(duals, f)).astype(
+                    np.int64
+                )
+                for f in ("size", "keep", "lock")
+            )
+        )
+
+    def _price(self, duals: Duals, pool: ThreadPoolExecutor) -> int:
+        """Price every group; raise the bound; the number of new columns."""
+        copy, stay = self.master.prices(duals)
+
+        def one(g: int) -> tuple[int, list[Ints]]:
+            return self._best(g, copy, stay)
+
+        answers = list(pool.map(one, range(len(self.groups))))
+        bound = self.master.bound(duals, [top for top, _ in answers])
+        if bound > self.bound:
+            self.bound, self.best_duals = bound, duals
+        added = 0
+        for g, (_, patterns) in enumerate(answers):
+            for counts in patterns:
+                added += self.master.add(g, counts, np.minimum(counts, self.groups[g].now))
+        return added
+
+    def _best(self, g: int, copy: Ints, stay: Ints) -> tuple[int, list[Ints]]:
+        """An upper bound of the best pattern's value in a group, and the patterns found."""
+        group, most = self.groups[g], self.limits[g]
+        here = np.minimum(group.now, most)
+        first = np.flatnonzero((here > 0) & (copy + stay > 0) & (stay > 0))
+        rest_copies = np.where(stay > 0, most - here, most)
+        rest = np.flatnonzero((rest_copies > 0) & (copy > 0))
+        which = np.concatenate([first, rest])
+        value = np.concatenate([(copy + stay)[first], copy[rest]])
+        copies = np.concatenate([here[first], rest_copies[rest]])
+        found = np.zeros((KEPT, len(which)), np.int64)
+        _, top, number = best_pattern(
+            group.room.astype(np.float64), self.demand[which], value, copies, 0, NODES, found
+        )
+        patterns = []
+        for row in found[:number]:
+            counts = np.zeros(len(copy), np.int64)
+            np.add.at(counts, which, row)
+            patterns.append(counts)
+        return int(top), patterns
+
+    def whole(self) -> Placement | None:
+        """A placement from a whole solution over the columns."""
+        taken = self.master.integer(self.budget.remaining())
+        if taken is None:
+            return None
+        problem, classes = self.ladder.problem, self.ladder.classes
+        counts = count(problem, classes, self.ladder.placement)
+        counts[self.play] = 0
+        free = [group.hosts.tolist() for group in self.groups]
+        for times, (g, pattern, _) in zip(taken, self.master.columns, strict=True):
+            for _ in range(times):
+                counts[:, free[g].pop()] += pattern
+        try:
+            placement = deal(problem, classes, counts)
+        except ValueError:
+            return None  # rounding of the MIP took a class too often
+        return self.ladder.complete(placement.host, self.play)
+
+
+def _groups(ladder: Ladder, play: Bools, now: Ints, stays: bool) -> list[Group]:
+    """Hosts that patterns cannot tell apart, together."""
+    problem, classes = ladder.problem, ladder.classes
+    demand = problem.items.demand[classes.first]
+    room = problem.hosts.capacity - pinned_use(problem, classes)
+    # Overcommitted hosts may keep what they hold; allowing them more only lowers the bound.
+    room = np.maximum(room, now.T @ demand)
+    may_enter = eligible(problem, classes) & play[:, None]
+    most = np.where(may_enter, classes.size[:, None], now)
+    wants = demand > 0
+    for k in range(len(classes)):
+        if wants[k].any():
+            fit = (room[:, wants[k]] // demand[k, wants[k]]).min(axis=1)
+            most[k] = np.minimum(most[k], np.maximum(fit, now[k]))
+    key = np.vstack([room.T, most] + ([now] if stays else []))
+    _, first, which = np.unique(key, axis=1, return_index=True, return_inverse=True)
+    seen = now if stays else np.zeros_like(now)
+    return [
+        Group(np.flatnonzero(which.ravel() == g), room[h], seen[:, h], most[:, h])
+        for g, h in enumerate(first.tolist())
+    ]
