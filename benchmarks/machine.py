@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 PACKAGES = ("optsched", "ortools", "numpy", "numba")
+PATHS = ("--out", "--table", "--timefold-python")  # options whose values say nothing to others
 
 
 def describe(*packages: str) -> dict[str, str]:
@@ -39,9 +41,23 @@ def header(*packages: str, **settings: object) -> str:
         f"- machine: {facts['processor']}, {facts['cores']} cores, {facts['memory']}, "
         f"{facts['system']}",
         f"- versions: {versions}",
+        f"- command: `{command()}`",
     ]
     lines += [f"- {name.replace('_', ' ')}: {value}" for name, value in settings.items()]
     return "\n".join(lines)
+
+
+def command() -> str:
+    """How this process was started, without paths of this machine."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    words = ["python", "-m", spec.name if spec else Path(sys.argv[0]).name]
+    given = iter(sys.argv[1:])
+    for word in given:
+        if word in PATHS:
+            next(given, None)
+        elif not word.startswith(tuple(f"{option}=" for option in PATHS)):
+            words.append(word)
+    return " ".join(words)
 
 
 def load() -> float:
