@@ -21,10 +21,12 @@ class DisruptionBudgets:
         self._allowed: list[int] = []
         self._first = np.full(items, -1, np.int64)
         self._covering = np.zeros(items, np.int64)
+        seen: set[str] = set()
         for budget in cluster.budgets:
             name = pod_name(budget.metadata)
-            if name in self._names:
+            if name in seen:
                 raise FormatError(f"PodDisruptionBudget {name[:80]!r} is listed twice")
+            seen.add(name)
             members = selection.items(budget.spec.selector, frozenset((budget.metadata.namespace,)))
             # A controller that lags behind makes the eviction API refuse, whatever the count says.
             lagging = budget.status.observed_generation < budget.metadata.generation

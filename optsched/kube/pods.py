@@ -16,7 +16,7 @@ from .storage import Storage, VolumeNeeds, claim_names
 from .warn import Warnings
 
 
-@dataclass
+@dataclass(slots=True)
 class Item:
     """One live pod.
 
