@@ -136,6 +136,8 @@ class _Run:
         self.model = cp_model.CpModel()
         self.solver = cp_model.CpSolver()
         self.solver.parameters.num_workers = self.workers
+        # By default CP-SAT takes Ctrl-C away from Python, and leaves it deadly after a solve.
+        self.solver.parameters.catch_sigint_signal = False
         self.placed = [self.model.new_bool_var("") for _ in range(len(items))]
         self.assign = [
             {int(j): self.model.new_bool_var("") for j in np.flatnonzero(fits[i])}
