@@ -142,7 +142,9 @@ def limit_blocks(room: Room, item: int, row: int) -> Bools | None:
     if kind is LimitKind.MAX:
         if not is_counted:
             return None
-        return _others(room, item, counters.main[row], is_counted) + 1 > limits.bound[row]
+        has_key = counters.domain[counters.view[counters.main[row]]] >= 0
+        full = _others(room, item, counters.main[row], is_counted) + 1 > limits.bound[row]
+        return full & has_key
     if kind is LimitKind.CONFLICT:
         blocked = np.zeros(len(room.problem.hosts), bool)
         has_key = room.problem.where.domain[limits.key[row]] >= 0
