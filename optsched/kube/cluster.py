@@ -18,11 +18,11 @@ from .objects import (
     Namespace,
     Node,
     PersistentVolume,
-    Pod,
     PriorityClass,
     StorageClass,
     Workload,
 )
+from .podspec import Pod
 
 LONGEST_NAME = 253  # what the API server allows
 

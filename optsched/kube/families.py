@@ -17,10 +17,11 @@ from optsched.arrays import Bools, Ints
 from optsched.problem import Limit, LimitKind
 
 from .nodes import NodeTable
-from .objects import Labels, SpreadConstraint
+from .podspec import SpreadConstraint
 from .selectors import is_empty, with_label_keys
 from .shapes import Shape
 from .topology import Groups, HostSets, Keys, Namespaces, Selection, pods_in_words
+from .wire import Labels
 
 
 @dataclass

@@ -14,8 +14,10 @@ import numpy as np
 
 from optsched.arrays import Bools, Ints, Masks
 
-from .objects import Labels, Node, NodeSelector, NodeSelectorTerm, Requirement, Taint, Toleration
+from .objects import Node, Taint
+from .podspec import Toleration
 from .selectors import holds
+from .wire import Labels, NodeSelector, NodeSelectorTerm, Requirement
 
 _CORDON = Taint("node.kubernetes.io/unschedulable", "NoSchedule")
 

@@ -9,11 +9,12 @@ from optsched.errors import FormatError
 
 from .cluster import Cluster, pod_name
 from .nodes import NodeTable
-from .objects import OwnerReference, Pod
+from .podspec import Pod
 from .requests import Nanos
 from .shapes import Shape, Shapes, pod_group
 from .storage import Storage, VolumeNeeds, claim_names
 from .warn import Warnings
+from .wire import OwnerReference
 
 
 @dataclass(slots=True)

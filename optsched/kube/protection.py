@@ -10,11 +10,13 @@ from datetime import datetime
 from optsched.errors import FormatError
 
 from .cluster import Cluster
-from .objects import OwnerReference, Pod, Volume, Workload
+from .objects import Workload
 from .options import RECREATING, SYSTEM_PRIORITY, KubeOptions
 from .pods import Item
+from .podspec import Pod, Volume
 from .shapes import pod_group
 from .storage import VolumeNeeds
+from .wire import OwnerReference
 
 
 class Protection:

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from .objects import Container, Pod, PodSpec, Quantities
+from .podspec import Container, Pod, PodSpec
 from .quantity import to_nanos, to_units
+from .wire import Quantities
 
 Nanos = dict[str, int]
 Part = Callable[[Container], Nanos]

@@ -9,7 +9,7 @@ import numpy as np
 
 from optsched.arrays import Ints
 
-from .objects import Labels, LabelSelector, Requirement
+from .wire import Labels, LabelSelector, Requirement
 
 OPERATORS = frozenset(("In", "NotIn", "Exists", "DoesNotExist"))
 NODE_OPERATORS = OPERATORS | {"Gt", "Lt"}

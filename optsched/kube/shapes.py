@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from .objects import Pod, PodAffinity, PodAffinityTerm, PodSpec, SpreadConstraint
+from .podspec import Pod, PodAffinity, PodAffinityTerm, PodSpec, SpreadConstraint
 from .requests import Nanos, bound_request, in_units, is_sidecar, spec_request
 from .selectors import NODE_OPERATORS, OPERATORS
 

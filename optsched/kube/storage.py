@@ -16,7 +16,8 @@ from optsched.arrays import Bools
 
 from .cluster import Cluster
 from .nodes import NodeTable, Rule
-from .objects import Claim, PersistentVolume, Pod, StorageClass, TopologyTerm
+from .objects import Claim, PersistentVolume, StorageClass, TopologyTerm
+from .podspec import Pod
 
 ATTACHABLE = "attachable-volumes-"
 

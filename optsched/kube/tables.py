@@ -11,8 +11,9 @@ from optsched.arrays import NONE, Ints
 from optsched.errors import FormatError
 from optsched.problem import Hosts, Items
 
-from .objects import Node, Pod, PriorityClass
+from .objects import Node, PriorityClass
 from .pods import Item
+from .podspec import Pod
 from .quantity import to_nanos, to_units
 from .requests import in_units
 from .storage import ATTACHABLE, Storage

@@ -9,8 +9,10 @@ import numpy as np
 from optsched.arrays import Bools, Ints
 
 from .nodes import NodeTable
-from .objects import LabelSelector, Namespace, PodAffinityTerm
+from .objects import Namespace
+from .podspec import PodAffinityTerm
 from .selectors import PodIndex, in_words, is_empty, matches
+from .wire import LabelSelector
 
 _NAME_LABEL = "kubernetes.io/metadata.name"  # the API server gives it to every namespace
 

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optsched.kube.objects import LabelSelector, Requirement
 from optsched.kube.selectors import (
     PodIndex,
     holds,
@@ -16,6 +15,7 @@ from optsched.kube.selectors import (
     matches,
     with_label_keys,
 )
+from optsched.kube.wire import LabelSelector, Requirement
 
 KEYS, VALUES = ("app", "tier", "v"), ("a", "b", "c")
 
