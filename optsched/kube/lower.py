@@ -75,7 +75,7 @@ def lower(
         host_sets=tables.host_sets.table(nodes.count),
     )
     for node in overcommitted(hosts, item_table, resources):
-        warnings.add("{count} nodes hold more than they offer: {}", node)
+        warnings.add("nodes that hold more than they offer", node)
     _warn(cluster, items, options, warnings)
     return PlacementProblem.of(
         hosts,
@@ -173,25 +173,22 @@ def _excluded(
 
 
 def _warn(
-    cluster: Cluster, items: Iterable[Item], options: KubeOptions, warnings: Warnings
+    cluster: Cluster, items: Sequence[Item], options: KubeOptions, warnings: Warnings
 ) -> None:
     if items and not cluster.budgets:
-        warnings.add(
-            "the input has no PodDisruptionBudget: evictions are planned as if none existed"
-        )
+        warnings.add("the input has no PodDisruptionBudget: evictions are planned without any")
     for item in items:
         spec, pending = item.pod.spec, item.host == NONE
         if item.unmodelled:
-            fate = "pending pods stay pending" if pending else "running pods are not moved"
-            what = item.unmodelled.replace("{", "(").replace("}", ")")
+            fate = "left pending" if pending else "never moved"
             warnings.add(
-                f"{{count}} {fate} because of what is not modelled, {what}: {{}}", item.name
+                f"pods {fate} because of a field that is not modelled, {item.unmodelled}", item.name
             )
         if not pending:
             continue
         if spec.scheduling_gates:
-            warnings.add("{count} pending pods wait for their scheduling gates: {}", item.name)
+            warnings.add("pending pods that wait for their scheduling gates", item.name)
         if spec.scheduler_name not in options.scheduler_names:
-            warnings.add("{count} pending pods are left to another scheduler: {}", item.name)
+            warnings.add("pending pods that are left to another scheduler", item.name)
         if item.pod.status.nominated_node_name:
-            warnings.add("{count} pending pods wait for room that preemption makes: {}", item.name)
+            warnings.add("pending pods for which preemption is making room already", item.name)

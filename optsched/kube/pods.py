@@ -99,12 +99,10 @@ def _live_pods(cluster: Cluster, nodes: NodeTable, warnings: Warnings) -> list[t
                 "ask for them too: kubectl get nodes,pods,... -A -o json"
             )
         if node and host == NONE:
-            warnings.add(
-                "{count} pods are left out because their node is not there: {}", pod_name(meta)
-            )
+            warnings.add("pods left out because their node is not there", pod_name(meta))
         elif not node and meta.deletion_timestamp:
             warnings.add(
-                "{count} pending pods are left out because they are being deleted: {}",
+                "pending pods left out because they are being deleted",
                 pod_name(meta),
             )
         else:

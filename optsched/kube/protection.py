@@ -10,7 +10,6 @@ from datetime import datetime
 from optsched.errors import FormatError
 
 from .cluster import Cluster
-from .objects import Workload
 from .options import RECREATING, SYSTEM_PRIORITY, KubeOptions
 from .pods import Item
 from .podspec import Pod, Volume
@@ -31,11 +30,12 @@ class Protection:
             if node.metadata.annotations and node.metadata.annotations.do_not_disrupt
         }
         self._now = _seconds(options.now or newest_timestamp(cluster)) if options.min_age else 0.0
-        self._siblings: dict[str, int] = {}
+        self._siblings: dict[tuple[str, str, str], int] = {}
         for pod in cluster.pods:
             owner = pod.metadata.controller()
             if owner and pod.status.phase not in ("Succeeded", "Failed"):
-                self._siblings[owner.uid] = self._siblings.get(owner.uid, 0) + 1
+                key = (owner.kind, pod.metadata.namespace, owner.name)
+                self._siblings[key] = self._siblings.get(key, 0) + 1
 
     def reason(self, item: Item) -> str:
         """Why the bound pod stays, or "" if it may be moved; budgets are not looked at."""
@@ -102,21 +102,19 @@ class Protection:
         is_job = owner.kind == "Job" or pod.spec.restart_policy == "Never"
         if is_job and not self._options.move_jobs and not _opted_in(pod):
             return "it would lose the work of a Job"
-        workload = self._workloads.get((owner.kind, pod.metadata.namespace, owner.name))
+        key = (owner.kind, pod.metadata.namespace, owner.name)
+        workload = self._workloads.get(key)
         if workload and workload.spec.template.spec.node_name:
             return "its owner names the node"
         revision = (pod.metadata.labels or {}).get("controller-revision-hash")
         if workload and workload.status.update_revision not in ("", revision):
             return "its owner is rolling out another revision"
-        replicas = self._replicas(owner, workload)
+        replicas = workload.spec.replicas if workload else None
+        if replicas is None:
+            replicas = self._siblings[key]
         if owner.kind != "Job" and replicas < self._options.min_replicas and not _opted_in(pod):
             return f"its owner wants fewer than {self._options.min_replicas} replicas"
         return ""
-
-    def _replicas(self, owner: OwnerReference, workload: Workload | None) -> int:
-        if workload is not None and workload.spec.replicas is not None:
-            return workload.spec.replicas
-        return self._siblings.get(owner.uid, 0)
 
     def _by_volumes(self, pod: Pod, needs: VolumeNeeds | None) -> str:
         options, notes = self._options, pod.metadata.annotations

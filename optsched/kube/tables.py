@@ -39,7 +39,7 @@ def demands(items: Sequence[Item], warnings: Warnings) -> tuple[tuple[str, ...],
             units = known[id(item.request)] = in_units(item.request)
             if units and max(units.values()) > LARGEST:
                 units = {name: min(amount, LARGEST) for name, amount in units.items()}
-                warnings.add("{count} pods ask for more than any node can have: {}", item.name)
+                warnings.add("pods that ask for more than any node can have", item.name)
             known[id(item.request)] = units
         rows.append(units | item.needs.attach if item.needs else units)
     extra = sorted({name for units in rows for name in units} - set(BASIC))

@@ -1,4 +1,4 @@
-"""Warnings: one sentence each, naming a few objects and counting the rest."""
+"""Warnings: one sentence for each thing that is odd, naming a few objects and counting the rest."""
 
 from __future__ import annotations
 
@@ -15,20 +15,19 @@ def listed(names: Sequence[str]) -> str:
 
 
 class Warnings:
-    """Collects objects under sentences; a sentence has `{}` where the objects belong."""
+    """Collects the objects that share a fault."""
 
     def __init__(self) -> None:
         self._found: dict[str, list[str]] = {}
 
-    def add(self, sentence: str, name: str = "") -> None:
-        """Note that the sentence is true, of `name`."""
-        names = self._found.setdefault(sentence, [])
+    def add(self, fault: str, name: str = "") -> None:
+        """Note a fault, of the object `name` or of the whole input."""
+        names = self._found.setdefault(fault, [])
         if name:
             names.append(name)
 
     def sentences(self) -> tuple[str, ...]:
-        """All of them."""
+        """All of them: "fault: a, b and 3 more"."""
         return tuple(
-            sentence.format(listed(names), count=len(names)) if names else sentence
-            for sentence, names in self._found.items()
+            f"{fault}: {listed(names)}" if names else fault for fault, names in self._found.items()
         )
