@@ -93,11 +93,10 @@ def test_default_count_is_enough(small_cluster: PlacementProblem) -> None:
 
 def test_needed_hosts_are_counted(small_cluster: PlacementProblem) -> None:
     """A solver uses the candidates it needs; they are counted by model."""
-    stuck = small_cluster.replace(
-        items=Items.of([[3000, 0]] * 3, names=["x", "y", "z"]),
-        where=Where.of(small_cluster.hosts, Items.of([[3000, 0]] * 3), excluded=[[0, 1, 1]]),
-        tiers=("gold",),
-        objective=small_cluster.objective[:3],
+    items = Items.of([[3000, 0]] * 4)
+    where = Where.of(small_cluster.hosts, items, excluded=[[0, 0, 1]])
+    stuck = PlacementProblem.of(
+        small_cluster.hosts, items, where=where, resources=small_cluster.resources
     )
     grown = with_candidate_hosts(stuck, [Candidate("node-1")])
     result = optsched.solve(grown, solver="counts", time_limit=5, workers=1)

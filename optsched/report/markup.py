@@ -7,6 +7,9 @@ from html import escape
 from typing import NamedTuple
 
 
+VOID = ("input",)  # elements that have no end
+
+
 class Column(NamedTuple):
     """A column of a table: `number` aligns and sorts as numbers, `wide` may wrap."""
 
@@ -33,6 +36,8 @@ def tag(name: str, *content: object, **attributes: object) -> Html:
         for key, value in attributes.items()
         if value is not None
     )
+    if name in VOID:
+        return Html(f"<{name}{shown}>")
     return Html(f"<{name}{shown}>{''.join(map(esc, content))}</{name}>")
 
 
