@@ -17,11 +17,14 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
 
+import optsched
 from optsched.errors import FormatError, OptschedError
 from optsched.kube import Cluster, lower
 from optsched.kube.nodes import Rule
@@ -122,7 +125,7 @@ def _compare(state: State, cluster: str, item: int, probe: Probe) -> Verdict:
     )
 
 
-def summary(verdicts: Sequence[Verdict]) -> dict[str, object]:
+def summary(verdicts: Sequence[Verdict]) -> dict[str, Any]:
     """Totals, agreement by feature, and every probe that is not plainly in agreement."""
     features = sorted({feature for verdict in verdicts for feature in verdict.features})
     others = [v for v in verdicts if v.outcome != "agrees"]
@@ -141,22 +144,26 @@ def _count(verdicts: Iterable[Verdict]) -> dict[str, int]:
     return {"probes": len(outcomes), **{kind: outcomes.count(kind) for kind in kinds}}
 
 
-def table(report: dict[str, object]) -> str:
-    """The report for people."""
-    total, features, others = (report[part] for part in ("total", "features", "not_in_agreement"))
-    assert isinstance(total, dict)
-    assert isinstance(features, dict)
-    assert isinstance(others, list)
-    columns = list(total)
-    width = max(len(name) for name in (*features, "all probes"))
-    lines = [" ".join([" " * width, *(f"{column:>12}" for column in columns)])]
-    for name, row in (*features.items(), ("all probes", total)):
-        lines.append(" ".join([f"{name:<{width}}", *(f"{row[c]:>12}" for c in columns)]))
-    for one in others:
-        lines.append(f"{one['outcome']}: {one['cluster']} {one['probe']}: {one['note']}")
+def page(report: dict[str, Any]) -> str:
+    """The report for people, as markdown."""
+    columns = list(report["total"])
+    lines = [
+        "# Feasible nodes, beside a real kube-scheduler",
+        "",
+        f"- date: {datetime.now(UTC):%Y-%m-%d}",
+        f"- optsched {optsched.__version__}, {report['clusters']} clusters",
+        "",
+        f"| feature | {' | '.join(columns)} |",
+        f"|---|{'---:|' * len(columns)}",
+    ]
+    for name, row in (*report["features"].items(), ("**all probes**", report["total"])):
+        lines.append(f"| {name} | {' | '.join(str(row[column]) for column in columns)} |")
+    lines += ["", "Not in agreement:" if report["not_in_agreement"] else "All agree.", ""]
+    for one in report["not_in_agreement"]:
+        lines.append(f"- {one['outcome']}: {one['cluster']} {one['probe']}: {one['note']}")
         for what in ("wrongly_open", "wrongly_closed"):
             if one["outcome"] == "differs" and one[what]:
-                lines.append(f"  {what.replace('_', ' ')}: {', '.join(one[what])}")
+                lines.append(f"  - {what.replace('_', ' ')}: {', '.join(one[what])}")
     return "\n".join(lines)
 
 
@@ -175,10 +182,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OptschedError as error:
         print(error, file=sys.stderr)
         return 2
-    print(json.dumps(report, indent=1) if options.output == "json" else table(report))
-    total = report["total"]
-    assert isinstance(total, dict)
-    return 1 if total["differs"] else 0
+    print(json.dumps(report, indent=1) if options.output == "json" else page(report))
+    return 1 if report["total"]["differs"] else 0
 
 
 if __name__ == "__main__":

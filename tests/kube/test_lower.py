@@ -10,7 +10,7 @@ import pytest
 
 from optsched.errors import FormatError
 from optsched.kube import KubeOptions, lower
-from optsched.kube.words import amount, why_excluded, why_pinned
+from optsched.kube.words import why_excluded, why_pinned
 from optsched.problem import LimitKind
 
 ZONE = "topology.kubernetes.io/zone"
@@ -391,24 +391,6 @@ def test_the_same_objects_give_the_same_problem(kube: SimpleNamespace) -> None:
         *(kube.pod(f"p{i}", "n1", labels={"app": "web"}) for i in range(3)),
     ]
     assert lower(kube.cluster(*objects)).digest() == lower(kube.cluster(*objects)).digest()
-
-
-@pytest.mark.parametrize(
-    ("resource", "value", "text"),
-    [
-        ("cpu", 2000, "2"),
-        ("cpu", 250, "250m"),
-        ("memory", 3 << 29, "1.5Gi"),
-        ("memory", 512, "512"),
-        ("memory", 1023 << 20, "1023Mi"),
-        ("ephemeral-storage", 1 << 41, "2Ti"),
-        ("hugepages-2Mi", 4 << 20, "4Mi"),
-        ("nvidia.com/gpu", 4, "4"),
-    ],
-)
-def test_amounts_in_words(resource: str, value: int, text: str) -> None:
-    """Integers read back as Kubernetes would write them."""
-    assert amount(resource, value) == text
 
 
 def test_a_pin_in_words(kube: SimpleNamespace) -> None:
