@@ -99,5 +99,7 @@ def _odd(head: bytes, path: str) -> str:
         except msgspec.DecodeError as error:
             if len(head) < HEAD:
                 return f"the JSON is broken: {error}"
+        except RecursionError:
+            return "the JSON is nested too deeply"
         return "the JSON is of no known format"
     return "the file is of no known format"

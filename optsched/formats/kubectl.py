@@ -49,6 +49,8 @@ def parse(data: bytes) -> Cluster:
         raise FormatError(f"this is no list of Kubernetes objects: {error}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise FormatError(f"this is no complete JSON document: {error}") from error
+    except RecursionError as error:
+        raise FormatError("the JSON is nested too deeply") from error
     if not document.kind or not document.api_version:
         raise FormatError(
             "this is no Kubernetes document: it has no kind and apiVersion; "

@@ -1,0 +1,99 @@
+"""Bad input and usage: one sentence with file and reason, exit code 2, no traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+Run = Callable[..., Result]
+
+
+def refused(done: Result) -> str:
+    """What a refused command said on standard error."""
+    assert done.exit_code == 2, done.output
+    assert done.exception is None or isinstance(done.exception, SystemExit)
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"   ",
+        b"not json",
+        b"{",
+        b"[1, 2",
+        b"\xff\xfe\x00",
+        b'{"a": 1}',
+        b'{"format": "optsched/snapshot", "version": 99, "kind": "placement"}',
+        b'{"format": "optsched/snapshot", "version": 1, "kind": "weather"}',
+        b'{"format": "optsched/snapshot", "version": 1, "kind": "placement", "hosts": 3}',
+        b"\x1f\x8b\x08\x00broken",
+        b"[" * 100_000,
+        b'{"kind": "List", "apiVersion": "v1", "items": ' + b"[" * 100_000,
+        b'{"kind": "List", "apiVersion": "v1", "items": [{"kind": "Pod", "spec": '
+        + b'{"a":' * 100_000,
+    ],
+)
+def test_broken_files(run: Run, tmp_path: Path, content: bytes) -> None:
+    """Whatever is wrong with a file, its name is in the message."""
+    path = tmp_path / "odd.json"
+    path.write_bytes(content)
+    assert str(path) in refused(run("solve", path))
+
+
+def test_missing_file(run: Run, tmp_path: Path) -> None:
+    """A file that is not there is named."""
+    assert "nowhere.json" in refused(run("solve", tmp_path / "nowhere.json"))
+
+
+def test_control_characters_are_not_printed(run: Run, snapshot: Path) -> None:
+    """A name that would colour the terminal is printed as text."""
+    said = refused(run("solve", snapshot, "--drain", "\x1b[31mred"))
+    assert "\x1b" not in said
+    assert "there is no host" in said
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--solver", "gready"), "did you mean 'greedy'"),
+        (("--time-limit", "soon"), "is not a duration"),
+        (("--time-limit", "-3"), "is not a duration"),
+        (("--workers", "0"), "0 is not in the range"),
+        (("--format", "exel"), "no format 'exel'"),
+        (("--drain", "node-9"), "there is no host 'node-9'"),
+        (("--pin", "shop/none"), "there is no item 'shop/none'"),
+        (("--add-host-like", "node-9:2"), "there is no host 'node-9'"),
+        (("--set", "colour"), "write NAME=VALUE"),
+        (("--set", "colour=red"), "colour"),
+        (("--now", "later"), "now"),
+        (("--no-such-option",), "--no-such-option"),
+        (("--plan-out", "/nonexistent/plan.json"), "/nonexistent/plan.json"),
+    ],
+)
+def test_bad_options(run: Run, snapshot: Path, options: tuple[str, ...], reason: str) -> None:
+    """An option that cannot be meant so says why."""
+    options = options if "--solver" in options else (*options, "--solver", "greedy")
+    assert reason in refused(run("solve", snapshot, *options))
+
+
+@pytest.mark.parametrize("content", [b"{", b'{"format": "optsched/weather", "version": 1}'])
+@pytest.mark.parametrize("command", ["check", "report"])
+def test_broken_plans(
+    run: Run, snapshot: Path, tmp_path: Path, command: str, content: bytes
+) -> None:
+    """A plan that cannot be read is named."""
+    path = tmp_path / "plan.json"
+    path.write_bytes(content)
+    assert str(path) in refused(run(command, snapshot, path))
+
+
+def test_unknown_command(run: Run) -> None:
+    """A command that does not exist is refused."""
+    assert "No such command" in refused(run("slove"))

@@ -1,0 +1,107 @@
+"""Text on a terminal and in pipes: durations, tables, progress."""
+
+from __future__ import annotations
+
+import io
+import sys
+import time
+
+import click
+import pytest
+
+from optsched.budget import Progress
+from optsched.cli import watching
+from optsched.cli.console import Paper
+from optsched.cli.parameters import Duration, split_names
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("10", 10), ("10s", 10), ("500ms", 0.5), ("2m", 120), ("1.5 h", 5400), ("0", 0)],
+)
+def test_duration(text: str, seconds: float) -> None:
+    """Durations are written as people write them."""
+    assert Duration().convert(text, None, None) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "s", "ten", "-1", "1d", "1e3", "nan"])
+def test_not_a_duration(text: str) -> None:
+    """What is no duration is refused."""
+    with pytest.raises(click.BadParameter, match="is not a duration"):
+        Duration().convert(text, None, None)
+
+
+def test_split_names() -> None:
+    """Names may be repeated options, a list, or both."""
+    assert split_names(("a,b", "c", "")) == ("a", "b", "c")
+
+
+def test_tables_keep_what_they_show(capsys: pytest.CaptureFixture[str]) -> None:
+    """Markup, escapes and long names in cells come out as text, none of it lost."""
+    name = "[red]x[/red]" + "y" * 300
+    Paper().table("T", ("name", "#count"), [(name, 1), ("\x1b[31mz", 2)])
+    shown = capsys.readouterr().out
+    assert "[red]x[/red]" in shown
+    assert shown.count("y") == 300
+    assert "\x1b" not in shown
+
+
+def test_long_tables_are_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    """A table ends after --max-rows rows and says how many are left."""
+    Paper(max_rows=2).table("T", ("n",), [(f"row-{n}",) for n in range(5)])
+    shown = capsys.readouterr().out
+    assert "row-1" in shown
+    assert "row-2" not in shown
+    assert "3 more rows" in shown
+
+
+def test_progress_words() -> None:
+    """A solver's progress shows what is known."""
+    assert watching.progress_words(Progress("greedy")) == "greedy"
+    assert watching.progress_words(Progress("counts", 3, 1)) == "counts (value 3, bound 1)"
+
+
+class Terminal(io.StringIO):
+    """Standard error that claims to be a terminal."""
+
+    def isatty(self) -> bool:
+        """Yes."""
+        return True
+
+
+def test_progress_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal, what takes long is said while it lasts."""
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(watching, "SHOW_AFTER", 0.0)
+    with watching.watching("reading [b]") as say:
+        while "reading [b]" not in terminal.getvalue():
+            time.sleep(0.01)
+        say("solving")
+        while "solving" not in terminal.getvalue():
+            time.sleep(0.01)
+
+
+def test_no_progress_for_what_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is over at once leaves no trace, nor does anything with --quiet or in a pipe."""
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with watching.watching("reading"):
+        pass
+    monkeypatch.setattr(watching, "SHOW_AFTER", 0.0)
+    with watching.watching("reading", quiet=True):
+        time.sleep(0.05)
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    with watching.watching("reading"):
+        time.sleep(0.05)
+    assert terminal.getvalue() == ""
+
+
+def test_errors_of_the_work_are_raised() -> None:
+    """An error in the thread that works is raised where it was started."""
+
+    def work(stop: object) -> None:
+        raise ValueError("odd")
+
+    with pytest.raises(ValueError, match="odd"):
+        watching.run_stoppable(work)
