@@ -15,6 +15,7 @@ import argparse
 import gzip
 import json
 import sys
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -86,7 +87,7 @@ def judge(path: Path) -> list[Verdict]:
     try:
         data = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
         recording = msgspec.json.decode(data, type=Recording)
-    except (msgspec.MsgspecError, OSError, EOFError) as error:
+    except (msgspec.MsgspecError, OSError, EOFError, zlib.error) as error:
         raise FormatError(f"{path.name}: this is no recording of probes: {error}") from error
     cluster = Cluster()
     for one in (raw for objects in recording.objects.values() for raw in objects):

@@ -8,7 +8,7 @@ locality) are not looked at.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 import numpy as np
@@ -28,8 +28,6 @@ from .storage import Storage
 from .tables import check_unique, demands, make_hosts, make_items, overcommitted
 from .topology import Groups, HostSets, Keys, Namespaces, Selection
 from .warn import Warnings
-
-Encode = Callable[[object], bytes]
 
 
 def lower(

@@ -55,14 +55,14 @@ class VolumeNeeds:
 
 
 def claim_names(pod: Pod) -> list[str]:
-    """The names of the claims a pod uses, in its namespace."""
+    """The names of the claims a pod uses, in its namespace, each once."""
     names = []
     for volume in pod.spec.volumes or ():
         if volume.persistent_volume_claim is not None:
             names.append(volume.persistent_volume_claim.claim_name)
         elif volume.ephemeral is not None:
             names.append(f"{pod.metadata.name}-{volume.name}")
-    return names
+    return list(dict.fromkeys(names))
 
 
 class Storage:
