@@ -11,12 +11,12 @@ from itertools import combinations
 
 import numpy as np
 
-from ..arrays import Bools, Ints
-from ..budget import Budget
-from ..problem import Evict, When
-from ..rules import limit_blocks
-from .fitting import Fitting
-from .search import Mark, Search
+from optsched.arrays import Bools, Ints
+from optsched.budget import Budget
+from optsched.problem import Evict, When
+from optsched.rules import limit_blocks
+from optsched.solvers.fitting import Fitting
+from optsched.solvers.search import Mark, Search
 
 TRIES = 24  # ejections tried per item and depth before it is given up
 HOSTS = 24  # hosts looked at for ejections of several items

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..arrays import Bools, Ints
-from ..rules import limit_blocks
-from ..tables import Items
-from .search import Search
+from optsched.arrays import Bools, Ints
+from optsched.rules import limit_blocks
+from optsched.tables import Items
+from optsched.solvers.search import Search
 
 
 class Fitting:

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..arrays import Bools
-from ..budget import Budget
-from ..plan import Order, Placement, Plan
-from ..problem import PlacementProblem
-from ..result import Result, conclude
-from .bounds import free_bounds
-from .ejection import Ejection
-from .fitting import Fitting
-from .search import Search
+from optsched.arrays import Bools
+from optsched.budget import Budget
+from optsched.plan import Order, Placement, Plan
+from optsched.problem import PlacementProblem
+from optsched.result import Result, conclude
+from optsched.solvers.bounds import free_bounds
+from optsched.solvers.ejection import Ejection
+from optsched.solvers.fitting import Fitting
+from optsched.solvers.search import Search
 
 
 class Greedy:

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..arrays import Bools, Ints, Ragged
-from ..counters import Counters
-from ..plan import Placement
-from ..problem import Evict, LimitKind, PlacementProblem, Scope
-from ..rules import limit_blocks, may_enter
-from ..state import State
-from .worth import Worth
+from optsched.arrays import Bools, Ints, Ragged
+from optsched.counters import Counters
+from optsched.plan import Placement
+from optsched.problem import Evict, LimitKind, PlacementProblem, Scope
+from optsched.rules import limit_blocks, may_enter
+from optsched.state import State
+from optsched.solvers.worth import Worth
 
 MONOTONE = (LimitKind.MAX, LimitKind.CONFLICT)  # an arrival can break them, a departure cannot
 
@@ -46,6 +46,8 @@ class Search:
         (H,) how many occupying items it holds.
     entered
         Items that entered the host (or cells) they sit on.
+    disturbed
+        Items that had a host and left it (or cells of it).
     stamp, clock
         (H,) when a host last changed, and the number of changes so far.
     loose
@@ -76,7 +78,7 @@ class Search:
         self.clock = 0
         self._log: list[tuple[int, int]] = []
         self._plan = _PlanRules(problem, self.state)
-        self.entered = self._plan.entered
+        self.entered, self.disturbed = self._plan.entered, self._plan.disturbed
         self.value = self._whole_value()
 
     def _whole_value(self) -> Ints:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..arrays import Ints
-from ..levels import TermKind
-from ..problem import PlacementProblem
+from optsched.arrays import Ints
+from optsched.levels import TermKind
+from optsched.problem import PlacementProblem
 
 ITEM_KINDS = (TermKind.UNPLACED, TermKind.EVICTED, TermKind.MOVED, TermKind.DRAINED)
 

@@ -1,0 +1,456 @@
+"""Pack a few items onto a few hosts anew, exactly: one neighbourhood of the large search (CP-SAT).
+
+Everything outside the neighbourhood stays. Each item chooses one of its options: to sit where it
+was (which no rule binds), to enter a host of the neighbourhood, or to wait. All rules 1 to 9 are
+rows over the options, and the levels of the objective are minimised one after another, as many at
+once as integers can hold.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from ortools.sat.python import cp_model
+
+from optsched.arrays import NONE, Bools, Ints
+from optsched.budget import Budget
+from optsched.problem import Evict, PlacementProblem, Scope, When
+from optsched.solvers.repack_limits import add_limits
+from optsched.solvers.search import Search
+
+WIDEST = 1 << 45  # largest range of a weighted sum of levels
+
+Expr = cp_model.LinearExprT
+
+
+@dataclass(frozen=True)
+class Option:
+    """One place that an item may take.
+
+    Attributes
+    ----------
+    item, host
+        Who, and where.
+    enters
+        Whether it was not there before, so that rules bind it.
+    var
+        1 if the item takes it.
+    cells
+        {cell: variable} for an item that enters cells; {cell: `var`} for one that stays on its own.
+    """
+
+    item: int
+    host: int
+    enters: bool
+    var: cp_model.IntVar
+    cells: dict[int, cp_model.IntVar]
+
+
+def repack(
+    search: Search,
+    items: Sequence[int],
+    hosts: Sequence[int],
+    budget: Budget,
+    *,
+    seed: int = 0,
+    effort: float = 1.0,
+    sideways: bool = False,
+) -> bool:
+    """Improve the placement of `items` on `hosts`; whether it has changed.
+
+    Parameters
+    ----------
+    search
+        Changed only to something better (or, `sideways`, as good) that breaks no rule.
+    items
+        Items that may be disturbed or are pending; those that sit somewhere sit on `hosts`. Of a
+        gang, all members or none.
+    hosts
+        The hosts that they may enter.
+    seed, effort
+        For CP-SAT: random seed, and limit in its deterministic seconds.
+    """
+    start = search.mark()
+    current = {item: int(search.state.host[item]) for item in items}
+    cells = {item: search.state.cells[item].copy() for item in items}
+    for item in items:
+        search.put(item, NONE)
+    model = RepackModel(search, items, hosts, current, cells)
+    chosen = model.solve(budget, seed, effort)
+    if chosen is not None:
+        for option in chosen:
+            at = [cell for cell, var in option.cells.items() if model.taken(var)]
+            search.put(option.item, option.host, at)
+        as_good = bool((search.value == start.value).all())
+        fine = search.better_than(start) or (sideways and as_good)
+        if fine and not search.state.violations():
+            return True
+    search.undo(start)
+    return False
+
+
+class RepackModel:
+    """The model of a neighbourhood. When it is built, its items must have been taken off.
+
+    Attributes
+    ----------
+    options
+        All options; `of_item` and `on_host` index them.
+    fixed
+        Items outside the neighbourhood that entered the host they sit on.
+    """
+
+    def __init__(
+        self,
+        search: Search,
+        items: Sequence[int],
+        hosts: Sequence[int],
+        current: dict[int, int],
+        cells: dict[int, Ints],
+    ) -> None:
+        self.search, self.problem = search, search.problem
+        self.items, self.hosts = list(items), list(hosts)
+        self.model = cp_model.CpModel()
+        self.options: list[Option] = []
+        self.of_item: dict[int, list[Option]] = defaultdict(list)
+        self.on_host: dict[int, list[Option]] = defaultdict(list)
+        self.fixed = search.entered - set(items)
+        self._solution: cp_model.CpSolver | None = None
+        self._current, self._current_cells = current, cells
+        self._add_options()
+        self._add_capacity()
+        self._add_cell_capacity()
+        self._add_displacement()
+        self._add_gangs()
+        self._add_budgets()
+        add_limits(self)
+        self._levels = self._add_levels()
+
+    # -- variables -------------------------------------------------------------------------------
+
+    def _add_options(self) -> None:
+        search, items, state = self.search, self.problem.items, self.search.state
+        at = np.array(self.hosts, dtype=np.int64)
+        room = self.problem.hosts.capacity[at] - state.use[at] - state.gone[at]
+        for item in self.items:
+            home = int(items.host0[item])
+            row = self.problem.where.item_eligible[item]
+            asked = items.demand[item] > 0
+            open_to = (self.problem.where.excluded[row, at] == 0) & ~search.closed[at]
+            open_to &= (room[:, asked] >= items.demand[item][asked]).all(axis=1)
+            if home in self.hosts:
+                self._add_stay(item, home)
+            for host in at[open_to].tolist():
+                if host != home or items.cells_needed[item]:
+                    self._add_entry(item, host)
+            self._add_choice(item, home)
+
+    def _add_stay(self, item: int, home: int) -> None:
+        var = self.model.new_bool_var("")
+        own = self.problem.items.cells0[item]
+        self._keep(Option(item, home, False, var, dict.fromkeys(own[own >= 0].tolist(), var)))
+
+    def _add_entry(self, item: int, host: int) -> None:
+        needed = int(self.problem.items.cells_needed[item])
+        if not needed:
+            self._keep(Option(item, host, True, self.model.new_bool_var(""), {}))
+            return
+        fits = self._cells_for(item, host)
+        if len(fits) < needed:
+            return
+        var = self.model.new_bool_var("")
+        cells = {cell: self.model.new_bool_var("") for cell in fits}
+        self.model.add(sum(cells.values()) == needed * var)
+        self._keep(Option(item, host, True, var, cells))
+
+    def _cells_for(self, item: int, host: int) -> list[int]:
+        cells, items = self.problem.cells, self.problem.items
+        asked = items.cell_demand[item] > 0
+        free = cells.capacity - self.search.state.cell_use
+        fits = (free[:, asked] >= items.cell_demand[item][asked]).all(axis=1)
+        fits &= cells.host == host
+        if items.cell_kind[item] >= 0:
+            fits &= cells.kind == items.cell_kind[item]
+        return [int(cell) for cell in np.flatnonzero(fits)]
+
+    def _keep(self, option: Option) -> None:
+        self.options.append(option)
+        self.of_item[option.item].append(option)
+        self.on_host[option.host].append(option)
+
+    def _add_choice(self, item: int, home: int) -> None:
+        may_lose = home < 0 or (
+            self.problem.evict is not Evict.NEVER and bool(self.problem.items.evictable[item])
+        )
+        literals = [option.var for option in self.of_item[item]]
+        (self.model.add_at_most_one if may_lose else self.model.add_exactly_one)(literals)
+
+    def placed(self, item: int) -> Expr:
+        """1 if `item` has a host."""
+        return sum(option.var for option in self.of_item[item])
+
+    def home(self, item: int) -> Expr:
+        """1 if `item` stays on its host, on the same cells or others."""
+        home = self.problem.items.host0[item]
+        return sum(option.var for option in self.of_item[item] if option.host == home)
+
+    def any_of(self, literals: Sequence[cp_model.IntVar]) -> cp_model.IntVar:
+        """A variable that is 1 if one of `literals` is."""
+        if len(literals) == 1:
+            return literals[0]
+        either = self.model.new_bool_var("")
+        for literal in literals:
+            self.model.add_implication(literal, either)
+        return either
+
+    def at_most(self, total: Expr, bound: int, literals: Sequence[cp_model.IntVar] | None) -> None:
+        """`total` <= `bound`, if one of `literals` is 1 (None: in any case)."""
+        row = self.model.add(total <= bound)
+        if literals is not None:
+            row.only_enforce_if(self.any_of(literals))
+
+    # -- capacity --------------------------------------------------------------------------------
+
+    def _add_capacity(self) -> None:
+        problem, state = self.problem, self.search.state
+        demand, held = problem.items.demand, ~problem.items.lets_go_first
+        for host in self.hosts:
+            fixed = [i for i in self.search.on[host] if i in self.fixed]
+            for r in range(demand.shape[1]):
+                room = int(
+                    problem.hosts.capacity[host, r] - state.use[host, r] - state.gone[host, r]
+                )
+                asking = [o for o in self.on_host[host] if demand[o.item, r] > 0]
+                # On DURING rows, what stays and what has left count alike, as gone.
+                during = problem.when[r] == When.DURING
+                using = [o for o in asking if not (during and not o.enters and held[o.item])]
+                entering = [o.var for o in asking if o.enters]
+                stays = sum(int(demand[o.item, r]) for o in using if not o.enters)
+                always = stays <= room or any(demand[i, r] > 0 for i in fixed)
+                if (entering or always) and using:
+                    total = sum(int(demand[o.item, r]) * o.var for o in using)
+                    self.at_most(total, room, None if always else entering)
+
+    def _add_cell_capacity(self) -> None:
+        problem, state = self.problem, self.search.state
+        demand = problem.items.cell_demand
+        on_cell: dict[int, list[tuple[Option, cp_model.IntVar]]] = defaultdict(list)
+        for option in self.options:
+            for cell, var in option.cells.items():
+                on_cell[cell].append((option, var))
+        bound_cells = {int(c) for i in self.fixed for c in state.cells[i] if c >= 0}
+        for cell, users in on_cell.items():
+            for s in range(demand.shape[1]):
+                room = int(problem.cells.capacity[cell, s] - state.cell_use[cell, s])
+                asking = [(o, var) for o, var in users if demand[o.item, s] > 0]
+                entering = [var for o, var in asking if o.enters]
+                stays = sum(int(demand[o.item, s]) for o, _ in asking if not o.enters)
+                always = stays <= room or cell in bound_cells
+                if asking and (entering or always):
+                    total = sum(int(demand[o.item, s]) * var for o, var in asking)
+                    self.at_most(total, room, None if always else entering)
+
+    # -- rules 6 to 9 ----------------------------------------------------------------------------
+
+    def _add_displacement(self) -> None:
+        problem, items = self.problem, self.problem.items
+        if not problem.protect_higher and problem.evict is not Evict.LOWER:
+            return
+        state, inside = self.search.state, set(self.items)
+        for host in self.hosts:
+            natives = np.flatnonzero(items.host0 == host).tolist()
+            entries = [o for o in self.on_host[host] if o.enters and items.host0[o.item] != host]
+            fixed = [i for i in self.search.on[host] if i in self.fixed and items.host0[i] != host]
+            for native in natives:
+                for rule in self._displacements(native):
+                    lost: Expr
+                    if native in inside:
+                        lost = 1 - (self.placed(native) if rule else self.home(native))
+                    else:
+                        gone = state.host[native] < 0 if rule else state.host[native] != host
+                        lost = int(gone)
+                    wrong = [o.var for o in entries if not self._may_displace(o.item, native, rule)]
+                    if any(not self._may_displace(i, native, rule) for i in fixed):
+                        self.model.add(lost <= 0)
+                    elif isinstance(lost, int):
+                        for var in wrong if lost else []:
+                            self.model.add(var == 0)
+                    elif wrong:
+                        self.model.add(lost + self.any_of(wrong) <= 1)
+
+    def _displacements(self, native: int) -> list[bool]:
+        """Which rules look at who displaces `native`: True for rule 6, False for rule 7."""
+        evict = self.problem.evict is Evict.LOWER and bool(self.problem.items.evictable[native])
+        return [True] * evict + [False] * self.problem.protect_higher
+
+    def _may_displace(self, item: int, native: int, evicts: bool) -> bool:
+        items = self.problem.items
+        if not evicts:
+            return bool(items.tier[item] <= items.tier[native])
+        return bool(items.tier[item] < items.tier[native] and items.may_evict_others[item])
+
+    def _add_gangs(self) -> None:
+        items, state = self.problem.items, self.search.state
+        for gang in sorted({int(items.gang[i]) for i in self.items} - {NONE}):
+            members = np.flatnonzero(items.gang == gang).tolist()
+            inside = [i for i in members if i in self.of_item]
+            outside = [i for i in members if i not in self.of_item]
+            changed = [i for i in outside if state.host[i] != items.host0[i]]
+            whole = len({bool(items.host0[i] >= 0) for i in members}) == 1
+            placed = [self.placed(i) for i in inside]
+            rows = [self.model.add(placed[0] == one) for one in placed[1:]]
+            rows += [self.model.add(placed[0] == int(state.host[i] >= 0)) for i in outside]
+            if whole or changed:
+                continue
+            # A gang that is placed in part now may be left as it is.
+            touched = self.model.new_bool_var("")
+            for option in (o for i in inside for o in self.of_item[i]):
+                if option.enters:
+                    self.model.add_implication(option.var, touched)
+            for i in inside:
+                if items.host0[i] >= 0:
+                    stays = sum(o.var for o in self.of_item[i] if not o.enters)
+                    self.model.add(stays + touched >= 1)
+            for row in rows:
+                row.only_enforce_if(touched)
+
+    def _disturbed(self, items: Sequence[int]) -> Expr:
+        """How many of `items` (that had a host) do not stay as they are."""
+        stays = [o.var for i in items for o in self.of_item[i] if not o.enters]
+        return len(items) - sum(stays)
+
+    def _add_budgets(self) -> None:
+        problem, items, inside = self.problem, self.problem.items, set(self.items)
+        disturbed = self.search.disturbed - inside
+        running = [i for i in self.items if items.host0[i] >= 0]
+        for row in np.flatnonzero(problem.budgets.scope == Scope.PLAN).tolist():
+            members = set(problem.budgets.groups[row].tolist())
+            mine = [i for i in running if i in members]
+            left = int(problem.budgets.allowed[row]) - len(disturbed & members)
+            if mine and left < len(mine):
+                self.model.add(self._disturbed(mine) <= left)
+        if problem.max_moves >= 0 and running:
+            moves = [o.var for i in running for o in self.of_item[i] if o.enters]
+            taken = len(disturbed & self.search.entered)
+            self.model.add(sum(moves) <= problem.max_moves - taken)
+
+    # -- objective -------------------------------------------------------------------------------
+
+    def _add_levels(self) -> list[tuple[Expr, int]]:
+        """Per level that the neighbourhood can change: what it adds, and the range of that."""
+        worth, elsewhere = self.search.worth, np.full_like(self.problem.items.cells0[:1], NONE)[0]
+        count = len(self.problem.objective)
+        terms: list[list[Expr]] = [[] for _ in range(count)]
+        ranges = np.zeros(count, np.int64)
+        for item in self.items:
+            waits = worth.of_item(item, NONE, elsewhere)
+            rows = [waits]
+            for option in self.of_item[item]:
+                cells = elsewhere if option.enters else self.problem.items.cells0[item]
+                value = worth.of_item(item, option.host, cells)
+                rows.append(value)
+                for level in np.flatnonzero(value - waits).tolist():
+                    terms[level].append(int(value[level] - waits[level]) * option.var)
+            ranges += np.max(rows, axis=0) - np.min(rows, axis=0)
+        self._add_host_cost(terms, ranges)
+        self._add_fragments(terms, ranges)
+        return [(sum(terms[k]), int(ranges[k])) for k in range(count) if terms[k] and ranges[k]]
+
+    def _add_host_cost(self, terms: list[list[Expr]], ranges: Ints) -> None:
+        worth, items = self.search.worth, self.problem.items
+        if not worth.host_cost.any():
+            return
+        for host in self.hosts:
+            cost = int(self.problem.hosts.cost[host])
+            guests = [o for o in self.on_host[host] if items.occupies[o.item]]
+            if not cost or not guests or self.search.occupants[host]:
+                continue
+            used = self.model.new_bool_var("")
+            for option in guests:
+                self.model.add_implication(option.var, used)
+            room = self.problem.hosts.capacity[host] - self.search.state.use[host]
+            for r in np.flatnonzero(room > 0).tolist():  # a closer linear relaxation
+                if all(o.enters for o in guests):
+                    total = sum(int(items.demand[o.item, r]) * o.var for o in guests)
+                    self.model.add(total <= int(room[r]) * used)
+            for level in np.flatnonzero(worth.host_cost).tolist():
+                terms[level].append(int(worth.host_cost[level]) * cost * used)
+                ranges[level] += worth.host_cost[level] * cost
+
+    def _add_fragments(self, terms: list[list[Expr]], ranges: Ints) -> None:
+        cells, state = self.problem.cells, self.search.state
+        on_cell: dict[int, list[tuple[int, cp_model.IntVar]]] = defaultdict(list)
+        for option in self.options:
+            for cell, var in option.cells.items():
+                on_cell[cell].append((option.item, var))
+        for level, weight, resource, size in self.search.worth.fragments:
+            for cell, users in on_cell.items():
+                room = int(cells.capacity[cell, resource] - state.cell_use[cell, resource])
+                demand = self.problem.items.cell_demand[:, resource]
+                used = sum(int(demand[item]) * var for item, var in users)
+                if room <= 0:
+                    continue
+                free = self.model.new_int_var(0, room, "")
+                self.model.add_max_equality(free, [room - used, 0])
+                rest = self.model.new_int_var(0, size - 1, "")
+                self.model.add_modulo_equality(rest, free, size)
+                terms[level].append(weight * rest)
+                ranges[level] += weight * (size - 1)
+
+    # -- solving ---------------------------------------------------------------------------------
+
+    def solve(self, budget: Budget, seed: int, effort: float) -> list[Option] | None:
+        """The options taken in the best solution found; None where there is none."""
+        self._hint()
+        for objective in self._blocks():
+            self.model.minimize(objective)
+            solver = cp_model.CpSolver()
+            solver.parameters.random_seed = seed % (1 << 30)
+            solver.parameters.num_workers = 1
+            solver.parameters.max_deterministic_time = effort
+            solver.parameters.max_time_in_seconds = max(budget.remaining(), 0.01)
+            status = solver.solve(self.model)
+            if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+                break
+            self._solution = solver
+            if budget.over():
+                break
+            self.model.add(objective <= solver.value(objective))
+            self.model.clear_hints()
+            for option in self.options:
+                self.model.add_hint(option.var, solver.value(option.var))
+        if self._solution is None:
+            return None
+        return [option for option in self.options if self.taken(option.var)]
+
+    def taken(self, var: cp_model.IntVar) -> bool:
+        """Whether `var` is 1 in the best solution found."""
+        return self._solution is not None and bool(self._solution.value(var))
+
+    def _blocks(self) -> list[Expr]:
+        """The levels as few weighted sums, to be minimised one after another."""
+        blocks: list[Expr] = []
+        weight = 0  # of the current block's first level; 0: no block is open
+        for total, width in reversed(self._levels):
+            if weight and weight * (width + 1) < WIDEST:
+                blocks[-1] = blocks[-1] + weight * total
+                weight *= width + 1
+            else:
+                blocks.append(total)
+                weight = width + 1
+        return blocks[::-1]
+
+    def _hint(self) -> None:
+        for option in self.options:
+            here = self._current[option.item] == option.host
+            if here and option.cells:
+                own = self._current_cells[option.item]
+                same = set(own[own >= 0].tolist()) == set(option.cells)
+                stays = set(own[own >= 0].tolist()) == set(
+                    self.problem.items.cells0[option.item].tolist()
+                ) - {NONE}
+                here = stays and same if not option.enters else not stays
+            self.model.add_hint(option.var, here)
