@@ -70,29 +70,29 @@ class Relaxation:
 
 @dataclass(frozen=True)
 class EmptyFit:
-    """Whether the item would fit a kind of host if nothing ran there but what runs everywhere.
+    """Hosts on which the item would fare the same if nothing ran there but what runs everywhere.
 
     Attributes
     ----------
     example
-        A host of that kind.
+        One of the hosts.
     hosts
-        How many of the kind there are.
+        How many there are.
     eligible
-        On how many of them the item's requirements hold.
+        Whether the item's requirements hold on them.
     short
-        Resources of which even the empty host has too little.
+        Resources of which even the empty hosts have too little.
     """
 
     example: int
     hosts: int
-    eligible: int
+    eligible: bool
     short: tuple[str, ...]
 
     @property
     def fits(self) -> bool:
-        """Whether an eligible empty host of this kind would do."""
-        return self.eligible > 0 and not self.short
+        """Whether such an empty host would do."""
+        return self.eligible and not self.short
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class Explanation:
     relaxations
         Smallest ways out, where `open` is empty.
     empty
-        Per kind of host, the largest kind first.
+        Whether empty hosts would do, the largest group of hosts first.
     """
 
     item: int
@@ -242,7 +242,7 @@ def why_pending(problem: PlacementProblem, placement: Placement) -> dict[int, tu
 
 
 def _empty_fits(problem: PlacementProblem, item: int) -> tuple[EmptyFit, ...]:
-    """Per kind of host (capacity of what the item needs), whether an empty one would do."""
+    """The hosts by what an empty one would lack, and by whether the requirements hold there."""
     items, hosts = problem.items, problem.hosts
     needed = np.flatnonzero(items.demand[item])
     common = np.flatnonzero(~items.occupies & (items.host0 >= 0))
@@ -253,18 +253,18 @@ def _empty_fits(problem: PlacementProblem, item: int) -> tuple[EmptyFit, ...]:
     if items.cells_needed[item]:
         lacks["cells"] = _empty_cells(problem, item) < items.cells_needed[item]
     eligible = problem.where.excluded[problem.where.item_eligible[item]] == 0
-    kinds: dict[tuple[bytes, ...], list[int]] = {}
+    alike: dict[tuple[bool, ...], list[int]] = {}
     for host in range(len(hosts)):
-        short = bytes(bool(row[host]) for row in lacks.values())
-        kinds.setdefault((hosts.capacity[host, needed].tobytes(), short), []).append(host)
+        key = (bool(eligible[host]), *(bool(row[host]) for row in lacks.values()))
+        alike.setdefault(key, []).append(host)
     return tuple(
         EmptyFit(
             example=members[0],
             hosts=len(members),
-            eligible=int(eligible[members].sum()),
-            short=tuple(name for name, row in lacks.items() if row[members[0]]),
+            eligible=key[0],
+            short=tuple(name for name, lacking in zip(lacks, key[1:], strict=True) if lacking),
         )
-        for members in sorted(kinds.values(), key=len, reverse=True)
+        for key, members in sorted(alike.items(), key=lambda pair: -len(pair[1]))
     )
 
 

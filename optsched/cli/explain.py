@@ -86,7 +86,7 @@ def _print(paper: Paper, problem: PlacementProblem, found: Explanation, plan: Pl
         for way in found.relaxations:
             paper.say(f"  {relaxation_words(problem, way)}")
     paper.say("If hosts were empty:", "bold")
-    for kind in found.empty[:8]:
+    for kind in found.empty:
         paper.say(f"  {empty_words(problem, found.item, kind)}")
     if found.empty and not any(kind.fits for kind in found.empty):
         paper.say("  It fits no host here, even an empty one.", "red")

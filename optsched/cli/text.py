@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from optsched.plan import Plan
 from optsched.problem import PlacementProblem
-from optsched.report.summary import Summary, level_rows, summarize, verdict
+from optsched.report.summary import Summary, alike, level_rows, summarize, verdict
 from optsched.report.units import plural
 from optsched.result import LevelValue, Result
 
@@ -52,7 +52,7 @@ def print_plan(
         paper.table(
             "Without a host after the plan" if plan.waves else "Without a host",
             ("item", "tier", "needs", "why"),
-            [(p.item, p.tier, p.needs, p.why) for p in told.pending],
+            [(p.item, p.tier, p.needs, p.why) for p in alike(told.pending)],
         )
 
 

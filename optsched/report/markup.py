@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import NamedTuple
 
-
 VOID = ("input",)  # elements that have no end
 
 

@@ -185,6 +185,17 @@ def _pending_rows(problem: PlacementProblem, after: Placement) -> tuple[PendingR
     )
 
 
+def alike(rows: Sequence[PendingRow]) -> list[PendingRow]:
+    """The rows with those merged that differ in the item's name alone."""
+    groups: dict[tuple[str, str, str], list[str]] = {}
+    for row in rows:
+        groups.setdefault((row.tier, row.needs, row.why), []).append(row.item)
+    return [
+        PendingRow(names[0] + (f" and {len(names) - 1} alike" * (len(names) > 1)), *rest)
+        for rest, names in groups.items()
+    ]
+
+
 def level_rows(
     problem: PlacementProblem, levels: Sequence[LevelValue]
 ) -> list[tuple[str, str, str, str, str, str, str]]:

@@ -42,7 +42,7 @@ def pending_words(problem: PlacementProblem, item: int, blockers: Sequence[Block
         return "a host is open to it, but no allowed plan that was found uses it"
     shown = "; ".join(_count_words(one) for one in blockers[:MOST_BLOCKERS])
     more = len(blockers) - MOST_BLOCKERS
-    return f"of {plural(hosts, 'host')} {shown}" + (f"; {more} more reasons" * (more > 0))
+    return f"of {plural(hosts, 'host')} {shown}" + (f"; {plural(more, 'more reason')}" * (more > 0))
 
 
 def _count_words(one: Blocker) -> str:
@@ -64,16 +64,16 @@ def relaxation_words(problem: PlacementProblem, one: Relaxation) -> str:
 
 
 def empty_words(problem: PlacementProblem, item: int, one: EmptyFit) -> str:
-    """Whether an empty host of a kind would do, and what that kind is."""
-    kind = ", ".join(
+    """Whether empty hosts would do, with the size of one of them."""
+    size = ", ".join(
         f"{amount(name, int(problem.hosts.capacity[one.example, r]))} {resource_words(name)}"
         for r, name in enumerate(problem.resources)
         if problem.items.demand[item, r]
     )
     like = f"{plural(one.hosts, 'host')} like {short(problem.hosts.names[one.example])}"
-    like += f" ({kind})" if kind else ""
+    like += f" ({size})" if size else ""
     if one.short:
         return f"{like}: too small even when empty ({', '.join(map(resource_words, one.short))})"
     if not one.eligible:
-        return f"{like}: large enough when empty, but none meets its requirements"
-    return f"{like}: fits when empty, on {one.eligible} of them its requirements hold"
+        return f"{like}: large enough when empty, but ruled out by a requirement"
+    return f"{like}: it would fit"

@@ -22,7 +22,7 @@ def test_a_pending_item(run: Run, snapshot: Path) -> None:
         "cpu (needs 2, at most 1 free)",
         "with more cpu: fits node-1 and 1 other",
         "without taints: fits node-3",
-        "2 hosts like node-1 (4 cpu, 8 GiB memory): fits when empty",
+        "2 hosts like node-1 (4 cpu, 8 GiB memory): it would fit",
         "1 host like node-3 (8 cpu, 16 GiB memory): large enough when empty, but",
     ):
         assert wanted in done.stdout

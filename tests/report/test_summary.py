@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from optsched.plan import Move, Order, Plan, Wave
 from optsched.problem import Cells, Evict, Hosts, Items, PlacementProblem
-from optsched.report.summary import TierRow, level_rows, level_words, needs, summarize, verdict
+from optsched.report.summary import (
+    TierRow,
+    alike,
+    level_rows,
+    level_words,
+    needs,
+    summarize,
+    verdict,
+)
 from optsched.result import LevelValue, Result
 
 
@@ -34,6 +42,14 @@ def test_pending(small_cluster: PlacementProblem, answer: Result) -> None:
     assert row.item == "shop/huge"
     assert row.needs == "9 cpu, 1 GiB memory"
     assert row.why == ("of 3 hosts 3 lack cpu (needs 9, at most 0 free); 1 is ruled out by taints")
+
+
+def test_pending_items_that_are_alike() -> None:
+    """Items that differ in name alone share a row of the text."""
+    items = Items.of([[5], [6], [5]], names=["a", "b", "c"])
+    problem = PlacementProblem.of(Hosts.of([[1]]), items)
+    told = summarize(problem, Plan(problem.digest()))
+    assert [row.item for row in alike(told.pending)] == ["a and 1 alike", "b"]
 
 
 def test_evictions_and_cells() -> None:
