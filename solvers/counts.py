@@ -86,6 +86,8 @@ class CpSat:
 
     def _run(self, cm: CountModel, budget: Budget) -> cp_model.CpSolver | None:
         solver = cp_model.CpSolver()
+        # Outside the main thread its own handler aborts the process; budget.stop is the way.
+        solver.parameters.catch_sigint_signal = False
         solver.parameters.num_workers = budget.workers
         solver.parameters.random_seed = self.seed
         solver.parameters.max_time_in_seconds = budget.remaining()
