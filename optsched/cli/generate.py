@@ -14,7 +14,7 @@ _out = options(
         metavar="FILE",
         default="-",
         show_default=True,
-        help="The snapshot; - is standard output, .gz packs it.",
+        help="Where to write it; - is standard output, .gz packs it.",
     ),
     option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the draw."),
 )
@@ -28,6 +28,21 @@ def command() -> None:
     Example:
       optsched generate paper --nodes 8 --usage 105 --seed 3 | optsched solve -
     """
+
+
+@command.command("demo", cls=Command)
+@_out
+def demo(out: str, seed: int) -> None:
+    """What kubectl prints for a made-up web shop on 16 nodes, some of its pods pending.
+
+    \b
+    Example:
+      optsched generate demo --seed 3 | optsched solve -
+    """
+    from optsched.generate.demo import dump
+    from optsched.snapshot import write_atomically
+
+    write_atomically(out, dump(seed))
 
 
 @command.command("paper", cls=Command)

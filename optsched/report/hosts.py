@@ -73,6 +73,8 @@ def _host(problem: PlacementProblem, use: Usage, host: int) -> Html:
 def _bars(use: Usage, host: int, k: int) -> Html:
     """One resource of one host: the upper bar is before, the lower one after."""
     name, capacity = use.names[k], int(use.capacity[host, k])
+    if not capacity and not use.before()[host, k]:
+        return tag("div", class_="bars")
     before, after = int(use.before()[host, k]), int(use.after()[host, k])
     scale = WIDTH / max(capacity, before, after, 1)
     parts = {kind: int(getattr(use, kind)[host, k]) for kind, _ in LEGEND}
@@ -87,10 +89,10 @@ def _bars(use: Usage, host: int, k: int) -> Html:
     edge = tag("line", x1=limit, x2=limit, y1=0, y2=22, class_="over") if over else ""
     was, will, room = (amount(name, value) for value in (before, after, capacity))
     label = f"{resource_words(name)}: {was} before, {will} after, of {room}"
-    share = after / capacity if capacity else 0.0
+    share = after / max(capacity, 1)
     return tag(
         "div",
-        tag("small", resource_words(name), tag("span", percent(share) if capacity else "none")),
+        tag("small", resource_words(name), tag("span", percent(share))),
         tag(
             "svg",
             tag("title", label),

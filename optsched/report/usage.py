@@ -12,6 +12,7 @@ from optsched.plan import Placement
 from optsched.problem import PlacementProblem
 
 MOST_RESOURCES = 4
+SCARCE = 0.25  # share of all capacity that is asked for
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Usage:
     Attributes
     ----------
     names
-        Of the K resources shown; the fullest first, then cell resources.
+        Of the K resources shown, cell resources last.
     capacity, fixed
         (H, K) int64.
     stay, leave
@@ -89,14 +90,10 @@ def _columns(problem: PlacementProblem) -> tuple[tuple[str, ...], Ints, Ints, In
     """Names, capacity, fixed use and demand of what is worth showing."""
     items, hosts, cells = problem.items, problem.hosts, problem.cells
     capacity, fixed, demand = hosts.capacity, hosts.fixed_use, items.demand
-    used = demand.sum(axis=0)
-    share = used / np.maximum(capacity.sum(axis=0), 1)
-    worth = [
-        r for r in np.argsort(-share, kind="stable").tolist() if used[r] and capacity[:, r].any()
-    ]
-    names = [problem.resources[r] for r in worth[:MOST_RESOURCES]]
-    tables = [capacity[:, worth[:MOST_RESOURCES]], fixed[:, worth[:MOST_RESOURCES]]]
-    asked = [demand[:, worth[:MOST_RESOURCES]]]
+    worth = _worth_showing(capacity, fixed, demand)
+    names = [problem.resources[r] for r in worth]
+    tables = [capacity[:, worth], fixed[:, worth]]
+    asked = [demand[:, worth]]
     for s, name in enumerate(cells.resources):
         if not items.cell_demand.shape[1] or not items.cell_demand[:, s].any():
             continue
@@ -106,3 +103,12 @@ def _columns(problem: PlacementProblem) -> tuple[tuple[str, ...], Ints, Ints, In
             tables[k] = np.column_stack([tables[k], column.astype(np.int64)])
         asked[0] = np.column_stack([asked[0], items.cell_demand[:, s] * items.cells_needed])
     return tuple(names), tables[0], tables[1], asked[0]
+
+
+def _worth_showing(capacity: Ints, fixed: Ints, demand: Ints) -> list[int]:
+    """The fullest resources, in their own order: up to four, and two even if they are plenty."""
+    used = demand.sum(axis=0) + fixed.sum(axis=0)
+    share = used / np.maximum(capacity.sum(axis=0), 1)
+    asked = [r for r in np.argsort(-share, kind="stable").tolist() if demand[:, r].any()]
+    scarce = [r for k, r in enumerate(asked[:MOST_RESOURCES]) if k < 2 or share[r] >= SCARCE]
+    return sorted(scarce)

@@ -46,6 +46,8 @@ def pending_words(problem: PlacementProblem, item: int, blockers: Sequence[Block
 
 
 def _count_words(one: Blocker) -> str:
+    if one.kind == "drain":
+        return f"{one.hosts} to be emptied"
     verb = "lack" if one.kind in ("resource", "cells") else "are ruled out by"
     if one.hosts == 1:
         verb = "lacks" if verb == "lack" else "is ruled out by"

@@ -34,8 +34,10 @@ def test_cells_are_summed_per_host() -> None:
     assert use.changed.tolist() == [True, False]
 
 
-def test_unused_resources_are_not_shown() -> None:
-    """Of many resources the four fullest are shown."""
+def test_only_scarce_resources_are_shown() -> None:
+    """Of many resources the fullest are shown, in their own order, and two in any case."""
     capacity, demand = [[10, 100, 5, 5, 5, 5]], [[1, 1, 2, 3, 4, 0]]
     problem = PlacementProblem.of(Hosts.of(capacity), Items.of(demand))
-    assert usage(problem, Placement.current(problem)).names == ("r4", "r3", "r2", "r0")
+    assert usage(problem, Placement.current(problem)).names == ("r2", "r3", "r4")
+    plenty = PlacementProblem.of(Hosts.of([[100, 100, 100]]), Items.of([[1, 3, 2]]))
+    assert usage(plenty, Placement.current(plenty)).names == ("r1", "r2")
