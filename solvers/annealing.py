@@ -12,34 +12,44 @@ from optsched.kernels.jit import COMPILED
 from optsched.levels import TermKind
 from optsched.plan import Placement
 from optsched.problem import Evict, PlacementProblem
-from optsched.solvers.ladder import Ladder, Step
+from optsched.solvers.ladder import Found, Ladder
 
 SLICE = 40  # batches between two looks at the clock (about 5 ms compiled)
-FIRST, LONGEST = 200, 6400  # batches of the first and the longest run of a round
-# Weight of a level over the one after it: enough to be respected, little enough to be crossed
-# while the search is hot. What is reported is compared level by level anyway.
-STEP_UP = {TermKind.MOVED: 4.0, TermKind.EVICTED: 4.0, TermKind.UNPLACED: 1.5}
+FIRST = 200  # batches of the first run
+# Weights of the level in work and of those after it; of locked levels, which must not get worse; of
+# what is not allowed at all; and of overload by one average item, over the level in work.
+NEXT = (16.0, 4.0, 1.0, 0.25)
+LOCKED, NEVER, OVERLOAD = 60.0, 1e9, 3.0
+HOT, COLD = 3.0, 0.1  # temperatures at the start and the end of a run
 
 
 class Annealing:
-    """Improves all levels up to the one asked for at once; proves nothing."""
+    """Improves all levels up to the one asked for at once; proves nothing.
 
-    def __init__(self, seed: int = 0) -> None:
-        self.seed = seed
+    Parameters
+    ----------
+    seed
+        Of the random stream.
+    longest
+        Batches of the longest run; runs double in length up to it.
+    """
 
-    def __call__(self, ladder: Ladder, level: int, budget: Budget) -> Step:
+    def __init__(self, seed: int = 0, *, longest: int = 6400) -> None:
+        self.seed, self.longest = seed, longest
+
+    def __call__(self, ladder: Ladder, level: int, budget: Budget) -> Found:
         """Anneal until the level meets its bound or a round of runs is over."""
         search = _Search(ladder, level, self.seed)
         if not search.possible:
-            return Step(None, None)
+            return Found()
         batches = FIRST if COMPILED else max(1, FIRST // 50)
-        while batches <= LONGEST and not ladder.proven(level) and not budget.over():
+        while batches <= self.longest and not ladder.proven(level) and not budget.over():
             for hot in (1.0, 0.3):
                 placement = search.run(batches, hot, budget)
                 if placement is not None:
                     ladder.offer(placement)
             batches *= 2
-        return Step(None, None)
+        return Found()
 
 
 class _Search:
@@ -98,8 +108,8 @@ class _Search:
         items = problem.items
         self.out, self.move = np.zeros(len(self.items)), np.zeros(len(self.items))
         tier, runs = items.tier[self.items], self.home >= 0
-        weight = 1.0
-        for level in reversed(problem.objective[: self.level + 3]):
+        for at, level in enumerate(problem.objective):
+            weight = LOCKED if at < self.level else NEXT[min(at - self.level, len(NEXT) - 1)]
             for term in level.terms:
                 mine = (tier == term.tier) | (term.tier < 0)
                 if term.kind is TermKind.UNPLACED:
@@ -108,12 +118,10 @@ class _Search:
                     self.out += np.where(mine & runs, weight, 0)
                 elif term.kind is TermKind.MOVED:
                     self.move += np.where(mine & runs, weight, 0)
-            weight *= max((STEP_UP.get(t.kind, 1.0) for t in level.terms), default=1.0)
         if problem.evict is Evict.NEVER:
-            self.out[runs] = 1e9
+            self.out[runs] = NEVER
         mean = np.maximum(self.demand.mean(axis=0), 1e-9)
-        self.price = 2.0 * self.out[self.out < 1e9].max(initial=1.0) / mean / len(mean)
-        self.hottest = 0.15 * float(self.out[self.out < 1e9].max(initial=1.0))
+        self.price = OVERLOAD * NEXT[0] / mean / len(mean)
 
     def run(self, batches: int, hot: float, budget: Budget) -> Placement | None:
         """One run from the incumbent; the best placement it saw, if it saw one."""
@@ -122,8 +130,8 @@ class _Search:
         placed = np.flatnonzero(host >= 0)
         np.add.at(load, host[placed], self.demand[placed])
         best, cost = host.copy(), np.inf
-        temperature = self.hottest * hot
-        cooling = float((0.1 / temperature) ** (1.0 / batches)) if temperature > 0.1 else 1.0
+        temperature = HOT * hot
+        cooling = float((COLD / temperature) ** (1.0 / batches))
         done = 0
         while done < batches and not budget.over():
             some = min(SLICE, batches - done)

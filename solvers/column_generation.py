@@ -19,13 +19,15 @@ from optsched.kernels.pricing import best_pattern
 from optsched.levels import TermKind
 from optsched.plan import Placement
 from optsched.result import Bound
-from optsched.solvers.ladder import Ladder, Step
-from optsched.solvers.master import Duals, Group, Lock, Master
+from optsched.solvers.ladder import Found, Ladder
+from optsched.solvers.master import SCALE, Duals, Group, Lock, Master
 
 KINDS = (TermKind.UNPLACED, TermKind.EVICTED, TermKind.MOVED)
-NODES = 300_000  # of one pricing search; beyond it the root's bound serves
+# Nodes of one pricing search: few while columns still come easily, more when they do not. A search
+# that is cut short bounds its host by the root's bound.
+NODES = (2_000, 30_000, 1_000_000, 10_000_000)
 KEPT = 4  # patterns that one pricing may add
-SMOOTH = 0.5  # share of the best duals so far in those that are priced
+SMOOTH = (0.85, 0.5, 0.0)  # shares of the best duals so far in those that are priced, in turn
 
 
 class ColumnGeneration:
@@ -43,18 +45,20 @@ class ColumnGeneration:
     def __init__(self, *, stays: bool, integer: bool = True) -> None:
         self.stays, self.integer = stays, integer
 
-    def __call__(self, ladder: Ladder, level: int, budget: Budget) -> Step:
+    def __call__(self, ladder: Ladder, level: int, budget: Budget) -> Found:
         """Generate columns until the bound is met, nothing improves, or time is up."""
         locks = _locks(ladder, level, self.stays)
         if locks is None:
-            return Step(None, None)
+            return Found()
         run = _Generation(ladder, level, locks, self.stays, budget)
         with ThreadPoolExecutor(max_workers=budget.workers) as pool:
             bound = run.generate(pool)
+        if not run.started:
+            return Found()
         placement = None
         if self.integer and bound < ladder.values[level] and not budget.over():
             placement = run.whole()
-        return Step(placement, Bound(bound, "patterns (column generation)"))
+        return Found(placement, Bound(bound, "patterns (column generation)"))
 
 
 def _locks(ladder: Ladder, level: int, stays: bool) -> list[Lock] | None:
@@ -86,22 +90,28 @@ class _Generation:
         problem, classes = ladder.problem, ladder.classes
         play = ladder.in_play(level)
         self.play = play
-        self.demand = problem.items.demand[classes.first].astype(np.float64)
+        self.integers = problem.items.demand[classes.first]
+        self.demand = self.integers.astype(np.float64)
         now = count(problem, classes, Placement.current(problem)) * play[:, None]
         self.groups = _groups(ladder, play, now, stays)
         self.master = Master(problem, classes, self.groups, locks[:-1], locks[-1])
         self.best_duals: Duals | None = None
-        self.bound = -(1 << 60)
-        current = count(problem, classes, ladder.placement) * play[:, None]
+        self.scaled = -(1 << 80)
+        self.effort = 0
+        self.started = False
+        self.now = now
         self.limits = [np.minimum(g.most, classes.size) for g in self.groups]
-        for g, group in enumerate(self.groups):
-            for h in group.hosts.tolist():
-                for counts in (current[:, h], now[:, h]):
-                    self.master.add(g, counts.copy(), np.minimum(counts, group.now))
 
     def generate(self, pool: ThreadPoolExecutor) -> int:
         """The best bound of the level that was reached."""
         target = self.ladder.values[self.level]
+        if self.budget.over():
+            return 0
+        self.started = True
+        first = self.master.relax(self.integers, self.budget.remaining())
+        if first is not None:
+            self._price(first[1], pool, first[1])
+        self._add_present()
         while not self.budget.over() and self.bound < target:
             solved = self.master.solve(self.budget.remaining())
             if solved is None:
@@ -109,43 +119,59 @@ class _Generation:
             value, duals = solved
             if self.bound >= math.ceil(value - 1e-6):
                 break  # no whole value lies between the bound and the LP
-            mixed = self._smooth(duals)
-            added = self._price(mixed, pool)
-            if not added and mixed is not duals:
-                added = self._price(duals, pool)
-            if not added:
+            if any(self._price(self._smooth(duals, share), pool, duals) for share in SMOOTH):
+                continue
+            if self.effort + 1 == len(NODES):
                 break
-        return max(self.bound, 0)
+            self.effort += 1
+        return self.bound
 
-    def _smooth(self, duals: Duals) -> Duals:
+    @property
+    def bound(self) -> int:
+        """The best bound as a whole number."""
+        return max(0, -((-self.scaled) // SCALE))
+
+    def _add_present(self) -> None:
+        """The incumbent's patterns and the current ones, so that the LP is feasible."""
+        ladder = self.ladder
+        incumbent = count(ladder.problem, ladder.classes, ladder.placement) * self.play[:, None]
+        for g, group in enumerate(self.groups):
+            for h in group.hosts.tolist():
+                for counts in (incumbent[:, h], self.now[:, h]):
+                    self.master.add(g, counts.copy(), np.minimum(counts, group.now))
+
+    def _smooth(self, duals: Duals, share: float) -> Duals:
+        """Duals on the way from the best ones so far to those of the LP (Wentges smoothing)."""
         best = self.best_duals
-        if best is None:
+        if best is None or not share:
             return duals
         return Duals(
             *(
-                np.rint(SMOOTH * getattr(best, f) + (1 - SMOOTH) * getattr(duals, f)).astype(
-                    np.int64
-                )
+                np.rint(share * getattr(best, f) + (1 - share) * getattr(duals, f)).astype(np.int64)
                 for f in ("size", "keep", "lock")
             )
         )
 
-    def _price(self, duals: Duals, pool: ThreadPoolExecutor) -> int:
-        """Price every group; raise the bound; the number of new columns."""
+    def _price(self, duals: Duals, pool: ThreadPoolExecutor, true: Duals) -> bool:
+        """Price every group at `duals`; whether a pattern came that lowers the LP at `true`."""
         copy, stay = self.master.prices(duals)
+        true_copy, true_stay = self.master.prices(true)
 
         def one(g: int) -> tuple[int, list[Ints]]:
             return self._best(g, copy, stay)
 
         answers = list(pool.map(one, range(len(self.groups))))
         bound = self.master.bound(duals, [top for top, _ in answers])
-        if bound > self.bound:
-            self.bound, self.best_duals = bound, duals
-        added = 0
+        if bound > self.scaled:
+            self.scaled, self.best_duals = bound, duals
+        useful = False
         for g, (_, patterns) in enumerate(answers):
+            known = self.master.best_known(g, true_copy, true_stay)
             for counts in patterns:
-                added += self.master.add(g, counts, np.minimum(counts, self.groups[g].now))
-        return added
+                stays = np.minimum(counts, self.groups[g].now)
+                if int(counts @ true_copy + stays @ true_stay) > known:
+                    useful |= self.master.add(g, counts, stays)
+        return useful
 
     def _best(self, g: int, copy: Ints, stay: Ints) -> tuple[int, list[Ints]]:
         """An upper bound of the best pattern's value in a group, and the patterns found."""
@@ -158,8 +184,15 @@ class _Generation:
         value = np.concatenate([(copy + stay)[first], copy[rest]])
         copies = np.concatenate([here[first], rest_copies[rest]])
         found = np.zeros((KEPT, len(which)), np.int64)
+        known = self.master.best_known(g, copy, stay)
         _, top, number = best_pattern(
-            group.room.astype(np.float64), self.demand[which], value, copies, 0, NODES, found
+            group.room.astype(np.float64),
+            self.demand[which],
+            value,
+            copies,
+            known,
+            NODES[self.effort],
+            found,
         )
         patterns = []
         for row in found[:number]:

@@ -14,7 +14,7 @@ from optsched.plan import Order, Plan
 from optsched.problem import PlacementProblem
 from optsched.result import Bound, Result, conclude
 from optsched.solvers.count_model import CountModel
-from optsched.solvers.ladder import Ladder, Step
+from optsched.solvers.ladder import Found, Ladder, Step
 
 # Above this many (class, host) pairs the model alone takes longer to build than people wait.
 LARGEST = 400_000
@@ -46,7 +46,8 @@ class Counts:
         """Climb the levels with CP-SAT alone."""
         started = time.monotonic()
         ladder = Ladder(problem, start.placement(problem) if start is not None else None)
-        ladder.climb([CpSat(seed)], budget)
+        ladder.climb([Step(CpSat(seed), 0.6)], budget)
+        ladder.climb([Step(CpSat(seed))], budget)
         return conclude(
             problem, ladder.placement, ladder.bounds, solver=self.name, started=started, order=order
         )
@@ -57,32 +58,27 @@ class CpSat:
 
     def __init__(self, seed: int = 0) -> None:
         self.seed = seed
-        self._model: CountModel | None = None
 
-    def __call__(self, ladder: Ladder, level: int, budget: Budget) -> Step:
+    def __call__(self, ladder: Ladder, level: int, budget: Budget) -> Found:
         """Minimise `level` with all earlier ones locked at the incumbent's values."""
         problem = ladder.problem
         play = ladder.in_play(level)
-        cm = self._model
-        if cm is None or (cm.play != play).any():
-            cm = self._model = CountModel(problem, ladder.classes, play)
-            self._locked = 0
-        for k in range(self._locked, level):
+        cm = CountModel(problem, ladder.classes, play)
+        for k in range(level):
             cm.model.add(cm.level(problem.objective[k]) <= ladder.values[k])
-        self._locked = level
         goal = cm.level(problem.objective[level])
         counts = count(problem, ladder.classes, ladder.placement)
         cm.hint(counts)
         cm.model.minimize(goal)
         solver = self._run(cm, budget)
         if solver is None:
-            return Step(None, None)
+            return Found()
         low = math.ceil(solver.best_objective_bound - 1e-6)
         bound = Bound(low, "CP-SAT on class counts")
         if not solver.response_proto.solution:
-            return Step(None, bound)
+            return Found(bound=bound)
         dealt = deal(problem, ladder.classes, cm.read(solver, counts))
-        return Step(ladder.complete(dealt.host, play), bound)
+        return Found(ladder.complete(dealt.host, play), bound)
 
     def _run(self, cm: CountModel, budget: Budget) -> cp_model.CpSolver | None:
         solver = cp_model.CpSolver()

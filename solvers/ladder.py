@@ -6,8 +6,8 @@ the earlier ones locked. An incumbent is a complete, allowed placement at any ti
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,14 +24,22 @@ from optsched.state import State
 
 
 @dataclass(frozen=True)
+class Found:
+    """What an improver found at one level; None: nothing."""
+
+    placement: Placement | None = None
+    bound: Bound | None = None
+
+
+Improver = Callable[["Ladder", int, Budget], Found]
+
+
+@dataclass(frozen=True)
 class Step:
-    """What an improver found at one level."""
+    """An improver, and the share of the remaining time that it may take."""
 
-    placement: Placement | None
-    bound: Bound | None
-
-
-Improver = Callable[["Ladder", int, Budget], Step]
+    improve: Improver
+    share: float = 1.0
 
 
 class Ladder:
@@ -47,10 +55,16 @@ class Ladder:
         Per level, the best known bound given the incumbent's values at all earlier levels.
     """
 
-    def __init__(self, problem: PlacementProblem, start: Placement | None = None) -> None:
+    def __init__(
+        self,
+        problem: PlacementProblem,
+        start: Placement | None = None,
+        counters: Counters | None = None,
+    ) -> None:
         self.problem = problem
         self.classes: ItemClasses = item_classes(problem)
-        self.counters = Counters.of(problem)
+        self.counters = counters if counters is not None else Counters.of(problem)
+        self._last_view: tuple[bytes, Ladder] | None = None
         self.placement = Placement.current(problem)
         self.values = evaluate(problem, self.placement)
         self.bounds: list[Bound] = [Bound(0, "counts are not negative")] * len(problem.objective)
@@ -144,18 +158,66 @@ class Ladder:
                 room[target] -= items.demand[item]
         return Placement.of(problem, result)
 
-    def climb(self, improvers: list[Improver], budget: Budget) -> None:
-        """Work through the levels, each with a fair share of the time that is left."""
+    def climb(self, steps: Sequence[Step], budget: Budget) -> None:
+        """Go through the levels once, each with the improvers that may still help.
+
+        A step's share is of the time that is left when it starts, so that later levels, and later
+        rounds, always get some.
+        """
         for level, spec in enumerate(self.problem.objective):
-            for improve in improvers:
-                if self.proven(level) or budget.over():
+            for step in steps:
+                if self.proven(level):
                     break
-                open_levels = len(self.problem.objective) - level
-                share = budget if open_levels == 1 else budget.share(0.6)
+                if budget.over():
+                    return
                 budget.report(spec.name, value=self.values[level], bound=self.bounds[level].value)
-                before = self.values[:level]
-                step = improve(self, level, share)
-                if step.placement is not None:
-                    self.offer(step.placement)
-                if self.values[:level] == before:
-                    self.prove(level, step.bound)
+                self.take(step.improve, level, budget.share(step.share))
+
+    def take(self, improve: Improver, level: int, budget: Budget) -> None:
+        """Let one improver work on a level, and keep what it found."""
+        before = self.values[:level]
+        view = self._view(level)
+        found = improve(view, level, budget)
+        for placement in (view.placement, found.placement):
+            if placement is not None:
+                self.offer(placement)
+        if self.values[:level] == before:
+            self.prove(level, found.bound)
+
+    def frozen(self, level: int) -> Bools:
+        """(I,) items that no placement as good on the levels before `level` can move or evict.
+
+        Where the items of a tier are neither moved nor evicted, and the levels that say so are
+        locked, all that run stay.
+        """
+        items = self.problem.items
+        still = {TermKind.EVICTED: set[int](), TermKind.MOVED: set[int]()}
+        if self.problem.evict is Evict.NEVER:
+            still[TermKind.EVICTED] |= {*range(len(self.problem.tiers))}
+        for value, spec in zip(self.values[:level], self.problem.objective, strict=False):
+            for term in spec.terms if value == 0 else ():
+                if term.kind in still:
+                    tiers = range(len(self.problem.tiers)) if term.tier < 0 else (term.tier,)
+                    still[term.kind] |= set(tiers)
+        quiet = sorted(still[TermKind.EVICTED] & still[TermKind.MOVED])
+        return np.asarray(np.isin(items.tier, quiet) & items.movable & (items.host0 >= 0))
+
+    def _view(self, level: int) -> Ladder:
+        """The same incumbent over a problem in which frozen items are pinned."""
+        frozen = self.frozen(level)
+        if not frozen.any():
+            return self
+        key = frozen.tobytes()
+        if self._last_view is None or self._last_view[0] != key:
+            movable = self.problem.items.movable & ~frozen
+            movable.setflags(write=False)
+            items = replace(self.problem.items, movable=movable)
+            self._last_view = key, Ladder(self.problem.replace(items=items), counters=self.counters)
+        view = self._last_view[1]
+        view.placement, view.values = self.placement, self.values
+        view.bounds = self.bounds[:]
+        return view
+
+    def done(self) -> bool:
+        """Whether every level is proven."""
+        return all(self.proven(level) for level in range(len(self.values)))

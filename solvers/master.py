@@ -88,10 +88,16 @@ class Master:
             tracked |= lock.mask
         self.tracked = (tracked | ~evictable) & (classes.running > 0)
         self.columns: list[tuple[int, Ints, Ints]] = []
+        self._table: list[list[Ints]] = [[] for _ in groups]
         self._seen: set[bytes] = set()
         self.model = mathopt.Model()
         self._build()
         self.solver = mathopt.IncrementalSolver(self.model, mathopt.SolverType.GLOP)
+        # Only duals are read; turning everything else into Python objects takes longer than GLOP.
+        nothing = mathopt.VariableFilter(filtered_items=())
+        self._wanted = mathopt.ModelSolveParameters(
+            variable_values_filter=nothing, reduced_costs_filter=nothing
+        )
         self.z: list[mathopt.Variable] = []
 
     def _build(self) -> None:
@@ -156,6 +162,7 @@ class Master:
             self.model.objective.set_linear_coefficient(z, float(cost))
         self.z.append(z)
         self.columns.append((group, counts, stays))
+        self._table[group].append(np.concatenate([counts, stays]))
         return True
 
     def _worth(self, lock: Lock, counts: Ints, stays: Ints) -> int:
@@ -195,11 +202,64 @@ class Master:
         """One LP; where GLOP gives up on the numbers, again from scratch."""
         for _ in range(2):
             try:
-                return self.solver.solve(params=params)
+                return self.solver.solve(params=params, model_params=self._wanted)
             except (RuntimeError, AttributeError):
                 # MathOpt turns GLOP's ABNORMAL into an exception (ortools 9.15: AttributeError).
                 self.solver = mathopt.IncrementalSolver(self.model, mathopt.SolverType.GLOP)
         return None
+
+    def relax(self, demand: Ints, seconds: float) -> tuple[float, Duals] | None:
+        """The class x group LP: hosts of a group as one, items divisible. A first set of duals.
+
+        Its variables are added to the rows of this model, solved, and taken away again; call it
+        before there are columns.
+        """
+        model, added, capacity = self.model, [], []
+        rows = list(zip(self.rows, self.locks, strict=True))
+        for group in self.groups:
+            many = len(group.hosts)
+            room = [
+                model.add_linear_constraint(lb=-math.inf, ub=float(many * r)) for r in group.room
+            ]
+            capacity += room
+            for k in np.flatnonzero(group.most).tolist():
+                x = model.add_variable(lb=0.0, ub=float(many * group.most[k]))
+                added.append(x)
+                self.size[k].set_coefficient(x, 1.0)
+                if k in self.keep:
+                    self.keep[k].set_coefficient(x, 1.0)
+                for r in np.flatnonzero(demand[k]).tolist():
+                    room[r].set_coefficient(x, float(demand[k, r]))
+                self._credit(rows, x, k, TermKind.UNPLACED, float(self.weight[k]))
+                if group.now[k]:
+                    s = model.add_variable(lb=0.0, ub=float(many * group.now[k]))
+                    under = model.add_linear_constraint(lb=0.0, ub=math.inf)
+                    under.set_coefficient(x, 1.0)
+                    under.set_coefficient(s, -1.0)
+                    added.append(s)
+                    capacity.append(under)
+                    self._credit(rows, s, k, TermKind.MOVED, 1.0)
+        solved = self.solve(seconds)
+        for constraint in capacity:
+            model.delete_linear_constraint(constraint)
+        for variable in added:
+            model.delete_variable(variable)
+        return solved
+
+    def _credit(
+        self,
+        rows: list[tuple[mathopt.LinearConstraint, Lock]],
+        variable: mathopt.Variable,
+        k: int,
+        kind: TermKind,
+        amount: float,
+    ) -> None:
+        """Count `variable` of class k in the rows of one kind, and in the goal."""
+        for row, lock in rows:
+            if lock.kind is kind and lock.mask[k]:
+                row.set_coefficient(variable, amount)
+        if self.goal.kind is kind and self.goal.mask[k]:
+            self.model.objective.set_linear_coefficient(variable, -amount)
 
     def prices(self, duals: Duals) -> tuple[Ints, Ints]:
         """(K,) worth of one more copy in a pattern, and of a copy that was there before."""
@@ -214,8 +274,15 @@ class Master:
                 stay = stay + np.where(lock.mask, price, 0)
         return copy, stay
 
+    def best_known(self, group: int, copy: Ints, stay: Ints) -> int:
+        """The most that a known pattern of the group is worth at these prices, at least 0."""
+        rows = self._table[group]
+        if not rows:
+            return 0
+        return max(0, int((np.stack(rows) @ np.concatenate([copy, stay])).max()))
+
     def bound(self, duals: Duals, best: list[int]) -> int:
-        """The Lagrangian bound of the goal, given the best (or more) pattern value per group."""
+        """The Lagrangian bound, times SCALE, given the best (or more) pattern value per group."""
         total = SCALE * self.offset()
         total += sum(int(d) * int(n) for d, n in zip(duals.size, self.classes.size, strict=True))
         total += sum(int(duals.keep[k]) * int(self.classes.running[k]) for k in self.keep)
@@ -229,7 +296,7 @@ class Master:
                 if lock.mask[k] and lock.kind is not TermKind.UNPLACED:
                     reduced -= int(self._ev_coefficient(lock.kind)) * price
             total += min(0, reduced) * int(self.most_evicted[k])
-        return -((-total) // SCALE)
+        return total
 
     def integer(self, seconds: float) -> list[int] | None:
         """How often each column is taken in the best whole solution found (HiGHS); None: none."""
