@@ -2,7 +2,7 @@
 
 A file is a JSON list of instances: equal nodes, and pods as [milli-CPU, bytes, priority, node or
 null]. One is read, the first unless `select` names another by its seed or its position from 0.
-Priority 1 is the lowest. As in the paper, lower priorities may be evicted for higher ones, and
+Priority 1 is the lowest. As in the paper, any pod may be moved or evicted, and
 nothing but CPU and memory binds.
 """
 
@@ -83,7 +83,7 @@ def problem_of(instance: Instance) -> PlacementProblem:
         name=f"priority-matters-{instance.seed}",
         resources=("cpu", "memory"),
         tiers=[f"priority {p}" for p in range(instance.prios, 0, -1)],
-        evict=Evict.LOWER,
+        evict=Evict.ANY,
         warnings=(
             f"instance {instance.seed}: {instance.nodes} nodes, {len(pods)} pods, "
             f"{instance.prios} priorities, {100 * instance.util:.0f} % usage",
