@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from .parameters import Command, option, options
+
+if TYPE_CHECKING:
+    from optsched.problem import PlacementProblem
 
 _out = options(
     "Output",
@@ -71,7 +76,75 @@ def paper(nodes: int, pods_per_node: int, priorities: int, usage: int, out: str,
       optsched generate paper --nodes 32 --pods-per-node 8 --usage 105 -o paper.json.gz
     """
     from optsched.generate.paper import instance, problem
+
+    _write(out, problem(instance(seed, nodes, pods_per_node, priorities, usage)))
+
+
+@command.command("cluster", cls=Command)
+@options(
+    "Size",
+    option("--nodes", type=click.IntRange(1), default=50, show_default=True, help="Nodes."),
+    option(
+        "--pods-per-node", type=click.IntRange(1), default=20, show_default=True, help="On average."
+    ),
+    option(
+        "--pending",
+        type=click.IntRange(0),
+        metavar="N",
+        help="Pods without a node. [default: one for 25 nodes]",
+    ),
+    option(
+        "--usage",
+        type=click.IntRange(1),
+        default=90,
+        show_default=True,
+        metavar="PERCENT",
+        help="CPU that running pods ask for, of all nodes.",
+    ),
+    option("--tiers", type=click.IntRange(1), default=3, show_default=True, help="Tiers."),
+    option("--zones", type=click.IntRange(1), default=3, show_default=True, help="Zones."),
+)
+@_out
+def cluster(out: str, seed: int, **sizes: Any) -> None:
+    """A cluster with owners, zones, budgets and limits, some of its pods pending.
+
+    \b
+    Example:
+      optsched generate cluster --nodes 1000 --pending 40 -o cluster.json.gz
+    """
+    from optsched.generate.cluster import cluster as draw
+
+    _write(out, draw(seed, **sizes))
+
+
+@command.command("known-optimum", cls=Command)
+@options(
+    "Size",
+    option("--hosts", type=click.IntRange(1), default=8, show_default=True, help="Hosts."),
+    option("--items-per-host", type=click.IntRange(2), default=6, show_default=True, help="Items."),
+    option(
+        "--moves",
+        type=click.IntRange(0),
+        default=2,
+        show_default=True,
+        help="Moves that placing everything needs.",
+    ),
+    option("--tiers", type=click.IntRange(1), default=2, show_default=True, help="Tiers."),
+)
+@_out
+def known_optimum(out: str, seed: int, **sizes: int) -> None:
+    """An instance whose best plan is known: it places everything, with so many moves.
+
+    \b
+    Example:
+      optsched generate known-optimum --hosts 20 --moves 5 | optsched solve -
+    """
+    from optsched.generate.known_optimum import known_optimum as draw
+
+    _write(out, draw(seed, **sizes).problem)
+
+
+def _write(out: str, drawn: PlacementProblem) -> None:
     from optsched.snapshot import encode_snapshot, write_atomically
 
-    drawn = problem(instance(seed, nodes, pods_per_node, priorities, usage))
     write_atomically(out, encode_snapshot(drawn))

@@ -48,6 +48,29 @@ def test_generate(run: Run) -> None:
     assert (len(problem.hosts), len(problem.items)) == (3, 6)
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [
+        ("cluster", "--nodes", 6, "--pods-per-node", 4, "--pending", 2),
+        ("known-optimum", "--hosts", 4, "--moves", 1),
+        ("paper", "--nodes", 2),
+        ("demo",),
+    ],
+)
+def test_every_kind_can_be_read(run: Run, kind: tuple[object, ...]) -> None:
+    """Whatever is generated is a file that the other commands read."""
+    drawn = run("generate", *kind)
+    assert drawn.exit_code == 0, drawn.stderr
+    assert run("convert", "-", "-", stdin=drawn.stdout_bytes).exit_code == 0
+
+
+def test_generate_refuses_sizes_that_contradict_each_other(run: Run) -> None:
+    """Moves need hosts to lead to."""
+    done = run("generate", "known-optimum", "--hosts", 2, "--moves", 5)
+    assert done.exit_code == 2
+    assert "5 moves need" in done.stderr
+
+
 def test_generated_files_can_be_solved(run: Run) -> None:
     """Generate and solve work as one pipe."""
     drawn = run("generate", "paper", "--nodes", 2, "--pods-per-node", 2, "--usage", 90)
