@@ -82,7 +82,7 @@ def _memberships(problem: PlacementProblem) -> Ints:
     limits, budgets = problem.limits, problem.budgets
     used = {*limits.subject.tolist(), *limits.counted.tolist()}
     lists = [problem.where.groups[g] for g in sorted(used)]
-    lists += [budgets.groups[b] for b in np.flatnonzero(budgets.scope == Scope.PLAN)]
+    lists += [budgets.groups[b] for b in np.flatnonzero(budgets.scope == Scope.PLAN).tolist()]
     # Sums of random 62-bit numbers: equal sets give equal sums, others collide with odds of 2^-120.
     marks = np.random.default_rng(0).integers(1 << 62, size=(len(lists), 2))
     signature = np.zeros((len(problem.items), 2), np.int64)

@@ -14,11 +14,10 @@ from ortools.sat.python import cp_model
 from optsched.arrays import Ints
 from optsched.counters import Counters
 from optsched.problem import LimitKind
+from optsched.solvers.linear import Expr, total
 
 if TYPE_CHECKING:
     from optsched.solvers.count_model import CountModel
-
-total = cp_model.LinearExpr.sum
 
 
 def add_limits(model: CountModel) -> None:
@@ -69,7 +68,7 @@ class _Limits:
             return np.zeros(len(self.problem.hosts), np.int64), 1
         return self.problem.where.domain[key], len(self.problem.where.domain_names[key])
 
-    def _on(self, classes: list[int], hosts: list[int]) -> cp_model.LinearExprT:
+    def _on(self, classes: list[int], hosts: list[int]) -> Expr:
         return total([self.cm.y[k, h] for k in classes for h in hosts if (k, h) in self.cm.y])
 
     def _entered(self, classes: list[int], hosts: list[int]) -> cp_model.IntVar | None:

@@ -17,8 +17,7 @@ from optsched.levels import Level, Term, TermKind
 from optsched.plan import Placement
 from optsched.problem import Evict, PlacementProblem, Scope
 from optsched.solvers.count_limits import add_limits
-
-Expr = cp_model.LinearExprT
+from optsched.solvers.linear import Expr, total, weighted
 
 
 class CountModel:
@@ -46,7 +45,7 @@ class CountModel:
         self.tier = problem.items.tier[classes.first]
         self.y: dict[tuple[int, int], cp_model.IntVar] = {}
         self.s: dict[tuple[int, int], cp_model.IntVar] = {}
-        self.ev: dict[int, Expr] = {}
+        self.ev: dict[int, Expr | int] = {}
         self.hosts_of: list[list[int]] = [[] for _ in range(len(classes))]
         self.classes_on: list[list[int]] = [[] for _ in range(len(problem.hosts))]
         self._add_counts()
@@ -69,8 +68,7 @@ class CountModel:
             top = np.maximum(np.where(self.may_enter[k], fit, 0), self.now[k])
             for h in np.flatnonzero(top).tolist():
                 self._add_count(k, h, int(top[h]))
-            total = self.total(k)
-            self.model.add(total <= int(self.classes.size[k]))
+            self.model.add(self.total(k) <= int(self.classes.size[k]))
 
     def _add_count(self, k: int, h: int, top: int) -> None:
         present = int(self.now[k, h])
@@ -92,12 +90,12 @@ class CountModel:
     def total(self, k: int, hosts: Iterable[int] | None = None) -> Expr:
         """How many of class k are placed, on `hosts` or anywhere."""
         where = self.hosts_of[k] if hosts is None else hosts
-        return cp_model.LinearExpr.sum([self.y[k, h] for h in where if (k, h) in self.y])
+        return total([self.y[k, h] for h in where if (k, h) in self.y])
 
     def stays(self, k: int) -> Expr:
         """How many of class k keep their host."""
         here = np.flatnonzero(self.now[k]).tolist()
-        return cp_model.LinearExpr.sum([self.s[k, h] for h in here])
+        return total([self.s[k, h] for h in here])
 
     # ---------------------------------------------------------------------- rules
 
@@ -107,7 +105,7 @@ class CountModel:
         for h, classes in enumerate(self.classes_on):
             for r in np.flatnonzero((self.demand[classes] > 0).any(axis=0)).tolist():
                 asked = [k for k in classes if self.demand[k, r] > 0]
-                load = cp_model.LinearExpr.weighted_sum(
+                load = weighted(
                     [self.y[k, h] for k in asked], [int(self.demand[k, r]) for k in asked]
                 )
                 room, over = (
@@ -166,7 +164,7 @@ class CountModel:
                     self._bar(h, k, left, present, lambda j, k=k: self.tier[j] > self.tier[k])
         for k, parts in lost.items():
             if parts:
-                self.model.add(cp_model.LinearExpr.sum(parts) == self.ev[k])
+                self.model.add(total(parts) == self.ev[k])
 
     def _bar(self, h: int, k: int, count: Expr, most: int, barred: object) -> None:
         """If `count` is positive, no class that is `barred` enters h."""
@@ -185,7 +183,7 @@ class CountModel:
             size = int((self.problem.items.gang == g).sum())
             pinned = size - sum(int(self.classes.size[k]) for k in members)
             complete = self.model.new_bool_var("")
-            placed = cp_model.LinearExpr.sum([self.total(k) for k in members]) + pinned
+            placed = total([self.total(k) for k in members]) + pinned
             before = pinned + sum(int(self.classes.running[k]) for k in members)
             if 0 < before < size:  # placed in part already: that may stay as it is
                 same = self.model.new_bool_var("")
@@ -204,10 +202,10 @@ class CountModel:
         for row in np.flatnonzero(problem.budgets.scope == Scope.PLAN).tolist():
             inside = set(self.classes.of_item[problem.budgets.groups[row]].tolist())
             parts = [int(self.classes.running[k]) - self.stays(k) for k in running if k in inside]
-            self.model.add(cp_model.LinearExpr.sum(parts) <= int(problem.budgets.allowed[row]))
+            self.model.add(total(parts) <= int(problem.budgets.allowed[row]))
         if problem.max_moves >= 0:
             parts = [self.moved(k) for k in running]
-            self.model.add(cp_model.LinearExpr.sum(parts) <= problem.max_moves)
+            self.model.add(total(parts) <= problem.max_moves)
 
     # ------------------------------------------------------------------ objective
 
@@ -217,13 +215,12 @@ class CountModel:
 
     def level(self, level: Level) -> Expr:
         """The value of a level, as far as items in play and pinned ones make it."""
-        return cp_model.LinearExpr.sum([t.weight * self._term(t) for t in level.terms])
+        return total([t.weight * self._term(t) for t in level.terms])
 
     def _term(self, term: Term) -> Expr:
         counted = self.play & ((self.tier == term.tier) | (term.tier < 0))
         classes = np.flatnonzero(counted).tolist()
         running = [k for k in classes if self.classes.running[k]]
-        total = cp_model.LinearExpr.sum
         if term.kind is TermKind.UNPLACED:
             weight = self.problem.items.weight[self.classes.first]
             size = self.classes.size
@@ -258,7 +255,7 @@ class CountModel:
                 if occupies[k]:
                     self.model.add(self.y[k, h] <= int(self.classes.size[k]) * used)
             parts.append(int(problem.hosts.cost[h]) * used)
-        return cp_model.LinearExpr.sum(parts)
+        return total(parts)
 
     # ------------------------------------------------------------- in and out
 

@@ -12,21 +12,28 @@ from typing import Any, TypeVar
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-try:
-    if os.environ.get("OPTSCHED_NO_JIT"):
-        raise ImportError
-    import numba
-except ImportError:  # numba is optional: without it everything works, but slowly
-    numba = None
 
-COMPILED = numba is not None
+def _compiler() -> Callable[[Any], Any] | None:
+    """Numba's compiler; None without numba (everything works, but slowly) or if switched off."""
+    if os.environ.get("OPTSCHED_NO_JIT"):
+        return None
+    try:
+        import numba
+    except ImportError:
+        return None
+    compiler: Callable[[Any], Any] = numba.njit(cache=True, nogil=True)
+    return compiler
+
+
+_COMPILER = _compiler()
+COMPILED = _COMPILER is not None
 
 
 def jit(function: Function) -> Function:
     """Compile `function` (cached, without the interpreter lock), or return it as it is."""
-    if numba is None:
+    if _COMPILER is None:
         return function
-    compiled: Function = numba.njit(cache=True, nogil=True)(function)
+    compiled: Function = _COMPILER(function)
     return compiled
 
 
