@@ -248,20 +248,21 @@ class CountModel:
         held = np.zeros(len(problem.hosts), bool)
         pinned = (self.classes.of_item < 0) & items.occupies & (items.host0 >= 0)
         held[items.host0[pinned]] = True
-        parts: list[Expr] = [int(problem.hosts.cost[held].sum())]
+        held_cost = int(problem.hosts.cost[held].sum())
+        parts: list[Expr] = []
         for h in np.flatnonzero(~held & (problem.hosts.cost > 0)).tolist():
             used = self.model.new_bool_var("")
             for k in self.classes_on[h]:
                 if occupies[k]:
                     self.model.add(self.y[k, h] <= int(self.classes.size[k]) * used)
             parts.append(int(problem.hosts.cost[h]) * used)
-        return total(parts)
+        return total(parts) + held_cost
 
     # ------------------------------------------------------------- in and out
 
     def hint(self, counts: Ints) -> None:
         """Start from a complete placement, as counts (K, H)."""
-        self.model.clear_hints()
+        self.model.clear_hints()  # type: ignore[no-untyped-call]
         for (k, h), y in self.y.items():
             value = int(counts[k, h])
             self.model.add_hint(y, value)
