@@ -86,19 +86,13 @@ def cluster(
     _check("zones", zones, 1, 100)
     fill = _Fill(np.random.default_rng(seed), nodes, zones, tiers, mix or Mix())
     room = fill.free[:, 0].mean()
-    # Room that is left on a node is about even between 0 and this; no pending pod is as small.
-    largest_hole = int(2 * room * (100 - usage) / 100)
-    fill.owners_until(int(room * usage / 100 / pods_per_node), nodes * pods_per_node)
+    # Fillers leave two thirds of this on a node on average; no pending pod is as small.
+    largest_hole = int(1.5 * room * (100 - usage) / 100)
+    mean = int(room * usage / 100 / pods_per_node)
+    fill.owners_until(mean, max(1, nodes * pods_per_node * 85 // 100))
     fill.fillers_until(largest_hole)
     fill.pending(max(1, nodes // 25) if pending is None else pending, largest_hole)
     return fill.problem(f"cluster-{nodes}x{pods_per_node}-{seed}")
-
-
-def large(
-    seed: int, *, nodes: int = 5000, pods_per_node: int = 10, pending: int = 200
-) -> PlacementProblem:
-    """A cluster of the size of Kubernetes' published limits."""
-    return cluster(seed, nodes=nodes, pods_per_node=pods_per_node, pending=pending)
 
 
 def _check(name: str, value: int, low: int, high: int) -> None:
@@ -176,7 +170,7 @@ class _Fill:
             for where, inside in ((ANYWHERE, self.type != BATCH), (TOLERANT, self.type == BATCH)):
                 at = self.rng.permutation(np.flatnonzero(room & inside))
                 for start in range(0, len(at), 6):
-                    milli = max(1, hole * int(self.rng.integers(3, 9)) // 10)
+                    milli = max(1, hole * int(self.rng.integers(3, 7)) // 10)
                     owner = self._owner((milli, milli * MIB_PER_MILLI, 1), where)
                     owner.hosts, owner.spread = at[start : start + 6], False
                     self._take(owner)

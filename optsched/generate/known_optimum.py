@@ -46,23 +46,37 @@ class KnownOptimum:
 
 
 def known_optimum(
-    seed: int, *, hosts: int = 8, items_per_host: int = 6, moves: int = 2, tiers: int = 2
+    seed: int,
+    *,
+    hosts: int = 8,
+    items_per_host: int = 6,
+    moves: int = 2,
+    tiers: int = 2,
+    unit: int = 250,
 ) -> KnownOptimum:
     """Draw an instance that needs exactly `moves` moves to place everything.
+
+    Parameters
+    ----------
+    unit
+        All demands are multiples of it, so a large unit gives many equal items; a host has 10,000.
 
     Raises
     ------
     ProblemError
-        There are fewer than two hosts per move, or fewer than two items per host.
+        There are fewer than two hosts per move, fewer than two items per host, or more items than
+        a host has units for.
     """
     if hosts < max(1, 2 * moves) or moves < 0:
         raise ProblemError(f"{moves} moves need {max(1, 2 * moves)} hosts or more, not {hosts}")
     if items_per_host < 2 or tiers < 1:
         raise ProblemError("2 items per host and 1 tier are the least")
+    if unit < 1 or SIZE % unit or 3 * SIZE // 10 // unit < items_per_host:
+        raise ProblemError(f"{items_per_host} items cannot be cut in units of {unit} of {SIZE}")
     rng = np.random.default_rng(seed)
     large, small = np.arange(moves), moves + np.arange(moves)
     demand = np.concatenate(
-        [_cut(rng, items_per_host, _first(rng, host, moves)) for host in range(hosts)]
+        [_cut(rng, items_per_host, _first(rng, host, moves, unit), unit) for host in range(hosts)]
     )
     goal = np.repeat(np.arange(hosts), items_per_host)
     start, tier = goal.copy(), rng.integers(0, tiers, len(goal))
@@ -84,21 +98,23 @@ def known_optimum(
     return KnownOptimum(problem, values, goal)
 
 
-def _first(rng: np.random.Generator, host: int, moves: int) -> tuple[int, int] | None:
+def _first(rng: np.random.Generator, host: int, moves: int, unit: int) -> tuple[int, int] | None:
     """Demand of the item that is taken out of the host, or put in its place."""
     if host >= 2 * moves:
         return None
-    low, high = (SIZE * 6 // 10, SIZE * 7 // 10) if host < moves else (SIZE // 2, SIZE * 6 // 10)
-    cpu, memory = rng.integers(low, high, 2)
-    return int(cpu), int(memory)
+    # Above half a host; what is put in place of another is smaller than any that is taken out.
+    low, high = (13, 14) if host < moves else (11, 12)
+    cpu, memory = rng.integers(-(-SIZE * low // 20 // unit), SIZE * high // 20 // unit + 1, 2)
+    return int(cpu) * unit, int(memory) * unit
 
 
-def _cut(rng: np.random.Generator, pieces: int, first: tuple[int, int] | None) -> Ints:
-    """(pieces, 2) demands that fill a host to the last unit, each at least 1."""
+def _cut(rng: np.random.Generator, pieces: int, first: tuple[int, int] | None, unit: int) -> Ints:
+    """(pieces, 2) demands that fill a host to the last unit, each at least one unit."""
     columns = []
     for resource in range(2):
         start = [] if first is None else [first[resource]]
-        left = SIZE - sum(start)
+        left = (SIZE - sum(start)) // unit
         cuts = np.sort(rng.choice(np.arange(1, left), pieces - len(start) - 1, replace=False))
-        columns.append(np.concatenate([start, np.diff(np.concatenate([[0], cuts, [left]]))]))
+        rest = np.diff(np.concatenate([[0], cuts, [left]])) * unit
+        columns.append(np.concatenate([start, rest]))
     return np.stack(columns, axis=1).astype(np.int64)

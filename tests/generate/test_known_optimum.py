@@ -17,12 +17,17 @@ from optsched.state import State, placement_violations
 SIZES = [(1, 2, 0, 1), (2, 2, 1, 1), (6, 5, 3, 2), (9, 8, 4, 3)]
 
 
+@pytest.mark.parametrize("unit", [1, 250])
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("seed", range(3))
-def test_the_goal_is_worth_the_optimum(seed: int, size: tuple[int, int, int, int]) -> None:
+def test_the_goal_is_worth_the_optimum(
+    seed: int, size: tuple[int, int, int, int], unit: int
+) -> None:
     """The goal placement keeps every rule and has the values that are claimed."""
     hosts, items, moves, tiers = size
-    known = known_optimum(seed, hosts=hosts, items_per_host=items, moves=moves, tiers=tiers)
+    known = known_optimum(
+        seed, hosts=hosts, items_per_host=items, moves=moves, tiers=tiers, unit=unit
+    )
     goal = Placement.of(known.problem, known.goal)
     assert placement_violations(known.problem, goal) == []
     assert evaluate(known.problem, goal) == known.values
@@ -71,8 +76,11 @@ def test_a_seed_is_an_instance() -> None:
     assert known_optimum(1).problem.digest() != known_optimum(2).problem.digest()
 
 
-@pytest.mark.parametrize("sizes", [{"hosts": 3, "moves": 2}, {"items_per_host": 1}, {"tiers": 0}])
+@pytest.mark.parametrize(
+    "sizes",
+    [{"hosts": 3, "moves": 2}, {"items_per_host": 1}, {"tiers": 0}, {"unit": 3000}, {"unit": 7}],
+)
 def test_impossible_sizes_are_refused(sizes: dict[str, int]) -> None:
-    """Too few hosts for the moves, or nothing to cut, is bad input."""
+    """Too few hosts for the moves, or nothing to cut and no way to, is bad input."""
     with pytest.raises(ProblemError):
         known_optimum(1, **sizes)
