@@ -86,12 +86,13 @@ def with_pins(problem: PlacementProblem, items: Sequence[str]) -> PlacementProbl
     movable, evictable = problem.items.movable.copy(), problem.items.evictable.copy()
     pinned_by = problem.items.pinned_by.copy()
     new = [row for row in rows if movable[row]]
-    pinned_by[new] = len(problem.pin_reasons)
+    reasons = dict.fromkeys((*problem.pin_reasons, PINNED))
+    pinned_by[new] = list(reasons).index(PINNED)
     movable[rows] = evictable[rows] = False
     for table in (movable, evictable, pinned_by):
         table.setflags(write=False)
     changed = replace(problem.items, movable=movable, evictable=evictable, pinned_by=pinned_by)
-    return problem.replace(items=changed, pin_reasons=(*problem.pin_reasons, PINNED))
+    return problem.replace(items=changed, pin_reasons=tuple(reasons))
 
 
 def consolidate(problem: PlacementProblem) -> PlacementProblem:

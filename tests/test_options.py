@@ -65,6 +65,13 @@ def test_pins(small_cluster: PlacementProblem) -> None:
     assert not pinned.items.evictable[0]
 
 
+def test_pins_one_after_another(small_cluster: PlacementProblem) -> None:
+    """Pinning more items later gives the same reason, and each item keeps its own."""
+    pinned = with_pins(with_pins(small_cluster, ["shop/web"]), ["shop/web", "dns"])
+    assert pinned.pin_reasons.count(PINNED) == 1
+    assert pinned.pin_reasons[pinned.items.pinned_by[0]] == PINNED
+
+
 def test_pin_of_a_pending_item(small_cluster: PlacementProblem) -> None:
     """A pending item has no place to be pinned to."""
     with pytest.raises(ProblemError, match="'shop/wide': is pending"):
