@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from optsched import snapshot
 from optsched.errors import FormatError, InputError, PlanError, ProblemError
 from optsched.limits import LimitKind
 from optsched.plan import Move, Order, Plan, Wave
@@ -94,6 +95,14 @@ def test_names_become_numbers() -> None:
     assert p.when.tolist() == [When.AFTER, When.DURING, When.AFTER]
     assert (p.evict, p.max_moves, p.owner_at_once) == (Evict.LOWER, 3, -1)
     assert [level.name for level in p.objective][:3] == ["unplaced[0]", "evicted[0]", "moved[0]"]
+
+
+def test_the_example_of_the_documentation_is_read() -> None:
+    """The small snapshot in the package's docstring is one."""
+    text = snapshot.__doc__ or ""
+    problem = decode(json.loads(text[text.index("    {\n") :]))
+    assert problem.items.names == ("web-1", "web-2", "db")
+    assert problem.limits.names == ("one per zone",)
 
 
 def test_one_record_per_line() -> None:

@@ -3,7 +3,25 @@
 A snapshot holds a whole problem, by names and with sparse defaults, so that a person can write one
 and a diff of two says something. Reading one back gives an equal problem, to the last bit of its
 digest. Plans and results refer to items and hosts by name and carry the digest of their problem.
-JSON schemas are published in `optsched/schema`.
+JSON schemas are published in `optsched/schema`; the fields are explained in `records`. A small one:
+
+    {
+      "format": "optsched/snapshot", "version": 1, "kind": "placement",
+      "tiers": ["high", "low"],
+      "hosts": [
+        {"name": "n1", "capacity": {"cpu": 4000, "memory": 8192}, "domains": {"zone": "a"}},
+        {"name": "n2", "capacity": {"cpu": 4000, "memory": 8192}, "domains": {"zone": "b"}}
+      ],
+      "classes": [{"name": "web", "demand": {"cpu": 2500}, "tier": "low", "owner": "web"}],
+      "items": [
+        {"name": "web-1", "class": "web", "host": "n1"},
+        {"name": "web-2", "class": "web"},
+        {"name": "db", "demand": {"cpu": 1000, "memory": 4096}, "tier": "high", "where": "b"}
+      ],
+      "eligibility": [{"name": "b", "rules": [{"name": "affinity", "only": ["n2"]}]}],
+      "groups": [{"name": "web", "items": ["web-1", "web-2"]}],
+      "limits": [{"kind": "conflict", "key": "zone", "subject": "web", "name": "one per zone"}]
+    }
 """
 
 from __future__ import annotations
