@@ -25,7 +25,9 @@ Disturbance
     Every move with a source, also between cells of one host. Budgets, owner limits and throttles
     are tested in the waves that touch them; moves in flight count in those, not in budgets of scope
     PLAN. `moves_in` counts whatever enters a host, pending items included, `moves_out` whatever
-    leaves it, evictions included. Host capacity rows of both kinds (`when`) hold in every wave.
+    leaves it, evictions included. `max_moves` bounds the moved items of the final placement and,
+    apart from that, the moves from host to host of the whole plan, hops included. Host capacity
+    rows of both kinds (`when`) hold in every wave.
 Evictions
     With LOWER, an eviction after which nothing enters the host is allowed.
 Cells picked by others

@@ -131,15 +131,14 @@ def _require(scene: _Scene, row: int) -> Iterator[Violation]:
     zone = reading.key_zone(key)
     census = scene.seating.census(reading.counted[row], zone)
     for move in scene.arriving.get(reading.subject[row], ()):
-        domain = zone.of_host[move.target]
+        domain, item = zone.of_host[move.target], move.item
+        company = (one for one in census.inside(domain) if one != item and one not in scene.leaving)
         if domain < 0:
             yield scene.lacking(row, move)
-        elif any(
-            other != move.item and other not in scene.leaving for other in census.inside(domain)
+        elif next(company, None) is None and not (
+            reading.self_counts[row] and _starts_together(scene, row, item)
         ):
-            continue
-        elif not (reading.self_counts[row] and _starts_together(scene, row, move.item)):
-            name = quoted(reading.problem.items.names[move.item])
+            name = quoted(reading.problem.items.names[item])
             text = f"{name} finds nobody it needs in {scene.place(key, domain)}"
             yield scene.broken(row, text, move)
 

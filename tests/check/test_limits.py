@@ -233,6 +233,8 @@ def test_skew_needs_every_key_of_its_bundle(after: After) -> None:
     problem = cluster([1, -1], *rows, zones=(ZONES, racks))
     assert after(problem, [1, 0]) == set()
     assert after(cluster([0, -1], *rows, zones=(ZONES, racks)), [0, 1]) == BROKEN
+    quota = limit(LimitKind.MAX, key=-1, bound=9, bundle=0)
+    assert after(cluster([1, -1], *rows, quota, zones=(ZONES, racks)), [1, 0]) == set()
     alone = cluster([1, -1], rows[0], zones=(ZONES, racks))
     assert after(alone, [1, 0]) == BROKEN
 

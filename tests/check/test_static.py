@@ -188,6 +188,15 @@ def test_a_four_gpu_pod_and_a_gpu_share(after: After) -> None:
     assert after(other, [0, 0, 0], [[0, 1, 2, 3], share, share]) == {"cells"}
 
 
+def test_cell_resources_that_nobody_demands_are_not_looked_at(after: After) -> None:
+    """A full cell resource stops only items that demand some of it."""
+    hosts = Hosts.of([[9]])
+    gpu = Cells.of([0], [[1000, 1]], fixed_use=[[0, 2]])
+    for demand, broken in ((0, set()), (1, {"cells"})):
+        items = Items.of([[1]], cells_needed=1, cell_demand=[[500, demand]])
+        assert after(PlacementProblem.of(hosts, items, cells=gpu), [0], [[0]]) == broken
+
+
 def test_nothing_is_evicted_by_default(after: After) -> None:
     """Without evictions, what had a host has one."""
     problem = two_hosts([8, 8], [0, -1], tier=[1, 0])
@@ -240,6 +249,9 @@ def test_a_gang_is_placed_whole_or_not(after: After) -> None:
     broken = two_hosts([2, 2], [0, -1], gang=0)
     assert after(broken, [0, -1]) == set()
     assert after(broken, [1, -1]) == {"gang"}
+    whole = two_hosts([2, 2], [0, 0], gang=0, of_problem={"evict": Evict.ANY})
+    assert after(whole, [-1, -1]) == set()
+    assert after(whole, [-1, 0]) == {"gang"}
 
 
 def test_budgets_of_the_plan_bound_disturbed_items(after: After) -> None:
@@ -258,6 +270,9 @@ def test_max_moves_bounds_moved_items(after: After) -> None:
     problem = two_hosts([2, 2, 2], [0, 0, -1], of_problem={"max_moves": 1, "evict": Evict.ANY})
     assert after(problem, [1, -1, 0]) == set()
     assert after(problem, [1, 1, 0]) == {"budget"}
+    still = two_hosts([2], [1], of_problem={"max_moves": 0})
+    assert after(still, [1]) == set()
+    assert after(still, [0]) == {"budget"}
 
 
 def test_arrays_of_another_problem_are_refused() -> None:
@@ -265,6 +280,13 @@ def test_arrays_of_another_problem_are_refused() -> None:
     hosts, numa = two_numa()
     vm = Items.of(np.zeros((1, 0), np.int64), cells_needed=1, cell_demand=[[1]])
     problem = PlacementProblem.of(hosts, vm, cells=numa)
-    for host, cells in (([0, 0], [[0], [1]]), ([7], [[0]]), ([0], [[4]]), ([0], [[-2]])):
+    for host, cells in (
+        ([0, 0], [[0]]),
+        ([0], [[0], [1]]),
+        ([2], [[0]]),
+        ([-2], [[-1]]),
+        ([0], [[4]]),
+        ([0], [[-2]]),
+    ):
         (violation,) = check_placement(problem, Placement(np.array(host), np.array(cells)))
         assert violation.rule == "format"

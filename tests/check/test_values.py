@@ -40,6 +40,7 @@ def test_levels_count_items_per_tier() -> None:
     assert values(problem) == (4, 0, 0, 2, 12, 0, 0, 0, 10, 120)
     moved = (Move(1, 0, 2), Move(2, 1, -1))
     assert values(problem, *moved) == (7, 1, 1, 1, 16, 30, 10, 10, 0, 160)
+    assert values(problem, Move(0, 0, -1), Move(3, -1, 0))[:3] == (1, 1, 0)
     assert values(problem, Move(0, 0, 2), Move(1, 0, 2)) == (4, 0, 2, 0, 18, 0, 0, 10, 0, 180)
 
 

@@ -52,7 +52,7 @@ def test_a_plan_belongs_to_its_problem() -> None:
         ((-1, 0, 1), "format"),
         ((0, 1, 0), "format"),
         ((0, -1, 1), "format"),
-        ((0, 0, 3), "format"),
+        ((0, 0, 2), "format"),
         ((0, 0, -2), "format"),
         ((0, 0, 0), "format"),
         ((1, -1, -1), "format"),
@@ -79,6 +79,7 @@ def test_an_item_moves_once_per_wave(along: Along) -> None:
     problem = hosts_of(3, [4], [0])
     assert along(problem, [(0, 0, 1)], [(0, 1, 2)]) == set()
     assert along(problem, [(0, 0, 1), (0, 1, 2)]) == {("wave", 0)}
+    assert along(hosts_of(3, [4], [1]), [(0, 1, 0)], [(0, 0, 2)]) == set()
 
 
 def test_an_immovable_item_does_not_even_hop(along: Along) -> None:
@@ -112,10 +113,10 @@ def test_leavers_count_until_the_wave_is_over(along: Along) -> None:
     assert along(problem, [(0, 0, 1), (1, -1, 0)]) == {("capacity", 0)}
     assert along(problem, [(0, 0, 1)], [(1, -1, 0)]) == set()
     assert along(problem, [(0, 0, 1), (2, -1, 0)]) == set()
-    assert along(problem, [(1, -1, 1), (2, -1, 1)], [(0, 0, 1)]) == {
-        ("capacity", 1),
-        ("capacity", -1),
-    }
+    full = {("capacity", 1), ("capacity", -1)}
+    assert along(problem, [(1, -1, 1), (2, -1, 1)], [(0, 0, 1)]) == full
+    turned = hosts_of(2, [6, 6, 3], [1, -1, -1])
+    assert along(turned, [(1, -1, 0), (2, -1, 0)], [(0, 1, 0)]) == full
 
 
 def test_fixed_use_and_moves_in_flight_hold_room_in_every_wave(along: Along) -> None:
@@ -191,6 +192,9 @@ def test_only_parking_places_again_what_left(along: Along) -> None:
     problem = hosts_of(2, [8, 8], [0, 1])
     assert along(problem, *parked, order=Order.PARK) == set()
     assert along(problem, *parked) == {("wave", 2)}
+    back = [(0, 0, -1)], [(0, -1, 0)]
+    assert along(problem, *back, order=Order.PARK) == set()
+    assert along(problem, *back) == {("wave", 1)}
     holding = hosts_of(2, [8, 8], [0, 1], items={"lets_go_first": [False, True]})
     assert along(holding, *parked, order=Order.PARK) == {("wave", 2)}
 
@@ -240,6 +244,8 @@ def test_few_items_of_one_owner_move_at_once(along: Along) -> None:
     )
     assert along(flying, [(2, 0, 1)]) == set()
     assert along(flying, [(1, 0, 1)]) == {("throttle", 0)}
+    assert along(problem.replace(owner_at_once=0), [(2, 0, 1)]) == set()
+    assert along(problem.replace(owner_at_once=0), [(1, 0, 1)]) == {("throttle", 0)}
 
 
 def test_hosts_bound_moves_in_and_out(along: Along) -> None:
@@ -260,6 +266,11 @@ def test_hosts_bound_moves_in_and_out(along: Along) -> None:
     assert along(flying, [(1, 0, 2)]) == {("throttle", 0)}
     assert along(flying, [(2, 2, 1)]) == {("throttle", 0)}
     assert along(flying, [(2, 2, 0)]) == set()
+    closed = hosts_of(2, [1, 1, 1], [0, 1, -1], hosts={"moves_in": [0, -1], "moves_out": [-1, 0]})
+    assert along(closed, [(0, 0, 1)]) == set()
+    assert along(closed, [(1, 1, 0)]) == {("throttle", 0)}
+    assert along(closed, [(2, -1, 0)]) == {("throttle", 0)}
+    assert along(closed, [(1, 1, -1)]) == {("throttle", 0), ("evict", -1)}
 
 
 def test_max_moves_counts_hops(along: Along) -> None:
@@ -268,6 +279,7 @@ def test_max_moves_counts_hops(along: Along) -> None:
     assert along(problem, [(0, 0, 1), (1, -1, 2)]) == set()
     assert along(problem, [(0, 0, 2)], [(0, 2, 1)]) == {("budget", -1)}
     assert along(problem.replace(max_moves=0), [(1, -1, 2)]) == set()
+    assert along(problem.replace(max_moves=0), [(0, 0, 1)], [(0, 1, 0)]) == {("budget", -1)}
 
 
 def test_the_report_agrees_with_the_plan() -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 import numpy as np
-from hypothesis import event, given
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from optsched.check import check, check_placement
@@ -375,6 +375,7 @@ def moments(
 SEEDS = st.integers(0, 2**32 - 1).map(Random)
 
 
+@settings(max_examples=50)
 @given(random=SEEDS)
 def test_the_checker_applies_the_definition(
     random: Random, make_problem: Make, draw_plan: Draw, mutate: Mutate
@@ -388,6 +389,7 @@ def test_the_checker_applies_the_definition(
         event(f"right: {not found}")
 
 
+@settings(max_examples=50)
 @given(random=SEEDS)
 def test_waves_run_in_any_order(random: Random, make_problem: Make, draw_plan: Draw) -> None:
     """Whatever the order of a right wave's moves, each arrival finds room and keeps every limit."""
@@ -401,6 +403,7 @@ def test_waves_run_in_any_order(random: Random, make_problem: Make, draw_plan: D
             assert within_limits(problem, scene)
 
 
+@settings(max_examples=50)
 @given(random=SEEDS)
 def test_placements_are_checked_alike(random: Random, make_problem: Make, draw_plan: Draw) -> None:
     """A placement breaks the rules that its plan breaks after the last wave."""
