@@ -134,31 +134,20 @@ def _placed(rows: Sequence[Row]) -> str:
 
 
 def _open_levels(rows: Sequence[Row]) -> str:
-    """Per kind of level: on how many instances it is not proven, and the mean gap there."""
-    table: Table = [
-        ["nodes", "window s", "arm", "level", "levels", "not proven", "mean gap of those"]
-    ]
-    gaps: dict[tuple[int, float, str, str], list[float | None]] = defaultdict(list)
+    """Per kind of level: how many are not proven, and how far value and bound are apart there."""
+    head = ["nodes", "window s", "arm", "level", "levels", "not proven"]
+    table: Table = [[*head, "mean value - bound", "mean gap"]]
+    groups: dict[tuple[int, float, str, str], list[tuple[int, int, int]]] = defaultdict(list)
     for row in rows:
         for name, value, bound, stay, _ in row.get("levels", ()):
             key = (row["nodes"], row["window"], row["arm"], name.partition("[")[0])
-            attainable = stay - bound
-            gap = (value - bound) / attainable if attainable > 0 else 0.0
-            gaps[key].append(None if value <= bound else gap)
-    for key, found in sorted(gaps.items()):
-        missed = [gap for gap in found if gap is not None]
-        nodes, window, arm, name = key
-        table.append(
-            [
-                nodes,
-                f"{window:g}",
-                _label(arm),
-                name,
-                len(found),
-                len(missed),
-                f"{_mean(missed):.3f}",
-            ]
-        )
+            groups[key].append((value, bound, stay))
+    for (nodes, window, arm, name), found in sorted(groups.items()):
+        missed = [level for level in found if level[0] > level[1]]
+        apart = _mean(value - bound for value, bound, _ in missed)
+        gap = _mean((v - b) / (s - b) if s > b else 0 for v, b, s in missed)
+        line = [nodes, f"{window:g}", _label(arm), name, len(found), len(missed)]
+        table.append([*line, f"{apart:.2f}", f"{gap:.3f}"])
     return markdown(table) if len(table) > 1 else "No bounds: the paper's model gives none.\n"
 
 
