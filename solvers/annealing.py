@@ -19,8 +19,9 @@ FIRST = 200  # batches of the first run
 # Weights of the level in work and of those after it; of locked levels, which must not get worse; of
 # what is not allowed at all; and of overload by one average item, over the level in work.
 NEXT = (16.0, 4.0, 1.0, 0.25)
-LOCKED, NEVER, OVERLOAD = 60.0, 1e9, 3.0
-HOT, COLD = 3.0, 0.1  # temperatures at the start and the end of a run
+LOCKED, NEVER, OVERLOAD = 60.0, 1e9, 2.0
+CHARGE = 1.5  # of each overloaded resource of a host, so that none is left in the end
+HOT, COLD = 2.0, 0.04  # temperatures at the start and the end of a run
 
 
 class Annealing:
@@ -137,7 +138,8 @@ class _Search:
             some = min(SLICE, batches - done)
             cost, temperature = anneal(
                 self.demand, self.room, self.row, self.open_to, self.home, host, self.out,
-                self.move, self.price, load, best, cost, temperature, cooling, some, self.state,
+                self.move, self.price, CHARGE, load, best, cost, temperature, cooling, some,
+                self.state,
             )  # fmt: skip
             done += some
         if not np.isfinite(cost):

@@ -21,6 +21,7 @@ from optsched.plan import Placement
 from optsched.result import Bound
 from optsched.solvers.ladder import Found, Ladder
 from optsched.solvers.master import SCALE, Duals, Group, Lock, Master
+from optsched.solvers.relaxation import first_duals
 
 KINDS = (TermKind.UNPLACED, TermKind.EVICTED, TermKind.MOVED)
 # Nodes of one pricing search: few while columns still come easily, more when they do not. A search
@@ -108,9 +109,9 @@ class _Generation:
         if self.budget.over():
             return 0
         self.started = True
-        first = self.master.relax(self.integers, self.budget.remaining())
+        first = first_duals(self.master, self.integers, self.budget.remaining())
         if first is not None:
-            self._price(first[1], pool, first[1])
+            self._price(first, pool, first)
         self._add_present()
         while not self.budget.over() and self.bound < target:
             solved = self.master.solve(self.budget.remaining())

@@ -13,12 +13,15 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from ortools.math_opt.python import mathopt
 
 from optsched.arrays import Bools, Ints
 from optsched.classes import ItemClasses
 from optsched.levels import TermKind
 from optsched.problem import Evict, PlacementProblem
+
+Floats = npt.NDArray[np.float64]
 
 SCALE = 1 << 24
 
@@ -64,6 +67,15 @@ class Duals:
     size: Ints
     keep: Ints
     lock: Ints
+
+    @classmethod
+    def of(cls, size: Floats, keep: Floats, lock: Floats) -> Duals:
+        """Rounded from an LP's duals, with the signs they must have."""
+        return cls(
+            np.minimum(np.rint(size * SCALE).astype(np.int64), 0),
+            np.maximum(np.rint(keep * SCALE).astype(np.int64), 0),
+            np.maximum(np.rint(lock * SCALE).astype(np.int64), 0),
+        )
 
 
 class Master:
@@ -113,12 +125,12 @@ class Master:
                 self.ev[k] = model.add_variable(lb=0.0, ub=float(self.most_evicted[k]))
                 self.keep[k].set_coefficient(self.ev[k], 1.0)
         self.rows = [
-            model.add_linear_constraint(lb=float(self._floor(lock)), ub=inf) for lock in self.locks
+            model.add_linear_constraint(lb=float(self.floor(lock)), ub=inf) for lock in self.locks
         ]
         for row, lock in zip(self.rows, self.locks, strict=True):
             for k, ev in self.ev.items():
                 if lock.mask[k] and lock.kind is not TermKind.UNPLACED:
-                    row.set_coefficient(ev, self._ev_coefficient(lock.kind))
+                    row.set_coefficient(ev, self.ev_coefficient(lock.kind))
         model.objective.is_maximize = False
         for k, ev in self.ev.items():
             if self.goal.mask[k] and self.goal.kind is not TermKind.UNPLACED:
@@ -127,11 +139,11 @@ class Master:
                 model.objective.set_linear_coefficient(ev, cost)
 
     @staticmethod
-    def _ev_coefficient(kind: TermKind) -> float:
+    def ev_coefficient(kind: TermKind) -> float:
         """EVICTED rows read -sum ev >= -value; MOVED rows sum ev + stays >= running - value."""
         return -1.0 if kind is TermKind.EVICTED else 1.0
 
-    def _floor(self, lock: Lock) -> int:
+    def floor(self, lock: Lock) -> int:
         """Right-hand side of a lock as a >= row."""
         if lock.kind is TermKind.UNPLACED:
             return int((self.weight * self.classes.size)[lock.mask].sum()) - lock.value
@@ -191,12 +203,7 @@ class Master:
         if self.keep:
             keep[list(self.keep)] = result.dual_values(list(self.keep.values()))
         lock = np.array(result.dual_values(self.rows)) if self.rows else np.zeros(0)
-        duals = Duals(
-            np.minimum(np.rint(size * SCALE).astype(np.int64), 0),
-            np.maximum(np.rint(keep * SCALE).astype(np.int64), 0),
-            np.maximum(np.rint(lock * SCALE).astype(np.int64), 0),
-        )
-        return result.objective_value() + self.offset(), duals
+        return result.objective_value() + self.offset(), Duals.of(size, keep, lock)
 
     def _solve(self, params: mathopt.SolveParameters) -> mathopt.SolveResult | None:
         """One LP; where GLOP gives up on the numbers, again from scratch."""
@@ -207,59 +214,6 @@ class Master:
                 # MathOpt turns GLOP's ABNORMAL into an exception (ortools 9.15: AttributeError).
                 self.solver = mathopt.IncrementalSolver(self.model, mathopt.SolverType.GLOP)
         return None
-
-    def relax(self, demand: Ints, seconds: float) -> tuple[float, Duals] | None:
-        """The class x group LP: hosts of a group as one, items divisible. A first set of duals.
-
-        Its variables are added to the rows of this model, solved, and taken away again; call it
-        before there are columns.
-        """
-        model, added, capacity = self.model, [], []
-        rows = list(zip(self.rows, self.locks, strict=True))
-        for group in self.groups:
-            many = len(group.hosts)
-            room = [
-                model.add_linear_constraint(lb=-math.inf, ub=float(many * r)) for r in group.room
-            ]
-            capacity += room
-            for k in np.flatnonzero(group.most).tolist():
-                x = model.add_variable(lb=0.0, ub=float(many * group.most[k]))
-                added.append(x)
-                self.size[k].set_coefficient(x, 1.0)
-                if k in self.keep:
-                    self.keep[k].set_coefficient(x, 1.0)
-                for r in np.flatnonzero(demand[k]).tolist():
-                    room[r].set_coefficient(x, float(demand[k, r]))
-                self._credit(rows, x, k, TermKind.UNPLACED, float(self.weight[k]))
-                if group.now[k]:
-                    s = model.add_variable(lb=0.0, ub=float(many * group.now[k]))
-                    under = model.add_linear_constraint(lb=0.0, ub=math.inf)
-                    under.set_coefficient(x, 1.0)
-                    under.set_coefficient(s, -1.0)
-                    added.append(s)
-                    capacity.append(under)
-                    self._credit(rows, s, k, TermKind.MOVED, 1.0)
-        solved = self.solve(seconds)
-        for constraint in capacity:
-            model.delete_linear_constraint(constraint)
-        for variable in added:
-            model.delete_variable(variable)
-        return solved
-
-    def _credit(
-        self,
-        rows: list[tuple[mathopt.LinearConstraint, Lock]],
-        variable: mathopt.Variable,
-        k: int,
-        kind: TermKind,
-        amount: float,
-    ) -> None:
-        """Count `variable` of class k in the rows of one kind, and in the goal."""
-        for row, lock in rows:
-            if lock.kind is kind and lock.mask[k]:
-                row.set_coefficient(variable, amount)
-        if self.goal.kind is kind and self.goal.mask[k]:
-            self.model.objective.set_linear_coefficient(variable, -amount)
 
     def prices(self, duals: Duals) -> tuple[Ints, Ints]:
         """(K,) worth of one more copy in a pattern, and of a copy that was there before."""
@@ -287,14 +241,14 @@ class Master:
         total += sum(int(d) * int(n) for d, n in zip(duals.size, self.classes.size, strict=True))
         total += sum(int(duals.keep[k]) * int(self.classes.running[k]) for k in self.keep)
         prices = duals.lock.tolist()
-        total += sum(p * self._floor(lock) for p, lock in zip(prices, self.locks, strict=True))
+        total += sum(p * self.floor(lock) for p, lock in zip(prices, self.locks, strict=True))
         for group, value in zip(self.groups, best, strict=True):
             total -= len(group.hosts) * max(0, value)
         for k in self.ev:
             reduced = -int(duals.keep[k])
             for price, lock in zip((*prices, SCALE), (*self.locks, self.goal), strict=True):
                 if lock.mask[k] and lock.kind is not TermKind.UNPLACED:
-                    reduced -= int(self._ev_coefficient(lock.kind)) * price
+                    reduced -= int(self.ev_coefficient(lock.kind)) * price
             total += min(0, reduced) * int(self.most_evicted[k])
         return total
 

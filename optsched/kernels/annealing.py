@@ -41,20 +41,34 @@ def seat_cost(item: int, host: int, home: Ints, out: Floats, move: Floats) -> fl
 
 
 @jit
-def overload(load: Floats, room: Floats, price: Floats) -> float:
-    """Priced overload of all hosts."""
+def strain(excess: float, price: float, charge: float) -> float:
+    """What one resource of one host costs that is used `excess` over its room."""
+    return excess * price + charge if excess > 0 else 0.0
+
+
+@jit
+def overload(load: Floats, room: Floats, price: Floats, charge: float) -> float:
+    """Priced overload of all hosts: by amount, and a charge for each overloaded resource."""
     total = 0.0
     for h in range(room.shape[0]):
         for r in range(room.shape[1]):
             excess = load[h, r] - room[h, r]
             if excess > 0:
-                total += excess * price[r]
+                total += excess * price[r] + charge
     return total
 
 
 @jit
 def shift_overload(
-    demand: Floats, load: Floats, room: Floats, price: Floats, i: int, j: int, a: int, b: int
+    demand: Floats,
+    load: Floats,
+    room: Floats,
+    price: Floats,
+    charge: float,
+    i: int,
+    j: int,
+    a: int,
+    b: int,
 ) -> float:
     """Change of the priced overload when `i` goes from a to b and `j` (-1: none) from b to a."""
     change = 0.0
@@ -64,10 +78,10 @@ def shift_overload(
             x -= demand[j, r]
         if a >= 0:
             before = load[a, r] - room[a, r]
-            change += (max(before - x, 0.0) - max(before, 0.0)) * price[r]
+            change += strain(before - x, price[r], charge) - strain(before, price[r], charge)
         if b >= 0:
             before = load[b, r] - room[b, r]
-            change += (max(before + x, 0.0) - max(before, 0.0)) * price[r]
+            change += strain(before + x, price[r], charge) - strain(before, price[r], charge)
     return change
 
 
@@ -82,6 +96,7 @@ def anneal(
     out: Floats,
     move: Floats,
     price: Floats,
+    charge: float,
     load: Floats,
     best: Ints,
     best_cost: float,
@@ -102,8 +117,8 @@ def anneal(
         (I,) the current host (-1: pending) and where the search starts.
     out, move
         (I,) costs of having no host, and of having another than home.
-    price
-        (R,) cost per unit of overload.
+    price, charge
+        (R,) cost per unit of overload, and cost of each overloaded resource of a host.
     load
         (H, R) demand on each host under `host`.
     best, best_cost
@@ -122,7 +137,7 @@ def anneal(
     cost = 0.0
     for i in range(items):
         cost += seat_cost(i, host[i], home, out, move)
-    over = overload(load, room, price)
+    over = overload(load, room, price, charge)
     for _ in range(batches):
         for _ in range(BATCH):
             i = int(draw(state) * items)
@@ -146,8 +161,8 @@ def anneal(
             change = seat_cost(i, b, home, out, move) - seat_cost(i, a, home, out, move)
             if j >= 0:
                 change += seat_cost(j, a, home, out, move) - seat_cost(j, b, home, out, move)
-            strain = shift_overload(demand, load, room, price, i, j, a, b)
-            total = change + strain
+            pressure = shift_overload(demand, load, room, price, charge, i, j, a, b)
+            total = change + pressure
             if total > 0 and draw(state) >= np.exp(-total / temperature):
                 continue
             for r in range(room.shape[1]):
@@ -160,8 +175,8 @@ def anneal(
             if j >= 0:
                 host[j] = a
             cost += change
-            over += strain
-            if cost < best_cost - 1e-9 and over < 1e-7 and overload(load, room, price) == 0.0:
+            over += pressure
+            if cost < best_cost - 1e-9 and over < 1e-7 and overload(load, room, price, charge) == 0.0:
                 best_cost = cost
                 best[:] = host
         temperature *= cooling

@@ -1,0 +1,163 @@
+"""The class x group LP: the hosts of a group as one, items divisible. A first set of duals.
+
+Its bound is what any solver here must at least reach; started from its duals, column generation
+needs a fraction of the rounds. Built as a MathOpt proto from arrays: adding its tens of thousands
+of coefficients one by one would take longer than solving it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+
+import numpy as np
+import numpy.typing as npt
+from ortools.math_opt import model_pb2
+from ortools.math_opt.python import mathopt
+
+from optsched.arrays import Ints
+from optsched.levels import TermKind
+from optsched.solvers.master import Duals, Lock, Master
+
+Floats = npt.NDArray[np.float64]
+
+
+def first_duals(master: Master, demand: Ints, seconds: float) -> Duals | None:
+    """Duals of the class x group LP for the rows of `master`; None if time ran out.
+
+    Parameters
+    ----------
+    master
+        Gives the rows, groups and goal.
+    demand
+        (K, R) demand of one item of each class.
+    seconds
+        Time limit.
+    """
+    lp = _Relaxation(master, demand)
+    model = mathopt.Model.from_model_proto(lp.proto())
+    limit = datetime.timedelta(seconds=max(seconds, 0.001))
+    try:
+        result = mathopt.solve(
+            model, mathopt.SolverType.GLOP, params=mathopt.SolveParameters(time_limit=limit)
+        )
+    except (RuntimeError, AttributeError):  # GLOP's ABNORMAL, see Master
+        return None
+    if result.termination.reason is not mathopt.TerminationReason.OPTIMAL:
+        return None
+    dual = np.array(result.dual_values(list(model.linear_constraints())))
+    keep = np.zeros(lp.classes)
+    keep[lp.tracked] = dual[lp.keep_row[lp.tracked]]
+    return Duals.of(dual[: lp.classes], keep, dual[lp.lock_row])
+
+
+class _Relaxation:
+    """Rows: size (K), keep (tracked classes), locks, room (G x R), stays under totals."""
+
+    def __init__(self, master: Master, demand: Ints) -> None:
+        self.master, self.demand = master, demand
+        self.classes = len(master.classes)
+        self.tracked = np.flatnonzero(master.tracked)
+        self.keep_row = np.full(self.classes, -1)
+        self.keep_row[self.tracked] = self.classes + np.arange(len(self.tracked))
+        first = self.classes + len(self.tracked)
+        self.lock_row = first + np.arange(len(master.locks))
+        self.room_row = first + len(master.locks)
+        many = np.array([len(g.hosts) for g in master.groups])[:, None]
+        most = np.array([g.most for g in master.groups]) * many  # (G, K)
+        now = np.array([g.now for g in master.groups]) * many
+        self.xg, self.xk = np.nonzero(most)
+        self.sg, self.sk = np.nonzero(now)
+        self.ek = np.flatnonzero(master.tracked & (master.most_evicted > 0))
+        self.upper = np.concatenate(
+            [most[self.xg, self.xk], now[self.sg, self.sk], master.most_evicted[self.ek]]
+        ).astype(np.float64)
+        self.entries: list[tuple[Ints, Ints, Floats]] = []
+
+    def proto(self) -> model_pb2.ModelProto:
+        """The LP."""
+        low, high = self._rows()
+        self._fill()
+        row, column, value = (np.concatenate(part) for part in zip(*self.entries, strict=True))
+        order = np.lexsort((column, row))
+        cost = self._cost()
+        costly = np.flatnonzero(cost)
+        return model_pb2.ModelProto(
+            variables=model_pb2.VariablesProto(
+                ids=range(len(self.upper)),
+                lower_bounds=np.zeros(len(self.upper)),
+                upper_bounds=self.upper,
+                integers=[False] * len(self.upper),
+            ),
+            objective=model_pb2.ObjectiveProto(
+                linear_coefficients={"ids": costly, "values": cost[costly]}
+            ),
+            linear_constraints=model_pb2.LinearConstraintsProto(
+                ids=range(len(low)), lower_bounds=low, upper_bounds=high
+            ),
+            linear_constraint_matrix={
+                "row_ids": row[order],
+                "column_ids": column[order],
+                "coefficients": value[order],
+            },
+        )
+
+    def _rows(self) -> tuple[Floats, Floats]:
+        master = self.master
+        classes = master.classes
+        room = np.array([g.room * len(g.hosts) for g in master.groups], dtype=np.float64).ravel()
+        floors = np.array([master.floor(lock) for lock in master.locks], dtype=np.float64)
+        low = np.concatenate(
+            [
+                np.full(self.classes, -math.inf),
+                classes.running[self.tracked],
+                floors,
+                np.full(len(room), -math.inf),
+                np.zeros(len(self.sk)),
+            ]
+        )
+        free = np.full(len(self.tracked) + len(floors), math.inf)
+        high = np.concatenate([classes.size, free, room, np.full(len(self.sk), math.inf)])
+        return low.astype(np.float64), high.astype(np.float64)
+
+    def _put(self, row: Ints, column: Ints, value: Floats | float) -> None:
+        self.entries.append((row, column, np.broadcast_to(value, row.shape).astype(np.float64)))
+
+    def _fill(self) -> None:
+        x = np.arange(len(self.xk))
+        s = len(x) + np.arange(len(self.sk))
+        e = len(x) + len(s) + np.arange(len(self.ek))
+        self._put(self.xk, x, 1.0)
+        kept = self.keep_row[self.xk] >= 0
+        self._put(self.keep_row[self.xk[kept]], x[kept], 1.0)
+        self._put(self.keep_row[self.ek], e, 1.0)
+        for row, lock in zip(self.lock_row, self.master.locks, strict=True):
+            for column, value in ((x, self._x(lock)), (s, self._s(lock)), (e, self._e(lock))):
+                some = np.flatnonzero(value)
+                self._put(np.full(len(some), row), column[some], value[some])
+        resources = self.demand.shape[1]
+        for r in range(resources):
+            wants = np.flatnonzero(self.demand[self.xk, r])
+            row = self.room_row + self.xg[wants] * resources + r
+            self._put(row, x[wants], self.demand[self.xk[wants], r].astype(np.float64))
+        under = self.room_row + len(self.master.groups) * resources + np.arange(len(self.sk))
+        index = np.full((len(self.master.groups), self.classes), -1)
+        index[self.xg, self.xk] = x
+        self._put(under, index[self.sg, self.sk], 1.0)
+        self._put(under, s, -1.0)
+
+    def _x(self, lock: Lock) -> Floats:
+        counts = lock.kind is TermKind.UNPLACED
+        return np.where(lock.mask & counts, self.master.weight, 0).astype(np.float64)[self.xk]
+
+    def _s(self, lock: Lock) -> Floats:
+        return (lock.mask & (lock.kind is TermKind.MOVED)).astype(np.float64)[self.sk]
+
+    def _e(self, lock: Lock) -> Floats:
+        if lock.kind is TermKind.UNPLACED:
+            return np.zeros(len(self.ek))
+        return lock.mask[self.ek] * self.master.ev_coefficient(lock.kind)
+
+    def _cost(self) -> Floats:
+        goal = self.master.goal
+        return np.concatenate([-self._x(goal), -self._s(goal), -self._e(goal)])
