@@ -11,8 +11,11 @@ import numpy as np
 
 from optsched.arrays import Bools, Ints
 from optsched.rules import limit_blocks
-from optsched.tables import Items
 from optsched.solvers.search import Search
+from optsched.tables import Items
+
+BINDING = 8  # power of the load in a resource's weight
+TIGHTNESS = 0.05  # of the room left beside its shape
 
 
 class Fitting:
@@ -33,14 +36,21 @@ class Fitting:
         self.allowed = ~search.closed
         self._rows: dict[int, tuple[int, Bools]] = {}
         self._eligible: dict[int, Bools] = {}
-        scarce = (problem.hosts.capacity > 0).mean(axis=0)
-        self._rarity = 1.0 - scarce
+        self._rarity = 1.0 - (problem.hosts.capacity > 0).mean(axis=0)
         self._scale = 1.0 / np.maximum(problem.hosts.capacity.max(axis=0, initial=1), 1)
         self._size = problem.items.demand @ self._scale
+        self.allow(self.allowed)
+        self._opening = problem.hosts.cost * bool(search.worth.host_cost.any())
 
     def allow(self, hosts: Bools) -> None:
-        """Let items enter only `hosts` (H,) from now on."""
+        """Let items enter only `hosts` (H,) from now on, all of which may be opened freely."""
+        problem = self.search.problem
         self.allowed = hosts & ~self.search.closed
+        capacity = np.maximum(problem.hosts.capacity[self.allowed].sum(axis=0), 1)
+        load = np.minimum(problem.items.demand.sum(axis=0) / capacity, 1.0)
+        # What is nearly used up decides whether the rest can be placed; what is plenty does not.
+        self._weight = self._scale * load**BINDING
+        self._opening = np.zeros(len(problem.hosts), np.int64)
 
     def size(self, item: int) -> float:
         """Demand as a sum of shares of the largest capacities."""
@@ -105,8 +115,10 @@ class Fitting:
     def best(self, item: int, hosts: Bools) -> list[int]:
         """`hosts` (H,) bool from the one where `item` wastes least; at most eight of them.
 
-        A host wastes what is scarce and `item` does not ask for; of hosts that waste alike, the
-        fullest is best, and one with occupants before an empty one that costs something.
+        A host wastes what is scarce and `item` does not ask for. Of hosts that waste alike, one
+        with occupants comes before an empty one that costs something, and then that whose free
+        room has the shape of the demand, so that what is left can be used together; the fuller
+        one if that says little.
         """
         at = np.flatnonzero(hosts)
         if not at.size:
@@ -114,16 +126,15 @@ class Fitting:
         problem, search = self.search.problem, self.search
         demand = problem.items.demand[item]
         capacity = problem.hosts.capacity[at]
-        unasked = np.where(demand == 0, self._rarity, 0.0)
-        waste = (capacity > 0) @ unasked
-        free = (capacity - search.state.use[at] - search.state.gone[at] - demand) * self._scale
-        loose = np.where(demand > 0, free, 0.0).sum(axis=1)
-        opens = (search.occupants[at] == 0) * problem.hosts.cost[at] * self._costs()
-        order = np.lexsort((loose, waste, opens))
+        waste = (capacity > 0) @ np.where(demand == 0, self._rarity, 0.0)
+        free = capacity - search.state.use[at] - search.state.gone[at]
+        wanted, offered = demand * self._weight, free * self._weight
+        norm = np.sqrt((wanted**2).sum() * (offered**2).sum(axis=1)) + 1e-12
+        loose = np.where(demand > 0, (free - demand) * self._weight, 0.0).sum(axis=1)
+        misfit = TIGHTNESS * loose - offered @ wanted / norm
+        opens = np.where(search.occupants[at] == 0, self._opening[at], 0)
+        order = np.lexsort((misfit, opens, waste))
         return [int(h) for h in at[order[:8]]]
-
-    def _costs(self) -> bool:
-        return bool(self.search.worth.host_cost.any())
 
 
 def item_kinds(items: Items, row: Ints) -> Ints:

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from ortools.sat.python import cp_model
 
-from optsched.arrays import NONE, Bools, Ints
+from optsched.arrays import NONE, Ints
 from optsched.budget import Budget
-from optsched.problem import Evict, PlacementProblem, Scope, When
+from optsched.problem import Evict, Scope, When
 from optsched.solvers.repack_limits import add_limits
 from optsched.solvers.search import Search
 

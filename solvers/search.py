@@ -16,8 +16,8 @@ from optsched.counters import Counters
 from optsched.plan import Placement
 from optsched.problem import Evict, LimitKind, PlacementProblem, Scope
 from optsched.rules import limit_blocks, may_enter
-from optsched.state import State
 from optsched.solvers.worth import Worth
+from optsched.state import State
 
 MONOTONE = (LimitKind.MAX, LimitKind.CONFLICT)  # an arrival can break them, a departure cannot
 
