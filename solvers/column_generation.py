@@ -19,6 +19,7 @@ from optsched.kernels.pricing import best_pattern
 from optsched.levels import TermKind
 from optsched.plan import Placement
 from optsched.result import Bound
+from optsched.solvers.enumeration import choose, patterns_within
 from optsched.solvers.ladder import Found, Ladder
 from optsched.solvers.master import SCALE, Duals, Group, Lock, Master
 from optsched.solvers.relaxation import first_duals
@@ -27,6 +28,7 @@ KINDS = (TermKind.UNPLACED, TermKind.EVICTED, TermKind.MOVED)
 # Nodes of one pricing search: few while columns still come easily, more when they do not. A search
 # that is cut short bounds its host by the root's bound.
 NODES = (2_000, 30_000, 1_000_000, 10_000_000)
+NARROW = 1.0  # gap up to which all patterns that matter are enumerated at once
 KEPT = 4  # patterns that one pricing may add
 SMOOTH = (0.85, 0.5, 0.0)  # shares of the best duals so far in those that are priced, in turn
 
@@ -56,10 +58,9 @@ class ColumnGeneration:
             bound = run.generate(pool)
         if not run.started:
             return Found()
-        placement = None
-        if self.integer and bound < ladder.values[level] and not budget.over():
-            placement = run.whole()
-        return Found(placement, Bound(bound, "patterns (column generation)"))
+        if self.integer:
+            bound = run.close()
+        return Found(bound=Bound(bound, "patterns (column generation)"))
 
 
 def _locks(ladder: Ladder, level: int, stays: bool) -> list[Lock] | None:
@@ -100,6 +101,7 @@ class _Generation:
         self.scaled = -(1 << 80)
         self.effort = 0
         self.started = False
+        self.tops: list[int] = []
         self.now = now
         self.limits = [np.minimum(g.most, classes.size) for g in self.groups]
 
@@ -165,6 +167,7 @@ class _Generation:
         bound = self.master.bound(duals, [top for top, _ in answers])
         if bound > self.scaled:
             self.scaled, self.best_duals = bound, duals
+            self.tops = [top for top, _ in answers]
         useful = False
         for g, (_, patterns) in enumerate(answers):
             known = self.master.best_known(g, true_copy, true_stay)
@@ -202,23 +205,74 @@ class _Generation:
             patterns.append(counts)
         return int(top), patterns
 
-    def whole(self) -> Placement | None:
-        """A placement from a whole solution over the columns."""
+    def close(self) -> int:
+        """Improve the incumbent or the bound until they meet; the bound of the level.
+
+        Whole combinations of the columns there are come first while the gap is wide; all patterns
+        that could still matter once it is narrow (or nothing else is left to try).
+        """
+        ladder, level = self.ladder, self.level
+        before, combined = ladder.values[:level], False
+        while self.bound < ladder.values[level] and not self.budget.over():
+            value = ladder.values[level]
+            if combined or (value - 1) * SCALE - self.scaled <= NARROW * SCALE:
+                found = self._decide(value - 1)
+                if found is None:
+                    return value
+            else:
+                combined = True
+                found = self._combine()
+            for placement in found:
+                ladder.offer(placement)
+            if ladder.values[:level] != before:
+                break
+            if ladder.values[level] == value:
+                if combined:
+                    break
+                combined = True
+        return self.bound
+
+    def _combine(self) -> list[Placement]:
+        """A placement from whole multiples of the columns, if one is found."""
         taken = self.master.integer(self.budget.remaining())
         if taken is None:
+            return []
+        return self._deal([(g, counts) for g, counts, _ in self.master.columns], taken)
+
+    def _decide(self, target: int) -> list[Placement] | None:
+        """A placement of value `target` or less, if one is found; None: there is none."""
+        if self.best_duals is None:
+            return []
+        copy, stay = self.master.prices(self.best_duals)
+        gap = target * SCALE - self.scaled
+        pool = patterns_within(
+            self.master, self.integers, copy, stay, [top - gap for top in self.tops]
+        )
+        if pool is None or self.budget.over():
+            return []
+        verdict = choose(self.master, pool, target, self.budget.remaining())
+        if verdict.none_better:
             return None
+        if verdict.taken is None:
+            return []
+        used = np.flatnonzero(verdict.taken).tolist()
+        patterns = [(int(pool.group[p]), pool.counts[p]) for p in used]
+        return self._deal(patterns, verdict.taken[used].tolist())
+
+    def _deal(self, patterns: list[tuple[int, Ints]], taken: list[int]) -> list[Placement]:
+        """The placement that takes each pattern so many times; none if rounding spoilt it."""
         problem, classes = self.ladder.problem, self.ladder.classes
         counts = count(problem, classes, self.ladder.placement)
         counts[self.play] = 0
         free = [group.hosts.tolist() for group in self.groups]
-        for times, (g, pattern, _) in zip(taken, self.master.columns, strict=True):
+        for times, (g, pattern) in zip(taken, patterns, strict=True):
             for _ in range(times):
                 counts[:, free[g].pop()] += pattern
         try:
             placement = deal(problem, classes, counts)
         except ValueError:
-            return None  # rounding of the MIP took a class too often
-        return self.ladder.complete(placement.host, self.play)
+            return []
+        return [self.ladder.complete(placement.host, self.play)]
 
 
 def _groups(ladder: Ladder, play: Bools, now: Ints, stays: bool) -> list[Group]:

@@ -152,3 +152,93 @@ def best_pattern(
         for r in range(resources):
             left[r] += d[k, r]
         k += 1
+
+
+@jit
+def patterns_above(
+    room: Floats,
+    demand: Floats,
+    value: Ints,
+    copies: Ints,
+    after: Ints,
+    threshold: int,
+    nodes: int,
+    found: Ints,
+) -> int:
+    """Every pattern that fits `room` and is worth at least `threshold`.
+
+    Parameters
+    ----------
+    room, demand, value, copies
+        As in `best_pattern`; values may be negative or zero.
+    after
+        (S,) a segment that must be used up before this one is touched; -1: none. It must be worth
+        more per copy.
+    threshold, nodes
+        Least value, and most nodes to visit.
+    found
+        (P, S), receives the patterns.
+
+    Returns
+    -------
+    int
+        How many there are, or -1 if they are more than P, or more than `nodes` nodes are needed.
+    """
+    segments, resources = demand.shape
+    gains = np.flatnonzero(value > 0)
+    costs = np.flatnonzero(value <= 0)
+    weight, order = mix(room, demand[gains], value[gains], copies[gains], 12)
+    positives = len(gains)
+    sequence = np.empty(segments, np.int64)
+    for k in range(positives):
+        sequence[k] = gains[order[k]]
+    falling = np.argsort(-value[costs], kind="mergesort")
+    for k in range(len(costs)):
+        sequence[positives + k] = costs[falling[k]]
+    place = np.empty(segments, np.int64)
+    for k in range(segments):
+        place[sequence[k]] = k
+    v, c, d = value[sequence], copies[sequence], demand[sequence]
+    w = weight[order]
+    left = room.copy()
+    x = np.zeros(segments, np.int64)
+    number, visited, current, slack, k = 0, 0, 0, 1.0 + 1e-9, 0
+    while True:
+        visited += 1
+        if visited > nodes:
+            return -1
+        rest = fractional(k, slack, v[:positives], w, c[:positives]) if k < positives else 0.0
+        if k < segments and current + rest + 1e-6 >= threshold:
+            take = c[k]
+            first = after[sequence[k]]
+            if first >= 0 and x[place[first]] < copies[first]:
+                take = 0
+            for r in range(resources):
+                if d[k, r] > 0:
+                    take = min(take, np.int64(left[r] // d[k, r]))
+            x[k] = take
+            current += take * v[k]
+            if k < positives:
+                slack -= take * w[k]
+            for r in range(resources):
+                left[r] -= take * d[k, r]
+            k += 1
+            continue
+        if k == segments and current >= threshold:
+            if number == found.shape[0]:
+                return -1
+            for s in range(segments):
+                found[number, sequence[s]] = x[s]
+            number += 1
+        k -= 1
+        while k >= 0 and x[k] == 0:
+            k -= 1
+        if k < 0:
+            return number
+        x[k] -= 1
+        current -= v[k]
+        if k < positives:
+            slack += w[k]
+        for r in range(resources):
+            left[r] += d[k, r]
+        k += 1
