@@ -41,16 +41,31 @@ class Annealing:
     def __call__(self, ladder: Ladder, level: int, budget: Budget) -> Found:
         """Anneal until the level meets its bound or a round of runs is over."""
         search = _Search(ladder, level, self.seed)
-        if not search.possible:
-            return Found()
         batches = FIRST if COMPILED else max(1, FIRST // 50)
-        while batches <= self.longest and not ladder.proven(level) and not budget.over():
+        while search.possible and batches <= self.longest:
             for hot in (1.0, 0.3):
+                if ladder.proven(level) or budget.over():
+                    return Found()
                 placement = search.run(batches, hot, budget)
                 if placement is not None:
                     ladder.offer(placement)
             batches *= 2
         return Found()
+
+    def roam(self, ladder: Ladder, budget: Budget) -> None:
+        """Work on the first level that is not proven, whichever that is, until the budget ends."""
+        length = FIRST
+        while not budget.over() and not ladder.done():
+            level = next(k for k in range(len(ladder.values)) if not ladder.proven(k))
+            search = _Search(ladder.view(level), level, self.seed)
+            if not search.possible or not COMPILED:
+                return
+            for hot in (1.0, 0.3):
+                placement = search.run(length, hot, budget)
+                if placement is not None:
+                    ladder.offer(placement)
+            self.seed += 1
+            length = min(2 * length, self.longest)
 
 
 class _Search:

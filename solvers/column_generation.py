@@ -98,6 +98,7 @@ class _Generation:
         self.groups = _groups(ladder, play, now, stays)
         self.master = Master(problem, classes, self.groups, locks[:-1], locks[-1])
         self.best_duals: Duals | None = None
+        self.given = ladder.values[:level]
         self.scaled = -(1 << 80)
         self.effort = 0
         self.started = False
@@ -107,7 +108,6 @@ class _Generation:
 
     def generate(self, pool: ThreadPoolExecutor) -> int:
         """The best bound of the level that was reached."""
-        target = self.ladder.values[self.level]
         if self.budget.over():
             return 0
         self.started = True
@@ -115,7 +115,9 @@ class _Generation:
         if first is not None:
             self._price(first, pool, first)
         self._add_present()
-        while not self.budget.over() and self.bound < target:
+        while not self.budget.over() and self.bound < self.ladder.values[self.level]:
+            if self.ladder.values[: self.level] != self.given:
+                break  # another thread improved an earlier level: this bound is of no use
             solved = self.master.solve(self.budget.remaining())
             if solved is None:
                 break
@@ -212,7 +214,8 @@ class _Generation:
         that could still matter once it is narrow (or nothing else is left to try).
         """
         ladder, level = self.ladder, self.level
-        before, combined = ladder.values[:level], False
+        combined = False
+        self._add_present()
         while self.bound < ladder.values[level] and not self.budget.over():
             value = ladder.values[level]
             if combined or (value - 1) * SCALE - self.scaled <= NARROW * SCALE:
@@ -224,7 +227,7 @@ class _Generation:
                 found = self._combine()
             for placement in found:
                 ladder.offer(placement)
-            if ladder.values[:level] != before:
+            if ladder.values[:level] != self.given:
                 break
             if ladder.values[level] == value:
                 if combined:

@@ -6,6 +6,7 @@ the earlier ones locked. An incumbent is a complete, allowed placement at any ti
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -42,17 +43,57 @@ class Step:
     share: float = 1.0
 
 
-class Ladder:
-    """An incumbent with a bound per level.
+class Incumbent:
+    """The best placement so far, its values, and a bound per level; safe to share by threads.
 
     Attributes
     ----------
-    problem, classes, counters
-        The problem and what is derived from it once.
     placement, values
-        The incumbent and its value at every level.
+        The placement and its value at every level.
     bounds
-        Per level, the best known bound given the incumbent's values at all earlier levels.
+        Per level, the best known bound given the values at all earlier levels.
+    """
+
+    def __init__(self, problem: PlacementProblem, counters: Counters) -> None:
+        self._problem, self._counters = problem, counters
+        self._lock = threading.Lock()
+        self.placement = Placement.current(problem)
+        self.values = evaluate(problem, self.placement)
+        self.bounds: list[Bound] = [Bound(0, "counts are not negative")] * len(problem.objective)
+
+    def offer(self, placement: Placement) -> bool:
+        """Take `placement` if it is allowed and lexicographically better."""
+        values = evaluate(self._problem, placement)
+        if values >= self.values:
+            return False
+        if State(self._problem, placement, self._counters).violations():
+            return False
+        with self._lock:
+            if values >= self.values:
+                return False
+            first = next(k for k, v in enumerate(values) if v != self.values[k])
+            # Later bounds were conditional on values that have just changed.
+            for k in range(first + 1, len(values)):
+                self.bounds[k] = Bound(0, "counts are not negative")
+            self.placement, self.values = placement, values
+        return True
+
+    def prove(self, level: int, bound: Bound, given: tuple[int, ...]) -> None:
+        """Raise the bound of a level, if the values at all earlier ones still are `given`."""
+        with self._lock:
+            if self.values[:level] == given and bound.value > self.bounds[level].value:
+                self.bounds[level] = bound
+
+
+class Ladder:
+    """A problem, what is derived from it once, and the incumbent with its bounds.
+
+    Parameters
+    ----------
+    problem, start
+        The problem, and a placement to start from.
+    best
+        An incumbent to share; by default a new one.
     """
 
     def __init__(
@@ -60,35 +101,34 @@ class Ladder:
         problem: PlacementProblem,
         start: Placement | None = None,
         counters: Counters | None = None,
+        best: Incumbent | None = None,
     ) -> None:
         self.problem = problem
         self.classes: ItemClasses = item_classes(problem)
         self.counters = counters if counters is not None else Counters.of(problem)
+        self.best = best if best is not None else Incumbent(problem, self.counters)
         self._last_view: tuple[bytes, Ladder] | None = None
-        self.placement = Placement.current(problem)
-        self.values = evaluate(problem, self.placement)
-        self.bounds: list[Bound] = [Bound(0, "counts are not negative")] * len(problem.objective)
         if start is not None:
             self.offer(start)
 
+    @property
+    def placement(self) -> Placement:
+        """The incumbent."""
+        return self.best.placement
+
+    @property
+    def values(self) -> tuple[int, ...]:
+        """The incumbent's value at every level."""
+        return self.best.values
+
+    @property
+    def bounds(self) -> list[Bound]:
+        """Per level, the best bound given the incumbent's values at all earlier levels."""
+        return self.best.bounds
+
     def offer(self, placement: Placement) -> bool:
         """Take `placement` as the incumbent if it is allowed and lexicographically better."""
-        values = evaluate(self.problem, placement)
-        if values >= self.values:
-            return False
-        if State(self.problem, placement, self.counters).violations():
-            return False
-        first = next(k for k, v in enumerate(values) if v != self.values[k])
-        # Later bounds were conditional on values that have just changed.
-        for k in range(first + 1, len(values)):
-            self.bounds[k] = Bound(0, "counts are not negative")
-        self.placement, self.values = placement, values
-        return True
-
-    def prove(self, level: int, bound: Bound | None) -> None:
-        """Raise the bound of a level, given the incumbent's values at all earlier ones."""
-        if bound is not None and bound.value > self.bounds[level].value:
-            self.bounds[level] = bound
+        return self.best.offer(placement)
 
     def proven(self, level: int) -> bool:
         """Whether the incumbent meets the bound of the level."""
@@ -175,14 +215,12 @@ class Ladder:
 
     def take(self, improve: Improver, level: int, budget: Budget) -> None:
         """Let one improver work on a level, and keep what it found."""
-        before = self.values[:level]
-        view = self._view(level)
-        found = improve(view, level, budget)
-        for placement in (view.placement, found.placement):
-            if placement is not None:
-                self.offer(placement)
-        if self.values[:level] == before:
-            self.prove(level, found.bound)
+        given = self.values[:level]
+        found = improve(self.view(level), level, budget)
+        if found.placement is not None:
+            self.offer(found.placement)
+        if found.bound is not None:
+            self.best.prove(level, found.bound, given)
 
     def frozen(self, level: int) -> Bools:
         """(I,) items that no placement as good on the levels before `level` can move or evict.
@@ -202,21 +240,19 @@ class Ladder:
         quiet = sorted(still[TermKind.EVICTED] & still[TermKind.MOVED])
         return np.asarray(np.isin(items.tier, quiet) & items.movable & (items.host0 >= 0))
 
-    def _view(self, level: int) -> Ladder:
+    def view(self, level: int) -> Ladder:
         """The same incumbent over a problem in which frozen items are pinned."""
         frozen = self.frozen(level)
         if not frozen.any():
             return self
-        key = frozen.tobytes()
-        if self._last_view is None or self._last_view[0] != key:
+        key, last = frozen.tobytes(), self._last_view
+        if last is None or last[0] != key:
             movable = self.problem.items.movable & ~frozen
             movable.setflags(write=False)
-            items = replace(self.problem.items, movable=movable)
-            self._last_view = key, Ladder(self.problem.replace(items=items), counters=self.counters)
-        view = self._last_view[1]
-        view.placement, view.values = self.placement, self.values
-        view.bounds = self.bounds[:]
-        return view
+            problem = self.problem.replace(items=replace(self.problem.items, movable=movable))
+            last = key, Ladder(problem, counters=self.counters, best=self.best)
+            self._last_view = last
+        return last[1]
 
     def done(self) -> bool:
         """Whether every level is proven."""

@@ -53,10 +53,10 @@ class Patterns:
         )
 
 
-def pattern_steps(seed: int) -> list[Step]:
+def pattern_steps(seed: int, anneal: int = 800) -> list[Step]:
     """A short search, patterns of host kinds (cheap), then patterns that know who stays."""
     return [
-        Step(Annealing(seed, longest=800), 0.25),
+        Step(Annealing(seed, longest=anneal), 0.25),
         Step(ColumnGeneration(stays=False), 0.4),
         Step(ColumnGeneration(stays=True), 0.7),
     ]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from dataclasses import replace
 
 from optsched.budget import Budget
+from optsched.kernels.jit import COMPILED
 from optsched.plan import Order, Plan
 from optsched.problem import PlacementProblem
 from optsched.result import Result, conclude
@@ -48,17 +51,44 @@ class Portfolio:
 
 
 def exact(ladder: Ladder, budget: Budget, seed: int, pairs: int) -> None:
-    """For problems small enough to be proven: rounds over the levels with growing patience."""
-    first = pattern_steps(seed)
-    if pairs <= TINY:
-        first.insert(1, Step(CpSat(seed), 0.5))
-    ladder.climb(first, budget)
-    patience = 1
-    while not ladder.done() and not budget.over():
-        steps = [
-            Step(Annealing(seed + patience, longest=800 << patience), 0.3),
-            *pattern_steps(seed + patience)[1:],
-            Step(CpSat(seed + patience), 0.5),
-        ]
-        ladder.climb(steps, budget)
-        patience += 1
+    """For problems small enough to be proven: rounds over the levels with growing patience.
+
+    With more than one worker, one of them anneals all the time, while the others prove.
+    """
+    with Roaming(ladder, budget, seed) as prover:
+        first = pattern_steps(seed, anneal=200 if prover.workers < budget.workers else 800)
+        if pairs <= TINY:
+            first.insert(1, Step(CpSat(seed), 0.5))
+        ladder.climb(first, prover)
+        patience = 1
+        while not ladder.done() and not budget.over():
+            steps = [
+                Step(Annealing(seed + patience, longest=800 << patience), 0.3),
+                *pattern_steps(seed + patience)[1:],
+                Step(CpSat(seed + patience), 0.5),
+            ]
+            ladder.climb(steps if prover.workers == budget.workers else steps[1:], prover)
+            patience += 1
+
+
+class Roaming:
+    """A thread that anneals while its context lasts; gives the budget that is left for others."""
+
+    def __init__(self, ladder: Ladder, budget: Budget, seed: int) -> None:
+        self._ladder, self._budget, self._seed = ladder, budget, seed
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Budget:
+        if self._budget.workers < 2 or not COMPILED:
+            return self._budget
+        own = replace(self._budget, stop=lambda: self._stop.is_set() or self._budget.stop())
+        search = Annealing(self._seed + 1000)
+        self._thread = threading.Thread(target=search.roam, args=(self._ladder, own), daemon=True)
+        self._thread.start()
+        return replace(self._budget, workers=self._budget.workers - 1)
+
+    def __exit__(self, *exception: object) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
