@@ -176,7 +176,11 @@ def anneal(
                 host[j] = a
             cost += change
             over += pressure
-            if cost < best_cost - 1e-9 and over < 1e-7 and overload(load, room, price, charge) == 0.0:
+            if (
+                cost < best_cost - 1e-9
+                and over < 1e-7
+                and overload(load, room, price, charge) == 0.0
+            ):
                 best_cost = cost
                 best[:] = host
         temperature *= cooling
