@@ -51,7 +51,7 @@ class ColumnGeneration:
     def __call__(self, ladder: Ladder, level: int, budget: Budget) -> Found:
         """Generate columns until the bound is met, nothing improves, or time is up."""
         locks = _locks(ladder, level, self.stays)
-        if locks is None:
+        if locks is None or (self.stays and not _stays_matter(ladder, locks)):
             return Found()
         run = _Generation(ladder, level, locks, self.stays, budget)
         with ThreadPoolExecutor(max_workers=budget.workers) as pool:
@@ -82,6 +82,12 @@ def _locks(ladder: Ladder, level: int, stays: bool) -> list[Lock] | None:
         mask = (tier == term.tier) | (term.tier < 0)
         locks.append(Lock(term.kind, mask, ladder.values[k] // term.weight))
     return locks
+
+
+def _stays_matter(ladder: Ladder, locks: list[Lock]) -> bool:
+    """Whether any of the levels counts moves of items that could move."""
+    running = ladder.classes.running > 0
+    return any(lock.kind is TermKind.MOVED and (lock.mask & running).any() for lock in locks)
 
 
 class _Generation:
@@ -253,7 +259,7 @@ class _Generation:
         )
         if pool is None or self.budget.over():
             return []
-        verdict = choose(self.master, pool, target, self.budget.remaining())
+        verdict = choose(self.master, pool, target, self.budget)
         if verdict.none_better:
             return None
         if verdict.taken is None:

@@ -8,17 +8,16 @@ is none.
 
 from __future__ import annotations
 
-import datetime
-import math
 from dataclasses import dataclass
 
 import numpy as np
-from ortools.math_opt import model_pb2
-from ortools.math_opt.python import mathopt
+from ortools.sat.python import cp_model
 
 from optsched.arrays import Ints
+from optsched.budget import Budget
 from optsched.kernels.pricing import patterns_above
 from optsched.levels import TermKind
+from optsched.solvers.linear import total, weighted
 from optsched.solvers.master import Lock, Master
 
 MOST = 40_000  # patterns of all groups together
@@ -78,89 +77,50 @@ class Verdict:
     none_better: bool
 
 
-def choose(master: Master, pool: Pool, target: int, seconds: float) -> Verdict:
-    """Find whole multiples of patterns with a goal of at most `target` (HiGHS)."""
-    program = _Program(master, pool, target)
-    # No `threads`: HiGHS fails when two of its solves in one process ask for different numbers.
-    params = mathopt.SolveParameters(time_limit=datetime.timedelta(seconds=max(seconds, 0.001)))
-    model = mathopt.Model.from_model_proto(program.proto())
-    try:
-        result = mathopt.solve(model, mathopt.SolverType.HIGHS, params=params)
-    except (RuntimeError, AttributeError):  # what MathOpt makes of a solver's error, see Master
-        return Verdict(None, none_better=False)
-    reason = result.termination.reason
-    if reason in (
-        mathopt.TerminationReason.INFEASIBLE,
-        mathopt.TerminationReason.INFEASIBLE_OR_UNBOUNDED,
-    ):
+def choose(master: Master, pool: Pool, target: int, budget: Budget) -> Verdict:
+    """Find whole multiples of patterns with a goal of at most `target` (CP-SAT).
+
+    CP-SAT rather than HiGHS: it keeps its deadline to the hundredth of a second.
+    """
+    model, many = cp_model.CpModel(), [len(group.hosts) for group in master.groups]
+    take = [model.new_int_var(0, many[g], "") for g in pool.group.tolist()]
+    evicted = {
+        k: model.new_int_var(0, int(master.most_evicted[k]), "")
+        for k in np.flatnonzero(master.tracked & (master.most_evicted > 0)).tolist()
+    }
+    for g, number in enumerate(many):
+        model.add(total(take[p] for p in np.flatnonzero(pool.group == g).tolist()) <= number)
+    for k, size in enumerate(master.classes.size.tolist()):
+        used = np.flatnonzero(pool.counts[:, k])
+        placed = weighted([take[p] for p in used.tolist()], pool.counts[used, k].tolist())
+        model.add(placed <= size)
+        if master.tracked[k]:
+            model.add(placed + evicted.get(k, 0) >= int(master.classes.running[k]))
+    goal = Lock(master.goal.kind, master.goal.mask, target)
+    for lock in (*master.locks, goal):
+        worth = _worth(master, pool, lock)
+        used = np.flatnonzero(worth)
+        parts = [take[p] for p in used.tolist()]
+        gain = weighted(parts, worth[used].tolist())
+        if lock.kind is not TermKind.UNPLACED:
+            sign = int(master.ev_coefficient(lock.kind))
+            gain = gain + sign * total(ev for k, ev in evicted.items() if lock.mask[k])
+        model.add(gain >= master.floor(lock))
+    solver = cp_model.CpSolver()
+    solver.parameters.max_time_in_seconds = budget.remaining()
+    solver.parameters.num_workers = budget.workers
+    solver.parameters.catch_sigint_signal = False
+    status = solver.solve(model)
+    if status == cp_model.INFEASIBLE:
         return Verdict(None, none_better=True)
-    if not result.has_primal_feasible_solution():
+    if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         return Verdict(None, none_better=False)
-    values = result.variable_values(list(model.variables()))
-    taken = np.rint(values[: len(pool.group)]).astype(np.int64)
-    return Verdict(taken, none_better=False)
+    return Verdict(np.array([solver.value(x) for x in take]), none_better=False)
 
 
-class _Program:
-    """Columns: patterns, then evictions; rows: groups, sizes, keeps, locks, and the goal."""
-
-    def __init__(self, master: Master, pool: Pool, target: int) -> None:
-        self.master, self.pool, self.target = master, pool, target
-        self.ek = np.flatnonzero(master.tracked & (master.most_evicted > 0))
-        self.tracked = np.flatnonzero(master.tracked)
-
-    def _worth(self, lock: Lock) -> Ints:
-        """(P + E,) what each column adds to the row of a lock."""
-        evicts = np.zeros(len(self.ek), np.int64)
-        if lock.kind is TermKind.UNPLACED:
-            own = self.pool.counts @ np.where(lock.mask, self.master.weight, 0)
-        else:
-            moved = lock.kind is TermKind.MOVED
-            own = self.pool.stays @ (lock.mask & moved).astype(np.int64)
-            evicts = lock.mask[self.ek] * int(self.master.ev_coefficient(lock.kind))
-        return np.concatenate([own, evicts])
-
-    def proto(self) -> model_pb2.ModelProto:
-        """The integer program, without an objective."""
-        master, pool = self.master, self.pool
-        patterns, groups, classes = len(pool.group), len(master.groups), len(master.classes)
-        columns = patterns + len(self.ek)
-        many = np.array([len(group.hosts) for group in master.groups])
-        goal = Lock(master.goal.kind, master.goal.mask, self.target)
-        rows = np.zeros((groups + classes + len(self.tracked) + len(master.locks) + 1, columns))
-        rows[pool.group, np.arange(patterns)] = 1
-        rows[groups : groups + classes, :patterns] = pool.counts.T
-        keep = groups + classes
-        rows[keep : keep + len(self.tracked), :patterns] = pool.counts.T[self.tracked]
-        at = np.searchsorted(self.tracked, self.ek)
-        rows[keep + at, patterns + np.arange(len(self.ek))] = 1
-        for row, lock in enumerate((*master.locks, goal), keep + len(self.tracked)):
-            rows[row] = self._worth(lock)
-        floors = [master.floor(lock) for lock in (*master.locks, goal)]
-        low = np.concatenate(
-            [
-                np.full(groups + classes, -math.inf),
-                master.classes.running[self.tracked],
-                np.array(floors, dtype=np.float64),
-            ]
-        )
-        free = np.full(len(self.tracked) + len(floors), math.inf)
-        high = np.concatenate([many, master.classes.size, free])
-        row, column = np.nonzero(rows)
-        upper = np.concatenate([many[pool.group], master.most_evicted[self.ek]])
-        return model_pb2.ModelProto(
-            variables=model_pb2.VariablesProto(
-                ids=range(columns),
-                lower_bounds=np.zeros(columns),
-                upper_bounds=upper.astype(np.float64),
-                integers=[True] * columns,
-            ),
-            linear_constraints=model_pb2.LinearConstraintsProto(
-                ids=range(len(low)), lower_bounds=low, upper_bounds=high.astype(np.float64)
-            ),
-            linear_constraint_matrix={
-                "row_ids": row,
-                "column_ids": column,
-                "coefficients": rows[row, column],
-            },
-        )
+def _worth(master: Master, pool: Pool, lock: Lock) -> Ints:
+    """(P,) what each pattern adds to the row of a lock."""
+    if lock.kind is TermKind.UNPLACED:
+        return pool.counts @ np.where(lock.mask, master.weight, 0)
+    moved = lock.kind is TermKind.MOVED
+    return pool.stays @ (lock.mask & moved).astype(np.int64)
