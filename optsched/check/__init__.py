@@ -18,7 +18,8 @@ Room
 Limits
     MAX reads `counted` only, SKEW and REQUIRE bind items of `subject`, CONFLICT binds both groups
     against each other. Keys of a bundle are those of all rows with its number. REQUIRE asks for the
-    key in both of its cases. SKEW refuses a host that lacks a key of the bundle even if no host
+    key in both of its cases; in the second, all counted items that arrive in the same wave must
+    join the item in its domains. SKEW refuses a host that lacks a key of the bundle even if no host
     makes a domain. In a wave, an item that leaves its host supports nobody's REQUIRE and is taken
     off SKEW's smallest count, wherever it goes.
 Disturbance

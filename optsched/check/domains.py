@@ -136,27 +136,27 @@ def _require(scene: _Scene, row: int) -> Iterator[Violation]:
         if domain < 0:
             yield scene.lacking(row, move)
         elif next(company, None) is None and not (
-            reading.self_counts[row] and _starts_together(scene, row, item)
+            reading.self_counts[row] and _starts_together(scene, row, move)
         ):
             name = quoted(reading.problem.items.names[item])
             text = f"{name} finds nobody it needs in {scene.place(key, domain)}"
             yield scene.broken(row, text, move)
 
 
-def _starts_together(scene: _Scene, row: int, item: int) -> bool:
-    """Whether no other counted item sits anywhere yet, and all that arrive share their domains."""
+def _starts_together(scene: _Scene, row: int, move: Move) -> bool:
+    """Whether no other counted item sits anywhere yet, and all that arrive join this one."""
     reading, counted = scene.reading, scene.reading.counted[row]
     keys = reading.bundle_keys(row)
     zone = reading.any_zone(keys)
     present = scene.seating.census(counted, zone).inside(0)
-    if len(present) > (item in present):
+    if len(present) > (move.item in present):
         return False
-    domains = {
-        tuple(reading.domain[key][move.target] for key in keys)
-        for move in scene.arriving.get(counted, ())
-        if zone.of_host[move.target] >= 0
-    }
-    return len(domains) <= 1
+    return all(
+        reading.domain[key][other.target] == reading.domain[key][move.target]
+        for other in scene.arriving.get(counted, ())
+        if zone.of_host[other.target] >= 0
+        for key in keys
+    )
 
 
 def _skew(scene: _Scene, row: int) -> Iterator[Violation]:

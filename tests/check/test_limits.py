@@ -146,6 +146,11 @@ def test_a_group_that_requires_itself_starts_anywhere_together(after: After, alo
     assert along(problem, [(0, -1, 0)], [(1, -1, 1)]) == set()
     assert along(problem, [(0, -1, 0)], [(1, -1, 2)]) == {("limit", 1), ("limit", -1)}
     assert after(cluster([-1, -1], limit(LimitKind.REQUIRE)), [0, -1]) == BROKEN
+    uncounted = limit(LimitKind.REQUIRE, counted=1, self_counts=True)
+    follower = cluster([-1, -1], uncounted, groups=[[0], [1]])
+    assert along(follower, [(0, -1, 0)]) == set()
+    assert along(follower, [(0, -1, 0), (1, -1, 1)]) == set()
+    assert along(follower, [(0, -1, 0), (1, -1, 2)], [(1, 2, 0)]) == {("limit", 0)}
 
 
 def test_a_self_affine_group_changes_zone_only_through_parking(along: Along) -> None:

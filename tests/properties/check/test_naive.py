@@ -147,8 +147,8 @@ def together(problem: PlacementProblem, scene: Scene, row: int) -> bool:
         begun = any(j != i and any_key(h) for j in counted for h in scene.present[j])
         starts = {
             tuple(domain(problem, k, scene.entering[j][0]) for k in keys)
-            for j in counted
-            if j in scene.entering and any_key(scene.entering[j][0])
+            for j in {i, *counted}
+            if j == i or (j in scene.entering and any_key(scene.entering[j][0]))
         }
         if begun or len(starts) > 1 or not problem.limits.self_counts[row]:
             return False
