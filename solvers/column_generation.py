@@ -29,6 +29,7 @@ KINDS = (TermKind.UNPLACED, TermKind.EVICTED, TermKind.MOVED)
 # that is cut short bounds its host by the root's bound.
 NODES = (2_000, 30_000, 1_000_000, 10_000_000)
 NARROW = 1.0  # gap up to which all patterns that matter are enumerated at once
+GENERATE = 0.65  # share of the time for columns; the rest is for whole combinations
 KEPT = 4  # patterns that one pricing may add
 SMOOTH = (0.85, 0.5, 0.0)  # shares of the best duals so far in those that are priced, in turn
 
@@ -47,20 +48,30 @@ class ColumnGeneration:
 
     def __init__(self, *, stays: bool, integer: bool = True) -> None:
         self.stays, self.integer = stays, integer
+        self._last: _Generation | None = None
 
     def __call__(self, ladder: Ladder, level: int, budget: Budget) -> Found:
         """Generate columns until the bound is met, nothing improves, or time is up."""
         locks = _locks(ladder, level, self.stays)
         if locks is None or (self.stays and not _stays_matter(ladder, locks)):
             return Found()
-        run = _Generation(ladder, level, locks, self.stays, budget)
+        run = self._resume(ladder, level, locks)
+        run.budget = budget.share(GENERATE) if self.integer else budget
         with ThreadPoolExecutor(max_workers=budget.workers) as pool:
             bound = run.generate(pool)
         if not run.started:
             return Found()
+        run.budget = budget
         if self.integer:
             bound = run.close()
         return Found(bound=Bound(bound, "patterns (column generation)"))
+
+    def _resume(self, ladder: Ladder, level: int, locks: list[Lock]) -> _Generation:
+        """The run that was left off, if it was for the same question."""
+        last, given = self._last, ladder.values[:level]
+        if last is None or last.ladder is not ladder or (last.level, last.given) != (level, given):
+            last = self._last = _Generation(ladder, level, locks, self.stays)
+        return last
 
 
 def _locks(ladder: Ladder, level: int, stays: bool) -> list[Lock] | None:
@@ -91,10 +102,10 @@ def _stays_matter(ladder: Ladder, locks: list[Lock]) -> bool:
 
 
 class _Generation:
-    def __init__(
-        self, ladder: Ladder, level: int, locks: list[Lock], stays: bool, budget: Budget
-    ) -> None:
-        self.ladder, self.level, self.budget = ladder, level, budget
+    budget: Budget
+
+    def __init__(self, ladder: Ladder, level: int, locks: list[Lock], stays: bool) -> None:
+        self.ladder, self.level = ladder, level
         problem, classes = ladder.problem, ladder.classes
         play = ladder.in_play(level)
         self.play = play
@@ -116,10 +127,11 @@ class _Generation:
         """The best bound of the level that was reached."""
         if self.budget.over():
             return 0
-        self.started = True
-        first = first_duals(self.master, self.integers, self.budget.remaining())
-        if first is not None:
-            self._price(first, pool, first)
+        if not self.started:
+            first = first_duals(self.master, self.integers, self.budget.remaining())
+            if first is not None:
+                self._price(first, pool, first)
+            self.started = True
         self._add_present()
         while not self.budget.over() and self.bound < self.ladder.values[self.level]:
             if self.ladder.values[: self.level] != self.given:
@@ -143,13 +155,16 @@ class _Generation:
         return max(0, -((-self.scaled) // SCALE))
 
     def _add_present(self) -> None:
-        """The incumbent's patterns and the current ones, so that the LP is feasible."""
+        """Patterns of the incumbent, so that the LP is feasible, and of others seen on the way."""
         ladder = self.ladder
-        incumbent = count(ladder.problem, ladder.classes, ladder.placement) * self.play[:, None]
+        known = [self.now]
+        for placement in (ladder.placement, *ladder.best.seen):
+            known.append(count(ladder.problem, ladder.classes, placement) * self.play[:, None])
         for g, group in enumerate(self.groups):
             for h in group.hosts.tolist():
-                for counts in (incumbent[:, h], self.now[:, h]):
-                    self.master.add(g, counts.copy(), np.minimum(counts, group.now))
+                for counts in known:
+                    if (counts[:, h] <= self.limits[g]).all():
+                        self.master.add(g, counts[:, h], np.minimum(counts[:, h], group.now))
 
     def _smooth(self, duals: Duals, share: float) -> Duals:
         """Duals on the way from the best ones so far to those of the LP (Wentges smoothing)."""

@@ -7,6 +7,7 @@ the earlier ones locked. An incumbent is a complete, allowed placement at any ti
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -43,6 +44,9 @@ class Step:
     share: float = 1.0
 
 
+SEEN = 12  # placements that an incumbent remembers
+
+
 class Incumbent:
     """The best placement so far, its values, and a bound per level; safe to share by threads.
 
@@ -52,6 +56,8 @@ class Incumbent:
         The placement and its value at every level.
     bounds
         Per level, the best known bound given the values at all earlier levels.
+    seen
+        The last placements that were offered, good ones or not: a source of patterns.
     """
 
     def __init__(self, problem: PlacementProblem, counters: Counters) -> None:
@@ -60,9 +66,11 @@ class Incumbent:
         self.placement = Placement.current(problem)
         self.values = evaluate(problem, self.placement)
         self.bounds: list[Bound] = [Bound(0, "counts are not negative")] * len(problem.objective)
+        self.seen: deque[Placement] = deque(maxlen=SEEN)
 
     def offer(self, placement: Placement) -> bool:
         """Take `placement` if it is allowed and lexicographically better."""
+        self.seen.append(placement)
         values = evaluate(self._problem, placement)
         if values >= self.values:
             return False

@@ -56,18 +56,15 @@ def exact(ladder: Ladder, budget: Budget, seed: int, pairs: int) -> None:
     With more than one worker, one of them anneals all the time, while the others prove.
     """
     with Roaming(ladder, budget, seed) as prover:
-        first = pattern_steps(seed, anneal=200 if prover.workers < budget.workers else 800)
-        if pairs <= TINY:
-            first.insert(1, Step(CpSat(seed), 0.5))
-        ladder.climb(first, prover)
+        alone = prover.workers == budget.workers
+        steps = pattern_steps(seed, anneal=800 if alone else 200)
+        first = [Step(CpSat(seed), 0.5)] if pairs <= TINY else []
+        ladder.climb([*steps[:1], *first, *steps[1:]], prover)
         patience = 1
         while not ladder.done() and not budget.over():
-            steps = [
-                Step(Annealing(seed + patience, longest=800 << patience), 0.3),
-                *pattern_steps(seed + patience)[1:],
-                Step(CpSat(seed + patience), 0.5),
-            ]
-            ladder.climb(steps if prover.workers == budget.workers else steps[1:], prover)
+            search = Step(Annealing(seed + patience, longest=800 << patience), 0.3)
+            exact_step = Step(CpSat(seed + patience), 0.5)
+            ladder.climb([*([search] if alone else []), *steps[1:], exact_step], prover)
             patience += 1
 
 
