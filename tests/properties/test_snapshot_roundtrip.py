@@ -164,7 +164,8 @@ def problems(draw: Draw) -> PlacementProblem:
     items = draw_items(draw, hosts, cells, counts)
     where = draw_where(draw, hosts, items)
     budgets = draw(st.integers(0, 2))
-    flying = np.flatnonzero(~items.movable & (items.host0 >= 0))[:1]
+    flying = np.flatnonzero(~items.movable & (items.host0 >= 0))[: int(size > 1)]
+    away = integers(draw, 1, max(size - 1, 1), len(flying))
     order, objective = draw_objective(draw, counts["tiers"], cells)
     return PlacementProblem.of(
         hosts,
@@ -180,7 +181,7 @@ def problems(draw: Draw) -> PlacementProblem:
             scope=draw(st.sampled_from(Scope)),
             names=names(draw, budgets),
         ),
-        inflight=Inflight.of(flying, integers(draw, 0, size - 1, len(flying))),
+        inflight=Inflight.of(flying, (items.host0[flying] + away) % max(size, 1)),
         when=integers(draw, 0, 1, counts["resources"]),
         tiers=draw(st.sampled_from([None, names(draw, counts["tiers"])]))
         if items.tier.max(initial=-1) + 1 == counts["tiers"]
