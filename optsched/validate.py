@@ -162,14 +162,25 @@ def _check_rest(p: PlacementProblem) -> None:
         members = p.budgets.groups[budget]
         if members.size and (members.min() < 0 or members.max() >= len(p.items)):
             raise ProblemError(f"budget {name!r}: lists an item that does not exist")
+        if len(np.unique(members)) != len(members):
+            raise ProblemError(f"budget {name!r}: lists an item twice")
     _in_range(p.inflight.item, 0, len(p.items), "the item of a move in flight")
     _in_range(p.inflight.source, 0, len(p.hosts), "the source of a move in flight")
-    for i in p.inflight.item:
+    for i, source in zip(p.inflight.item, p.inflight.source, strict=True):
+        name = p.items.names[i][:80]
         if p.items.movable[i] or p.items.host0[i] < 0:
-            raise ProblemError(
-                f"{p.items.names[i][:80]!r}: a move in flight must be pinned to its target"
-            )
+            raise ProblemError(f"{name!r}: a move in flight must be pinned to its target")
+        if source == p.items.host0[i]:
+            raise ProblemError(f"{name!r}: a move in flight comes from its own target")
+    if len(np.unique(p.inflight.item)) != len(p.inflight):
+        raise ProblemError("an item is in flight twice")
+    _check_objective(p)
+
+
+def _check_objective(p: PlacementProblem) -> None:
     for level in p.objective:
+        if not level.terms:
+            raise ProblemError(f"objective level {level.name!r}: it has no terms")
         for term in level.terms:
             if term.weight < 1:
                 raise ProblemError(f"objective level {level.name!r}: a weight must be positive")
