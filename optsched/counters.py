@@ -100,7 +100,7 @@ class _Builder:
         domains: dict[int, Ints] = {}
         bundle_keys: dict[int, list[int]] = {}
         for row in range(count):
-            if limits.bundle[row] >= 0:
+            if limits.bundle[row] >= 0 and limits.key[row] >= 0:
                 bundle_keys.setdefault(int(limits.bundle[row]), []).append(int(limits.key[row]))
         for row in range(count):
             kind, key = LimitKind(limits.kind[row]), int(limits.key[row])
