@@ -60,16 +60,14 @@ def may_enter(room: Room, item: int, host: int) -> bool:
     if problem.where.excluded[problem.where.item_eligible[item], host] or problem.hosts.drain[host]:
         return False
     demand = items.demand[item]
-    if host != room.host[item]:
-        over = room.use[host] + room.gone[host] + demand > problem.hosts.capacity[host]
-        if (over & (demand > 0)).any():
-            return False
-    elif not items.cells_needed[item]:
+    present = host == room.host[item]
+    if present and not items.cells_needed[item]:
         return False
-    if items.cells_needed[item]:
-        on_host = problem.cells.host == host
-        if (cell_fits(room, item) & on_host).sum() < items.cells_needed[item]:
-            return False
+    use = room.use[host] + room.gone[host] + (0 if present else demand)
+    if ((use > problem.hosts.capacity[host]) & (demand > 0)).any():
+        return False
+    if items.cells_needed[item] and _lacks_cells(room, item)[host]:
+        return False
     for row in room.counters.rows_of_item[item].tolist():
         blocked = limit_blocks(room, item, row)
         if blocked is not None and blocked[host]:
@@ -113,9 +111,19 @@ def _capacity_blocks(room: Room, item: int) -> Iterator[tuple[str, str, Bools]]:
             use[present] -= demand
         yield "resource", problem.resources[r], use + demand > problem.hosts.capacity[:, r]
     if items.cells_needed[item]:
-        fits = cell_fits(room, item)
-        number = np.bincount(problem.cells.host[fits], minlength=len(problem.hosts))
-        yield "cells", "free cells", number < items.cells_needed[item]
+        yield "cells", "free cells", _lacks_cells(room, item)
+
+
+def _lacks_cells(room: Room, item: int) -> Bools:
+    """(H,) the hosts with too few free cells for `item`, or with none but those it sits on."""
+    problem, needed = room.problem, room.problem.items.cells_needed[item]
+    fits = cell_fits(room, item)
+    number = np.bincount(problem.cells.host[fits], minlength=len(problem.hosts))
+    lacks = number < needed
+    present = room.host[item]
+    if present >= 0 and number[present] == needed and fits[room.cells[item][:needed]].all():
+        lacks[present] = True
+    return np.asarray(lacks)
 
 
 def cell_fits(room: Room, item: int) -> Bools:
@@ -229,7 +237,7 @@ def violations(room: Room) -> list[Violation]:
     for item in entering[barred].tolist():
         found.append(_broken(room, "eligible", item, "is not eligible for its host"))
     found += _capacity_violations(room, entering)
-    found += _cell_violations(room, entering)
+    found += _cell_violations(room, np.flatnonzero(changed))
     for item in entering.tolist():
         for row in room.counters.rows_of_item[item].tolist():
             blocked = limit_blocks(room, item, row)
@@ -262,13 +270,14 @@ def _capacity_violations(room: Room, entering: Ints) -> list[Violation]:
     ]
 
 
-def _cell_violations(room: Room, entering: Ints) -> list[Violation]:
+def _cell_violations(room: Room, changed: Ints) -> list[Violation]:
     problem, items = room.problem, room.problem.items
     found = []
-    for item in entering[items.cells_needed[entering] > 0].tolist():
+    needed = np.where(room.host >= 0, items.cells_needed, 0)
+    for item in changed[(needed[changed] > 0) | (room.cells[changed] >= 0).any(axis=1)].tolist():
         cells = room.cells[item][room.cells[item] >= 0]
         right = (
-            len(set(cells.tolist())) == items.cells_needed[item]
+            len(set(cells.tolist())) == len(cells) == needed[item]
             and (problem.cells.host[cells] == room.host[item]).all()
             and (
                 items.cell_kind[item] < 0
