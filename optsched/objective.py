@@ -46,8 +46,8 @@ def _item_counts(problem: PlacementProblem, placement: Placement, kind: TermKind
         return ((host < 0) & (items.host0 >= 0)).astype(np.int64)
     if kind is TermKind.MOVED:
         return moved(problem, placement).astype(np.int64)
-    drained = items.occupies & (host >= 0) & problem.hosts.drain[host]
-    return drained.astype(np.int64)
+    on_drained = np.append(problem.hosts.drain, False)[host]  # -1 is nowhere
+    return (items.occupies & on_drained).astype(np.int64)
 
 
 def moved(problem: PlacementProblem, placement: Placement) -> Bools:

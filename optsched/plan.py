@@ -53,7 +53,10 @@ class Placement:
         if cells is None:
             stays = (where == items.host0)[:, None]
             cells = np.where(stays, items.cells0, NONE)
-        return cls(where, ints(cells, items.cells0.shape, "placement.cells"))
+        table = ints(cells, items.cells0.shape, "placement.cells")
+        if table.size and (table.min() < NONE or table.max() >= len(problem.cells)):
+            raise PlanError("the placement names a cell that the problem does not have")
+        return cls(where, table)
 
     @classmethod
     def current(cls, problem: PlacementProblem) -> Placement:
