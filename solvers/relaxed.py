@@ -7,24 +7,19 @@ bounds the items that no placement can place; `DESIGN.md` idea 2, `Relaxed.least
 
 from __future__ import annotations
 
-import datetime
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
-from ortools.math_opt import model_pb2
-from ortools.math_opt.python import mathopt
 
 from optsched.arrays import Bools, Ints
 from optsched.objective import cell_use
 from optsched.plan import Placement
 from optsched.problem import Evict, LimitKind, PlacementProblem
 from optsched.solvers.fitting import row_numbers
+from optsched.solvers.lp import Floats, minimize
 from optsched.solvers.search import closed_hosts, loose_items
-
-Floats = npt.NDArray[np.float64]
 
 MOST_GROUPS = 200  # groups of hosts told apart; the rest are one group
 MOST_PAIRS = 60_000  # (class, group) pairs with a variable each; beyond, running items are fluid
@@ -54,6 +49,8 @@ class Relaxed:
         many of them have a host.
     group
         (H,) the group of each host.
+    cell_room, cell_used
+        (C, S) what pinned things leave of the cells, as `room`; what is used now.
     most
         (K, G) how many items of a class the hosts of a group can hold.
     """
@@ -86,7 +83,7 @@ class Relaxed:
 
     def _room_of_cells(self) -> None:
         problem = self.problem
-        used = cell_use(problem, Placement.current(problem))
+        self.cell_used = used = cell_use(problem, Placement.current(problem))
         kept = problem.cells.fixed_use.copy()
         item, column = np.nonzero((problem.items.cells0 >= 0) & ~self.free[:, None])
         np.add.at(kept, problem.items.cells0[item, column], problem.items.cell_demand[item])
@@ -315,50 +312,5 @@ class _Table:
         total = float((weight * relaxed.size).sum())
         cost = np.zeros(self.columns)
         cost[: len(self.k)] = -weight[self.k]
-        value = _minimum(cost, np.concatenate(self.upper), low, high, entries, seconds)
-        return None if value is None else total + value
-
-
-def _minimum(
-    cost: Floats,
-    upper: Floats,
-    low: Sequence[float],
-    high: Sequence[float],
-    entries: Sequence[tuple[Ints, Ints, Floats]],
-    seconds: float,
-) -> float | None:
-    """Minimum of an LP over 0 <= x <= upper (GLOP); None if there is none or time ran out."""
-    row, column, value = (np.concatenate(part) for part in zip(*entries, strict=True))
-    order = np.lexsort((column, row))
-    costly = np.flatnonzero(cost)
-    proto = model_pb2.ModelProto(
-        variables=model_pb2.VariablesProto(
-            ids=range(len(upper)),
-            lower_bounds=np.zeros(len(upper)),
-            upper_bounds=upper,
-            integers=[False] * len(upper),
-        ),
-        objective=model_pb2.ObjectiveProto(
-            linear_coefficients={"ids": costly, "values": cost[costly]}
-        ),
-        linear_constraints=model_pb2.LinearConstraintsProto(
-            ids=range(len(low)), lower_bounds=low, upper_bounds=high
-        ),
-        linear_constraint_matrix={
-            "row_ids": row[order],
-            "column_ids": column[order],
-            "coefficients": value[order],
-        },
-    )
-    limit = datetime.timedelta(seconds=max(seconds, 0.001))
-    try:
-        result = mathopt.solve(
-            mathopt.Model.from_model_proto(proto),
-            mathopt.SolverType.GLOP,
-            params=mathopt.SolveParameters(time_limit=limit),
-        )
-    except (RuntimeError, AttributeError):  # how GLOP's ABNORMAL comes out of MathOpt
-        return None
-    if result.termination.reason is not mathopt.TerminationReason.OPTIMAL:
-        return None
-    return float(result.objective_value())
+        found = minimize(cost, np.concatenate(self.upper), low, high, entries, seconds)
+        return None if found is None else total + found.value

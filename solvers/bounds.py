@@ -1,0 +1,157 @@
+"""Bounds that cost next to nothing: what no placement can do better, whatever the solver.
+
+Each bound is conditional on the values that a given placement has at the earlier levels, and valid
+for any plan that does as well there (`result.Bound`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from optsched.arrays import Ints
+from optsched.budget import Budget
+from optsched.levels import Level, Term, TermKind
+from optsched.objective import evaluate
+from optsched.plan import Placement
+from optsched.problem import Evict, PlacementProblem
+from optsched.result import Bound
+from optsched.solvers.cover import least_cost
+from optsched.solvers.move_bounds import FORBIDDEN, least_moves
+from optsched.solvers.relaxed import Lock, Relaxed
+
+DISTURBING = (TermKind.EVICTED, TermKind.MOVED)
+
+
+def free_bounds(
+    problem: PlacementProblem,
+    placement: Placement,
+    budget: Budget,
+    *,
+    relaxed: Relaxed | None = None,
+) -> list[Bound | None]:
+    """A lower bound for every level, given what `placement` is worth on the levels before.
+
+    Parameters
+    ----------
+    placement
+        Must be allowed.
+    budget
+        Once it is over, only bounds by counting are given.
+    relaxed
+        The problem's relaxation, where the caller has it already.
+    """
+    if not len(problem.items) or not len(problem.hosts):
+        return [None] * len(problem.objective)
+    tables = relaxed if relaxed is not None else Relaxed(problem)
+    values = evaluate(problem, placement)
+    return [
+        _bound(tables, level, values[k], _Before(problem, values[:k]), budget)
+        for k, level in enumerate(problem.objective)
+    ]
+
+
+class _Before:
+    """What the values of the earlier levels say.
+
+    Attributes
+    ----------
+    locks
+        How much may be left unplaced.
+    moves
+        (T,) what a move of each tier adds to the earlier levels together, and their values' sum.
+    """
+
+    def __init__(self, problem: PlacementProblem, values: Sequence[int]) -> None:
+        self.problem = problem
+        self.levels = list(zip(problem.objective, values, strict=False))
+        self.locks: list[Lock] = []
+        self.moves = np.zeros(max(len(problem.tiers), 1), np.int64)
+        self.moves_value = 0
+        for level, value in self.levels:
+            factor = factors(problem, level, TermKind.UNPLACED)
+            if factor.any():
+                self.locks.append(Lock(factor, value))
+            moved = factors(problem, level, TermKind.MOVED)
+            if moved.any():
+                self.moves += moved
+                self.moves_value += value
+
+    def allows(self, kind: TermKind) -> Ints:
+        """(T,) bool: whether the earlier levels leave room for one more `kind` item of a tier."""
+        room = np.ones(len(self.moves), bool)
+        for level, value in self.levels:
+            room &= factors(self.problem, level, kind) <= value
+        return room
+
+
+def factors(problem: PlacementProblem, level: Level, kind: TermKind) -> Ints:
+    """(T,) what an item of each tier adds to a level through terms of one kind."""
+    factor = np.zeros(max(len(problem.tiers), 1), np.int64)
+    for term in level.terms:
+        if term.kind is kind:
+            factor[slice(None) if term.tier < 0 else term.tier] += term.weight
+    return factor
+
+
+def _bound(
+    tables: Relaxed, level: Level, value: int, before: _Before, budget: Budget
+) -> Bound | None:
+    """The sum of the bounds of the level's kinds of terms."""
+    if value == 0:
+        return Bound(0, "counts are not negative")
+    problem, total, sources = tables.problem, 0, []
+    unplaced = factors(problem, level, TermKind.UNPLACED)
+    if unplaced.any():
+        total += _least_unplaced(tables, unplaced, value, before, budget)
+        sources.append("class x type LP")
+    moved = factors(problem, level, TermKind.MOVED)
+    if moved.any():
+        total += _least_moved(tables, moved, before, budget)
+        sources.append("moves that make room")
+    for term in level.terms:
+        if term.kind is TermKind.DRAINED:
+            total += term.weight * _stuck_on_drained(tables, term)
+            sources.append("items that cannot leave")
+        elif term.kind is TermKind.HOST_COST:
+            total += term.weight * least_cost(tables, before.locks, budget)
+            sources.append("hosts that cover the demand")
+    return Bound(total, ", ".join(dict.fromkeys(sources))) if sources else None
+
+
+def _least_unplaced(
+    tables: Relaxed, factor: Ints, value: int, before: _Before, budget: Budget
+) -> int:
+    items = tables.problem.items
+    weight = items.weight[tables.first] * factor[items.tier[tables.first]]
+    hopeless = int((weight * tables.hopeless()).sum())
+    if hopeless >= value or budget.over():
+        return hopeless
+    return tables.least_unplaced(factor, before.locks, budget.remaining())
+
+
+def _least_moved(tables: Relaxed, factor: Ints, before: _Before, budget: Budget) -> int:
+    """Moves of this level and the earlier ones together, less what the earlier ones have."""
+    problem, items = tables.problem, tables.problem.items
+    if budget.over():
+        return 0
+    cost = (factor + before.moves)[items.tier]
+    cost = np.where(before.allows(TermKind.MOVED)[items.tier], cost, FORBIDDEN)
+    if problem.evict is not Evict.NEVER:
+        # What may be evicted leaves for nothing, as far as this level is concerned.
+        may_go = before.allows(TermKind.EVICTED)[items.tier] & items.evictable
+        unplaced = [lock.factor[items.tier] * items.weight > lock.value for lock in before.locks]
+        may_go &= ~np.any(unplaced, axis=0) if unplaced else True
+        cost = np.where(may_go, 0, cost)
+    return max(0, least_moves(tables, cost, before.locks, budget) - before.moves_value)
+
+
+def _stuck_on_drained(tables: Relaxed, term: Term) -> int:
+    """Occupying items on drained hosts that may not be disturbed."""
+    problem, items = tables.problem, tables.problem.items
+    stuck = (items.host0 >= 0) & ~tables.free & items.occupies
+    stuck &= problem.hosts.drain[items.host0]
+    if term.tier >= 0:
+        stuck &= items.tier == term.tier
+    return int(stuck.sum())
