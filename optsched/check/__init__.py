@@ -20,8 +20,8 @@ Limits
     against each other. Keys of a bundle are those of all rows with its number. REQUIRE asks for the
     key in both of its cases; in the second, all counted items that arrive in the same wave must
     join the item in its domains. SKEW refuses a host that lacks a key of the bundle even if no host
-    makes a domain. In a wave, an item that leaves its host supports nobody's REQUIRE and is taken
-    off SKEW's smallest count, wherever it goes.
+    makes a domain. In a wave, an item that leaves its host, or lets go of its cells before it takes
+    others, supports nobody's REQUIRE and is taken off SKEW's smallest count, wherever it goes.
 Disturbance
     Every move with a source, also between cells of one host. Budgets, owner limits and throttles
     are tested in the waves that touch them; moves in flight count in those, not in budgets of scope

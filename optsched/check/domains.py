@@ -79,7 +79,7 @@ def limit_violations(
     arriving
         Moves with a target.
     leaving
-        Items that leave the host they are seated on.
+        Items that are off their host at some moment.
     wave
         Index of the wave, for the texts.
     """

@@ -108,7 +108,11 @@ def _wave_violations(
             name = quoted(reading.problem.items.names[move.item])
             yield Violation("movable", f"{name} may not move", move.item, move.source, wave)
     arriving = [move for move in moves if move.target >= 0]
-    leaving = {move.item for move in moves if 0 <= move.source != move.target}
+    leaving = {
+        move.item
+        for move in moves
+        if move.source >= 0 and (move.target != move.source or reading.lets_go_first[move.item])
+    }
     yield from target_violations(reading, arriving, wave)
     yield from room_violations(reading, seating, arriving, {}, wave)
     yield from limit_violations(reading, seating, arriving, leaving, wave)

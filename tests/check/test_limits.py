@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from optsched.plan import Order
-from optsched.problem import Hosts, Items, Limit, LimitKind, PlacementProblem, Where
+from optsched.problem import Cells, Hosts, Items, Limit, LimitKind, PlacementProblem, Where
 
 After = Callable[..., set[str]]
 Along = Callable[..., set[tuple[str, int]]]
@@ -132,6 +132,32 @@ def test_require_does_not_count_leavers(along: Along) -> None:
     assert along(problem, [(0, -1, 1)], [(1, 0, 2)]) == {("limit", -1)}
     assert along(problem, [(2, 2, 1)], [(1, 0, 2)], [(0, -1, 1)]) == set()
     assert along(problem, [(2, 2, 4), (0, -1, 3)]) == {("limit", 0), ("limit", -1)}
+
+
+@pytest.mark.parametrize("lets_go_first", [False, True])
+def test_who_changes_cells_is_company_if_it_holds_the_old_ones(
+    along: Along, lets_go_first: bool
+) -> None:
+    """An item that frees its cells before it takes others is away for a moment."""
+    hosts = Hosts.of([[9]])
+    items = Items.of(
+        [[1], [1]],
+        cells_needed=1,
+        cell_demand=[[1], [1]],
+        host0=[0, -1],
+        cells0=[[0], [-1]],
+        lets_go_first=lets_go_first,
+    )
+    problem = PlacementProblem.of(
+        hosts,
+        items,
+        cells=Cells.of([0, 0, 0], [[1]] * 3),
+        where=Where.of(hosts, items, groups=[[1], [0]]),
+        limits=[limit(LimitKind.REQUIRE, key=0, counted=1)],
+    )
+    assert along(problem, [(1, -1, 0, 2)]) == set()
+    found = along(problem, [(0, 0, 0, 1), (1, -1, 0, 2)])
+    assert found == ({("limit", 0)} if lets_go_first else set())
 
 
 def test_a_group_that_requires_itself_starts_anywhere_together(after: After, along: Along) -> None:

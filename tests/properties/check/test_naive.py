@@ -262,11 +262,13 @@ def current(problem: PlacementProblem) -> list[Seat]:
     return seats_of(Placement.current(problem))
 
 
-def wave_scene(seats: list[Seat], moves: dict[int, Seat]) -> Scene:
+def wave_scene(problem: PlacementProblem, seats: list[Seat], moves: dict[int, Seat]) -> Scene:
     """A wave that starts from the seats."""
     spots = [{seat, moves.get(i, seat)} for i, seat in enumerate(seats)]
     present = [{seat[0]} for seat in seats]
-    steady = [at if i not in moves or moves[i][0] in at else set() for i, at in enumerate(present)]
+    stays = {i for i, seat in moves.items() if seat[0] in present[i]}
+    away = {i for i in moves if i not in stays or problem.items.lets_go_first[i]}
+    steady = [set() if i in away else at for i, at in enumerate(present)]
     entering = {i: seat for i, seat in moves.items() if seat[0] >= 0}
     return Scene(spots, present, steady, entering)
 
@@ -332,7 +334,7 @@ def legal(problem: PlacementProblem, plan: Plan) -> bool:
         if not well_formed(problem, seats, wave):
             return False
         moves = {m.item: (m.target, frozenset(m.cells)) for m in wave.moves}
-        scene = wave_scene(seats, moves)
+        scene = wave_scene(problem, seats, moves)
         back = gone & set(scene.entering)
         if back and not (
             plan.order is Order.PARK and all(problem.items.lets_go_first[i] for i in back)
