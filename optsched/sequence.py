@@ -13,6 +13,7 @@ import numpy as np
 
 from .arrays import NONE
 from .counters import Counters
+from .objective import evaluate
 from .plan import Order, Placement, Plan, Wave
 from .problem import PlacementProblem
 from .rules import may_enter
@@ -74,10 +75,17 @@ def _retreat(problem: PlacementProblem, run: _Run, counters: Counters, bad: set[
     failed = np.union1d(failed, np.flatnonzero(np.isin(items.gang, gangs[gangs >= 0])))
     host[failed], cells[failed] = items.host0[failed], items.cells0[failed]
     state = State(problem, Placement.of(problem, host, cells), counters)
+    value = evaluate(problem, state.placement())
     for item in sorted(_changed(problem, state.placement()), key=lambda i: -int(items.tier[i])):
         home = int(items.host0[item])
-        if home >= 0 and may_enter(state, item, home):
-            state.place(item, home, items.cells0[item])
+        if home < 0 or not may_enter(state, item, home):
+            continue
+        mark = state.mark()
+        state.place(item, home, items.cells0[item])
+        if (without := evaluate(problem, state.placement())) <= value:
+            value = without
+        else:
+            state.undo(mark)
     return state.placement()
 
 
@@ -93,6 +101,9 @@ class _Run:
         # Leaving and large items first: they make room, or need the most of it.
         self.left = sorted(_changed(problem, goal), key=self._urgency)
         self.hopped: set[int] = set()
+        runs = problem.items.host0[self.left] >= 0
+        moves = int((runs & (goal.host[self.left] >= 0)).sum())
+        self._hops = problem.max_moves - moves if problem.max_moves >= 0 else len(self.left)
 
     def _urgency(self, item: int) -> tuple[bool, int, float]:
         size = float((self.problem.items.demand[item] / self._largest).sum())
@@ -137,14 +148,15 @@ class _Run:
             for item in stuck:
                 if parks and items.lets_go_first[item]:
                     ways = [NONE]
-                elif item not in self.hopped:
+                elif item not in self.hopped and len(self.hopped) < self._hops:
                     ways = self._hosts_to_hop(item)
                 else:
                     continue
                 if needs_gain and not self._helps(item):
                     continue
                 if any(room.join(item, way) for way in ways):
-                    self.hopped.add(item)
+                    if ways != [NONE]:
+                        self.hopped.add(item)
                     return True
         return False
 
