@@ -107,11 +107,14 @@ def eligible(problem: PlacementProblem, classes: ItemClasses) -> Bools:
     return np.asarray((problem.where.excluded[rows] == 0) & ~problem.hosts.drain)
 
 
-def deal(problem: PlacementProblem, classes: ItemClasses, counts: Ints) -> Placement:
+def deal(
+    problem: PlacementProblem, classes: ItemClasses, counts: Ints, lost: Ints | None = None
+) -> Placement:
     """A placement with `counts` (K, H) items of each class on each host.
 
-    As many items as possible stay; of the rest, those that run are placed before pending ones.
-    Cells are not dealt.
+    `lost` (K, H) of those that leave a host are left without one (default: none if it can be
+    helped). Of the others as many as possible stay; of the rest, those that run are placed before
+    pending ones. Cells are not dealt.
 
     Raises
     ------
@@ -124,16 +127,21 @@ def deal(problem: PlacementProblem, classes: ItemClasses, counts: Ints) -> Place
     start = np.searchsorted(classes.of_item[members], np.arange(len(classes) + 1))
     for k in range(len(classes)):
         mine = members[start[k] : start[k + 1]]
-        room = counts[k].copy()
+        homes = items.host0[mine]
+        now = np.bincount(homes[homes >= 0], minlength=len(problem.hosts))
+        gone = np.zeros_like(now) if lost is None else np.minimum(lost[k], now)
+        stay = np.minimum(counts[k], now - gone)
+        room = counts[k] - stay
         waiting: list[int] = []
-        for item in mine[items.host0[mine] >= 0].tolist():
-            home = int(items.host0[item])
-            if room[home] > 0:
-                room[home] -= 1
+        for item, home in zip(mine.tolist(), homes.tolist(), strict=True):
+            if home >= 0 and stay[home] > 0:
+                stay[home] -= 1
                 host[item] = home
-            else:
+            elif home >= 0 and gone[home] > 0:
+                gone[home] -= 1
+            elif home >= 0:
                 waiting.append(item)
-        waiting += mine[items.host0[mine] < 0].tolist()
+        waiting += mine[homes < 0].tolist()
         targets = np.repeat(np.arange(len(room)), room)
         if len(targets) > len(waiting):
             raise ValueError(f"class {k}: {counts[k].sum()} placed of {len(mine)}")

@@ -14,8 +14,9 @@ from ortools.sat.python import cp_model
 from optsched.arrays import Bools, Ints
 from optsched.classes import ItemClasses, count, eligible, pinned_use
 from optsched.levels import Level, Term, TermKind
+from optsched.objective import term_value
 from optsched.plan import Placement
-from optsched.problem import Evict, PlacementProblem, Scope
+from optsched.problem import Evict, PlacementProblem, Scope, When
 from optsched.solvers.count_limits import add_limits
 from optsched.solvers.linear import Expr, total, weighted
 
@@ -29,6 +30,8 @@ class CountModel:
         {(k, h): variable}; a missing key means 0. `s` exists only where class k sits on h now.
     ev
         {k: variable} items of class k that are left without a host they had.
+    lost
+        {(k, h): variable} those of them that had host h, where that matters.
     now
         (K, H) counts of the current placement.
     play
@@ -46,6 +49,7 @@ class CountModel:
         self.y: dict[tuple[int, int], cp_model.IntVar] = {}
         self.s: dict[tuple[int, int], cp_model.IntVar] = {}
         self.ev: dict[int, Expr | int] = {}
+        self.lost: dict[tuple[int, int], cp_model.IntVar] = {}
         self.hosts_of: list[list[int]] = [[] for _ in range(len(classes))]
         self.classes_on: list[list[int]] = [[] for _ in range(len(problem.hosts))]
         self._add_counts()
@@ -106,7 +110,7 @@ class CountModel:
             for r in np.flatnonzero((self.demand[classes] > 0).any(axis=0)).tolist():
                 asked = [k for k in classes if self.demand[k, r] > 0]
                 load = weighted(
-                    [self.y[k, h] for k in asked], [int(self.demand[k, r]) for k in asked]
+                    [self._using(k, h, r) for k in asked], [int(self.demand[k, r]) for k in asked]
                 )
                 room, over = (
                     int(capacity[h, r] - self.pinned[h, r]),
@@ -121,6 +125,13 @@ class CountModel:
                 for k in asked:
                     self._implies_entry(k, h, entered)
 
+    def _using(self, k: int, h: int, r: int) -> Expr:
+        """How many of class k use resource r of h, with those that left and still hold it."""
+        holds = not self.problem.items.lets_go_first[self.classes.first[k]]
+        if holds and self.problem.when[r] == When.DURING:
+            return self.enters(k, h) + int(self.now[k, h])
+        return self.y[k, h]
+
     def _implies_entry(self, k: int, h: int, entered: cp_model.IntVar) -> None:
         if self.may_enter[k, h]:
             self.model.add(self.enters(k, h) <= int(self.classes.size[k]) * entered)
@@ -133,8 +144,11 @@ class CountModel:
                 self.model.add(self.total(k) >= running)
                 self.ev[k] = 0
             else:
-                self.ev[k] = self.model.new_int_var(0, running, "")
-                self.model.add(self.ev[k] >= running - self.total(k))
+                ev = self.ev[k] = self.model.new_int_var(0, running, "")
+                self.model.add(ev >= running - self.total(k))
+                # It may pay to evict one and place a pending one like it instead of moving one.
+                self.model.add(ev <= int(self.classes.size[k]) - self.total(k))
+                self.model.add(ev <= running - self.stays(k))
 
     def _add_displacement(self) -> None:
         """Rules 6 and 7 of the problem: who may make whom leave a host."""
@@ -143,15 +157,13 @@ class CountModel:
         if not (lower or problem.protect_higher):
             return
         polite = ~problem.items.may_evict_others[self.classes.first]
-        lost: dict[int, list[Expr]] = {k: [] for k in self.ev}
         for h, classes in enumerate(self.classes_on):
             here = [k for k in classes if (k, h) in self.s]
             for k in here:
                 present = int(self.now[k, h])
                 if lower and not isinstance(self.ev[k], int):
-                    gone = self.model.new_int_var(0, present, "")
+                    gone = self.lost[k, h] = self.model.new_int_var(0, present, "")
                     self.model.add(gone <= present - self.s[k, h])
-                    lost[k].append(gone)
                     self._bar(
                         h,
                         k,
@@ -162,9 +174,9 @@ class CountModel:
                 if problem.protect_higher:
                     left = present - self.s[k, h]
                     self._bar(h, k, left, present, lambda j, k=k: self.tier[j] > self.tier[k])
-        for k, parts in lost.items():
-            if parts:
-                self.model.add(total(parts) == self.ev[k])
+        for k in sorted({k for k, _ in self.lost}):
+            parts = [gone for (j, _), gone in self.lost.items() if j == k]
+            self.model.add(total(parts) == self.ev[k])
 
     def _bar(self, h: int, k: int, count: Expr, most: int, barred: object) -> None:
         """If `count` is positive, no class that is `barred` enters h."""
@@ -186,8 +198,9 @@ class CountModel:
             placed = total([self.total(k) for k in members]) + pinned
             before = pinned + sum(int(self.classes.running[k]) for k in members)
             if 0 < before < size:  # placed in part already: that may stay as it is
-                same = self.model.new_bool_var("")
-                self.model.add_bool_or(complete, same)
+                same, none = self.model.new_bool_var(""), self.model.new_bool_var("")
+                self.model.add_exactly_one(complete, same, none)
+                self.model.add(placed == 0).only_enforce_if(none)
                 for k in members:
                     stays = self.stays(k)
                     self.model.add(self.total(k) == stays).only_enforce_if(same)
@@ -232,15 +245,18 @@ class CountModel:
         occupies = self.problem.items.occupies[self.classes.first]
         if term.kind is TermKind.DRAINED:
             drained = np.flatnonzero(self.problem.hosts.drain).tolist()
-            busy = [k for k in np.flatnonzero(self.play).tolist() if occupies[k]]
-            return total([self.total(k, drained) for k in busy]) + self._pinned(drained)
+            busy = [k for k in classes if occupies[k]]
+            return total([self.total(k, drained) for k in busy]) + self._pinned(drained, term.tier)
         if term.kind is TermKind.HOST_COST:
             return self._host_cost(occupies)
-        raise NotImplementedError(term.kind)
+        # FRAGMENTS: no item in play sits on cells.
+        return total([term_value(self.problem, Placement.current(self.problem), term)])
 
-    def _pinned(self, hosts: list[int]) -> int:
+    def _pinned(self, hosts: list[int], tier: int) -> int:
+        """Pinned items of a tier (-1: of all) that occupy `hosts`."""
         items = self.problem.items
         pinned = (self.classes.of_item < 0) & items.occupies & (items.host0 >= 0)
+        pinned &= (items.tier == tier) | (tier < 0)
         return int(np.isin(items.host0[pinned], hosts).sum())
 
     def _host_cost(self, occupies: Bools) -> Expr:
@@ -273,10 +289,21 @@ class CountModel:
                 placed = int(counts[k].sum())
                 self.model.add_hint(ev, max(0, int(self.classes.running[k]) - placed))
 
-    def read(self, solver: cp_model.CpSolver, rest: Ints) -> Ints:
-        """(K, H) counts of the solution; classes out of play as in `rest`."""
+    def read(self, solver: cp_model.CpSolver, rest: Ints) -> tuple[Ints, Ints]:
+        """(K, H) counts of the solution, and which of those that leave a host lose it for good.
+
+        Classes out of play are as in `rest`.
+        """
         counts = rest.copy()
         counts[self.play] = 0
         for (k, h), y in self.y.items():
             counts[k, h] = solver.value(y)
-        return counts
+        lost = np.zeros_like(counts)
+        for (k, h), gone in self.lost.items():
+            lost[k, h] = solver.value(gone)
+        for k, ev in self.ev.items():
+            left = 0 if isinstance(ev, int) else int(solver.value(ev)) - int(lost[k].sum())
+            for h in np.flatnonzero(self.now[k]).tolist() if left else ():
+                lost[k, h] = min(left, max(0, int(self.now[k, h] - counts[k, h])))
+                left -= int(lost[k, h])
+        return counts, lost

@@ -77,7 +77,7 @@ class CpSat:
         bound = Bound(low, "CP-SAT on class counts")
         if not solver.response_proto.solution:
             return Found(bound=bound)
-        dealt = deal(problem, ladder.classes, cm.read(solver, counts))
+        dealt = deal(problem, ladder.classes, *cm.read(solver, counts))
         return Found(ladder.complete(dealt.host, play), bound)
 
     def _run(self, cm: CountModel, budget: Budget) -> cp_model.CpSolver | None:
