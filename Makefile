@@ -5,7 +5,6 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
 	&& { echo $$p; break; }; done)
-EXTRAS := fast
 DEMO ?= datasets/demo-cluster.json.gz
 WORKERS ?= 2
 ARGS ?=
@@ -56,9 +55,11 @@ PIP := PYTHONWARNINGS='ignore:Editable installation' $(BIN)/python -m pip instal
 $(VENV)/.base: pyproject.toml Makefile | $(BIN)/python
 	$(PIP) --upgrade 'pip>=25.1'
 	$(PIP) --editable .
+	$(BIN)/python -m optsched.kernels
 	touch $@
 
 $(VENV)/.dev: pyproject.toml Makefile | $(BIN)/python
 	$(PIP) --upgrade 'pip>=25.1'
-	$(PIP) --editable '.[$(EXTRAS)]' --group dev
+	$(PIP) --editable . --group dev
+	$(BIN)/python -m optsched.kernels
 	touch $(VENV)/.base $@

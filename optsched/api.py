@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from . import registry
+from . import kernels, registry
 from .budget import Budget, Progress
 from .check import Report
 from .check import check as _check
@@ -92,6 +92,8 @@ def solve(
     reason = chosen.supports(problem)
     if reason is not None:
         raise UnsupportedError(f"solver {solver!r} cannot serve this problem: {reason}")
+    on_progress(Progress("loading compiled kernels (after an installation: compiling them)"))
+    kernels.warm()
     budget = Budget.of(
         time_limit,
         workers=usable_cores() if workers is None else workers,

@@ -41,8 +41,8 @@ class Annealing:
     def __call__(self, ladder: Ladder, level: int, budget: Budget) -> Found:
         """Anneal until the level meets its bound or a round of runs is over."""
         search = _Search(ladder, level, self.seed)
-        batches = FIRST if COMPILED else max(1, FIRST // 50)
-        while search.possible and batches <= self.longest:
+        batches = FIRST
+        while COMPILED and search.possible and batches <= self.longest:
             for hot in (1.0, 0.3):
                 if ladder.proven(level) or budget.over():
                     return Found()

@@ -15,6 +15,7 @@ import numpy as np
 from optsched.arrays import Bools, Ints
 from optsched.budget import Budget
 from optsched.classes import count, deal, eligible, pinned_use
+from optsched.kernels.jit import COMPILED
 from optsched.kernels.pricing import best_pattern
 from optsched.levels import TermKind
 from optsched.plan import Placement
@@ -44,6 +45,8 @@ class ColumnGeneration:
         which is fast, but then only levels that count placements are bounded.
     integer
         Whether to look for a whole solution over the columns at the end.
+
+    Without numba pricing would take minutes, so nothing is found then.
     """
 
     def __init__(self, *, stays: bool, integer: bool = True) -> None:
@@ -53,7 +56,7 @@ class ColumnGeneration:
     def __call__(self, ladder: Ladder, level: int, budget: Budget) -> Found:
         """Generate columns until the bound is met, nothing improves, or time is up."""
         locks = _locks(ladder, level, self.stays)
-        if locks is None or (self.stays and not _stays_matter(ladder, locks)):
+        if not COMPILED or locks is None or (self.stays and not _stays_matter(ladder, locks)):
             return Found()
         run = self._resume(ladder, level, locks)
         run.budget = budget.share(GENERATE) if self.integer else budget

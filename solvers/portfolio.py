@@ -57,15 +57,21 @@ def exact(ladder: Ladder, budget: Budget, seed: int, pairs: int) -> None:
     """
     with Roaming(ladder, budget, seed) as prover:
         alone = prover.workers == budget.workers
-        steps = pattern_steps(seed, anneal=800 if alone else 200)
-        first = [Step(CpSat(seed), 0.5)] if pairs <= TINY else []
-        ladder.climb([*steps[:1], *first, *steps[1:]], prover)
+        search, *patterns = pattern_steps(seed, anneal=800 if alone else 200)
+        early = pairs <= TINY or _bound_by_more_than_room(ladder.problem)
+        first = [Step(CpSat(seed), 0.5)] if early else []
+        ladder.climb([search, *first, *patterns], prover)
         patience = 1
         while not ladder.done() and not budget.over():
             search = Step(Annealing(seed + patience, longest=800 << patience), 0.3)
-            exact_step = Step(CpSat(seed + patience), 0.5)
-            ladder.climb([*([search] if alone else []), *steps[1:], exact_step], prover)
+            proof = Step(CpSat(seed + patience), 0.5)
+            ladder.climb([*([search] if alone else []), *patterns, proof], prover)
             patience += 1
+
+
+def _bound_by_more_than_room(problem: PlacementProblem) -> bool:
+    """Whether rules bind that neither annealing nor patterns know, but CP-SAT does."""
+    return bool(len(problem.limits) or (problem.items.gang >= 0).any())
 
 
 class Roaming:

@@ -1,0 +1,5 @@
+"""`python -m optsched.kernels`: compile the kernels now, so that the first solve need not."""
+
+from . import warm
+
+warm()
