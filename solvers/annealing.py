@@ -56,7 +56,10 @@ class Annealing:
         """Work on the first level that is not proven, whichever that is, until the budget ends."""
         length = FIRST
         while not budget.over() and not ladder.done():
-            level = next(k for k in range(len(ladder.values)) if not ladder.proven(k))
+            open_levels = [k for k in range(len(ladder.values)) if not ladder.proven(k)]
+            if not open_levels:
+                return  # proven by another thread since we looked
+            level = open_levels[0]
             search = _Search(ladder.view(level), level, self.seed)
             if not search.possible or not COMPILED:
                 return
@@ -134,8 +137,8 @@ class _Search:
                     self.out += np.where(mine & runs, weight, 0)
                 elif term.kind is TermKind.MOVED:
                     self.move += np.where(mine & runs, weight, 0)
-        if problem.evict is Evict.NEVER:
-            self.out[runs] = NEVER
+        bound = runs & ((problem.evict is Evict.NEVER) | ~items.evictable[self.items])
+        self.out[bound] = NEVER
         mean = np.maximum(self.demand.mean(axis=0), 1e-9)
         self.price = OVERLOAD * NEXT[0] / mean / len(mean)
 

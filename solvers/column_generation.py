@@ -32,6 +32,8 @@ NODES = (2_000, 30_000, 1_000_000, 10_000_000)
 NARROW = 1.0  # gap up to which all patterns that matter are enumerated at once
 GENERATE = 0.65  # share of the time for columns; the rest is for whole combinations
 KEPT = 4  # patterns that one pricing may add
+LARGEST_WEIGHT = 1 << 16  # of an item; beyond, prices could outgrow 64 bits
+LARGEST_PRICE = 1 << 45  # beyond, floating point loses whole units of pattern values
 SMOOTH = (0.85, 0.5, 0.0)  # shares of the best duals so far in those that are priced, in turn
 
 
@@ -80,6 +82,8 @@ class ColumnGeneration:
 def _locks(ladder: Ladder, level: int, stays: bool) -> list[Lock] | None:
     """The levels up to `level` as locks, the last one being the goal; None: not expressible."""
     items = ladder.problem.items
+    if items.weight.max(initial=1) > LARGEST_WEIGHT:
+        return None
     tier = items.tier[ladder.classes.first]
     locks = []
     for k, spec in enumerate(ladder.problem.objective[: level + 1]):
@@ -184,6 +188,8 @@ class _Generation:
     def _price(self, duals: Duals, pool: ThreadPoolExecutor, true: Duals) -> bool:
         """Price every group at `duals`; whether a pattern came that lowers the LP at `true`."""
         copy, stay = self.master.prices(duals)
+        if max(np.abs(copy).max(initial=0), np.abs(stay).max(initial=0)) > LARGEST_PRICE:
+            return False
         true_copy, true_stay = self.master.prices(true)
 
         def one(g: int) -> tuple[int, list[Ints]]:

@@ -20,7 +20,7 @@ from optsched.counters import Counters
 from optsched.levels import TermKind
 from optsched.objective import evaluate
 from optsched.plan import Placement
-from optsched.problem import Evict, PlacementProblem
+from optsched.problem import Evict, PlacementProblem, When
 from optsched.result import Bound
 from optsched.state import State
 
@@ -157,9 +157,10 @@ class Ladder:
         items = self.problem.items
         running = items.movable & (items.host0 >= 0)
         free = bool(items.evictable[running].all()) and (items.gang < 0).all()
+        lets_go = items.lets_go_first[running].all() or (self.problem.when == When.AFTER).all()
         whole = (
             self.problem.evict is not Evict.ANY
-            or not free
+            or not (free and lets_go)
             or -1 in tiers
             or not item_terms
             or self.problem.protect_higher
@@ -188,7 +189,8 @@ class Ladder:
         seated = np.flatnonzero(fixed & (of_item >= 0) & (result >= 0))
         np.subtract.at(room, result[seated], items.demand[seated])
         rest = np.flatnonzero(~fixed)
-        size = (items.demand[rest] / np.maximum(problem.hosts.capacity.max(axis=0), 1)).sum(axis=1)
+        largest = np.maximum(problem.hosts.capacity.max(axis=0, initial=1), 1)
+        size = (items.demand[rest] / largest).sum(axis=1)
         homeless = []
         for item in rest[np.lexsort((size, items.tier[rest]))].tolist():
             home = int(self.placement.host[item])

@@ -15,6 +15,8 @@ from .jit import jit
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
+ROUNDING = 0.5  # more than sums of values below 2**50 lose in floating point; values are whole
+
 
 @jit
 def fractional(start: int, left: float, value: Ints, weight: Floats, copies: Ints) -> float:
@@ -73,6 +75,12 @@ def mix(room: Floats, demand: Floats, value: Ints, copies: Ints, steps: int) -> 
 
 
 @jit
+def surrogate_room(copies: Ints) -> float:
+    """A full host, and what rounding and the least weight of a copy may add to it."""
+    return 1.0 + 1e-9 + 1e-12 * copies.sum()
+
+
+@jit
 def best_pattern(
     room: Floats,
     demand: Floats,
@@ -112,13 +120,13 @@ def best_pattern(
     left = room.copy()
     x = np.zeros(segments, np.int64)
     best, number, visited = cutoff, 0, 0
-    current, slack, k = 0, 1.0 + 1e-9, 0
+    current, slack, k = 0, surrogate_room(c), 0
     root = fractional(0, slack, v, w, c)
     while True:
         visited += 1
         if visited > nodes:
-            return best, max(best, int(np.floor(root + 1e-6))), number
-        deeper = k < segments and current + fractional(k, slack, v, w, c) + 1e-6 >= best + 1
+            return best, max(best, int(np.floor(root + ROUNDING))), number
+        deeper = k < segments and current + fractional(k, slack, v, w, c) + ROUNDING >= best + 1
         if deeper:
             take = c[k]
             for r in range(resources):
@@ -202,13 +210,13 @@ def patterns_above(
     w = weight[order]
     left = room.copy()
     x = np.zeros(segments, np.int64)
-    number, visited, current, slack, k = 0, 0, 0, 1.0 + 1e-9, 0
+    number, visited, current, slack, k = 0, 0, 0, surrogate_room(c), 0
     while True:
         visited += 1
         if visited > nodes:
             return -1
         rest = fractional(k, slack, v[:positives], w, c[:positives]) if k < positives else 0.0
-        if k < segments and current + rest + 1e-6 >= threshold:
+        if k < segments and current + rest + ROUNDING >= threshold:
             take = c[k]
             first = after[sequence[k]]
             if first >= 0 and x[place[first]] < copies[first]:
