@@ -78,9 +78,7 @@ class _Search:
         self.ladder, self.level = ladder, level
         problem, items = ladder.problem, ladder.problem.items
         self.play = play = ladder.in_play(level)
-        of_item = ladder.classes.of_item
-        free = (of_item >= 0) & play[np.maximum(of_item, 0)]
-        free &= ~self._tied(problem) & (items.cells_needed == 0)
+        free = ladder.items_of(play) & ~self._tied(problem) & (items.cells_needed == 0)
         self.items = np.flatnonzero(free)
         self.possible = self._possible(problem)
         if not self.possible:
@@ -117,8 +115,7 @@ class _Search:
         """(H, R) use by everything that the search does not move, in the incumbent."""
         problem, items = ladder.problem, ladder.problem.items
         use = pinned_use(problem, ladder.classes)
-        of_item = ladder.classes.of_item
-        fixed = (of_item >= 0) & play[np.maximum(of_item, 0)] & (ladder.placement.host >= 0)
+        fixed = ladder.items_of(play) & (ladder.placement.host >= 0)
         fixed[self.items] = False
         np.add.at(use, ladder.placement.host[fixed], items.demand[fixed])
         return use

@@ -173,6 +173,10 @@ class Ladder:
             return np.ones(len(self.classes), bool)
         return np.asarray(items.tier[self.classes.first] <= max(tiers))
 
+    def items_of(self, play: Bools) -> Bools:
+        """(I,) the items of the classes in `play`; pinned items are in no class."""
+        return np.asarray(np.append(play, False)[self.classes.of_item])
+
     def complete(self, host: Ints, play: Bools) -> Placement:
         """A whole placement in which the items of the classes in play sit as `host` (I,) says.
 
@@ -183,7 +187,7 @@ class Ladder:
             return Placement.of(self.problem, host)
         problem, items = self.problem, self.problem.items
         of_item = self.classes.of_item
-        fixed = (of_item < 0) | play[np.maximum(of_item, 0)]
+        fixed = (of_item < 0) | self.items_of(play)
         result = np.where(fixed, host, NONE)
         room = problem.hosts.capacity - pinned_use(problem, self.classes)
         seated = np.flatnonzero(fixed & (of_item >= 0) & (result >= 0))
