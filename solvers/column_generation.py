@@ -22,7 +22,7 @@ from optsched.plan import Placement
 from optsched.result import Bound
 from optsched.solvers.enumeration import choose, patterns_within
 from optsched.solvers.ladder import Found, Ladder
-from optsched.solvers.master import SCALE, Duals, Group, Lock, Master
+from optsched.solvers.master import SCALE, Duals, Floats, Group, Lock, Master
 from optsched.solvers.relaxation import first_duals
 
 KINDS = (TermKind.UNPLACED, TermKind.EVICTED, TermKind.MOVED)
@@ -30,6 +30,7 @@ KINDS = (TermKind.UNPLACED, TermKind.EVICTED, TermKind.MOVED)
 # that is cut short bounds its host by the root's bound.
 NODES = (2_000, 30_000, 1_000_000, 10_000_000)
 NARROW = 1.0  # gap up to which all patterns that matter are enumerated at once
+SURE = 0.8  # share of a column from which a dive rounds it up at once
 GENERATE = 0.65  # share of the time for columns; the rest is for whole combinations
 KEPT = 4  # patterns that one pricing may add
 LARGEST_WEIGHT = 1 << 16  # of an item; beyond, prices could outgrow 64 bits
@@ -187,19 +188,31 @@ class _Generation:
 
     def _price(self, duals: Duals, pool: ThreadPoolExecutor, true: Duals) -> bool:
         """Price every group at `duals`; whether a pattern came that lowers the LP at `true`."""
-        copy, stay = self.master.prices(duals)
-        if max(np.abs(copy).max(initial=0), np.abs(stay).max(initial=0)) > LARGEST_PRICE:
+        answers = self._answers(duals, pool, self.limits)
+        if not answers:
             return False
-        true_copy, true_stay = self.master.prices(true)
-
-        def one(g: int) -> tuple[int, list[Ints]]:
-            return self._best(g, copy, stay)
-
-        answers = list(pool.map(one, range(len(self.groups))))
         bound = self.master.bound(duals, [top for top, _ in answers])
         if bound > self.scaled:
             self.scaled, self.best_duals = bound, duals
             self.tops = [top for top, _ in answers]
+        return self._take(answers, true)
+
+    def _answers(
+        self, duals: Duals, pool: ThreadPoolExecutor, limits: list[Ints]
+    ) -> list[tuple[int, list[Ints]]]:
+        """Per group, an upper bound of the best pattern's value at `duals`, and patterns."""
+        copy, stay = self.master.prices(duals)
+        if max(np.abs(copy).max(initial=0), np.abs(stay).max(initial=0)) > LARGEST_PRICE:
+            return []
+
+        def one(g: int) -> tuple[int, list[Ints]]:
+            return self._best(g, copy, stay, limits[g])
+
+        return list(pool.map(one, range(len(self.groups))))
+
+    def _take(self, answers: list[tuple[int, list[Ints]]], true: Duals) -> bool:
+        """Add the patterns that lower the LP at its duals `true`; whether there were any."""
+        true_copy, true_stay = self.master.prices(true)
         useful = False
         for g, (_, patterns) in enumerate(answers):
             known = self.master.best_known(g, true_copy, true_stay)
@@ -209,9 +222,9 @@ class _Generation:
                     useful |= self.master.add(g, counts, stays)
         return useful
 
-    def _best(self, g: int, copy: Ints, stay: Ints) -> tuple[int, list[Ints]]:
+    def _best(self, g: int, copy: Ints, stay: Ints, most: Ints) -> tuple[int, list[Ints]]:
         """An upper bound of the best pattern's value in a group, and the patterns found."""
-        group, most = self.groups[g], self.limits[g]
+        group = self.groups[g]
         here = np.minimum(group.now, most)
         first = np.flatnonzero((here > 0) & (copy + stay > 0) & (stay > 0))
         rest_copies = np.where(stay > 0, most - here, most)
@@ -240,30 +253,83 @@ class _Generation:
     def close(self) -> int:
         """Improve the incumbent or the bound until they meet; the bound of the level.
 
-        Whole combinations of the columns there are come first while the gap is wide; all patterns
-        that could still matter once it is narrow (or nothing else is left to try).
+        While the gap is wide: round the LP, then combine the columns there are. Once it is narrow,
+        or nothing else is left to try: all patterns that could still matter.
         """
         ladder, level = self.ladder, self.level
-        combined = False
+        ways, tried = [self._dive, self._combine], -1
         self._add_present()
         while self.bound < ladder.values[level] and not self.budget.over():
+            if ladder.values[:level] != self.given:
+                break
             value = ladder.values[level]
-            if combined or (value - 1) * SCALE - self.scaled <= NARROW * SCALE:
+            narrow = (value - 1) * SCALE - self.scaled <= NARROW * SCALE
+            if value != tried and (narrow or not ways):
+                tried = value
                 found = self._decide(value - 1)
                 if found is None:
                     return value
+            elif ways:
+                found = ways.pop(0)()
             else:
-                combined = True
-                found = self._combine()
+                break
             for placement in found:
                 ladder.offer(placement)
-            if ladder.values[:level] != self.given:
-                break
-            if ladder.values[level] == value:
-                if combined:
-                    break
-                combined = True
         return self.bound
+
+    def _dive(self) -> list[Placement]:
+        """A placement by rounding the LP step by step, with new patterns for what is left."""
+        with ThreadPoolExecutor(max_workers=self.budget.workers) as pool:
+            taken = self._round(pool)
+        if taken is None:
+            return []
+        return self._deal([(g, counts) for g, counts, _ in self.master.columns], taken)
+
+    def _round(self, pool: ThreadPoolExecutor) -> list[int] | None:
+        """How often each column is taken when the largest shares are rounded up, one by one."""
+        master, fixed = self.master, dict[int, int]()
+        effort, self.effort = self.effort, min(self.effort, 1)
+        try:
+            while not self.budget.over():
+                solved = master.solve_fully(self.budget.remaining())
+                if solved is None:
+                    return None
+                shares, duals = solved
+                whole = np.floor(shares + 1e-6)
+                part = shares - whole
+                if part.max(initial=0.0) < 1e-6:
+                    return [int(n) for n in whole]
+                left = self._round_up(whole, part)
+                for column in np.flatnonzero(whole).tolist():
+                    fixed[column] = int(whole[column])
+                    master.fix(column, fixed[column])
+                limits = [np.clip(left, 0, most) for most in self.limits]
+                self._take(self._answers(duals, pool, limits), duals)
+            return None
+        finally:
+            self.effort = effort
+            for column in fixed:
+                master.fix(column, 0)
+
+    def _round_up(self, whole: Floats, part: Floats) -> Ints:
+        """Raise `whole` by the largest shares that what is left has room for; (K,) what is left."""
+        columns = self.master.columns
+        left = self.master.classes.size.copy()
+        hosts = np.array([len(group.hosts) for group in self.groups])
+        for column in np.flatnonzero(whole).tolist():
+            left -= int(whole[column]) * columns[column][1]
+            hosts[columns[column][0]] -= int(whole[column])
+        done = 0
+        for column in np.argsort(-part).tolist():
+            if part[column] < 1e-6 or (done and part[column] < SURE):
+                break
+            g, counts, _ = columns[column]
+            if hosts[g] and (counts <= left).all():
+                whole[column] += 1
+                hosts[g] -= 1
+                left -= counts
+                done += 1
+        return left
 
     def _combine(self) -> list[Placement]:
         """A placement from whole multiples of the columns, if one is found."""

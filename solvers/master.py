@@ -195,24 +195,46 @@ class Master:
 
     def solve(self, seconds: float) -> tuple[float, Duals] | None:
         """Value of the LP (with the offset) and rounded duals; None if it was not solved."""
-        result = self._solve(mathopt.SolveParameters(time_limit=_seconds(seconds)))
-        if result is None or result.termination.reason is not mathopt.TerminationReason.OPTIMAL:
+        result = self._solve(seconds, self._wanted)
+        return (
+            None
+            if result is None
+            else (result.objective_value() + self.offset(), self._duals(result))
+        )
+
+    def solve_fully(self, seconds: float) -> tuple[Floats, Duals] | None:
+        """How much of each column the LP takes, and rounded duals; None if it was not solved."""
+        result = self._solve(seconds, mathopt.ModelSolveParameters())
+        if result is None:
             return None
+        return np.array(result.variable_values(self.z)), self._duals(result)
+
+    def fix(self, column: int, least: int) -> None:
+        """Make the LP take a column at least so many times (0: as it likes)."""
+        self.z[column].lower_bound = float(least)
+
+    def _duals(self, result: mathopt.SolveResult) -> Duals:
         size = np.array(result.dual_values(self.size))
         keep = np.zeros(len(self.classes))
         if self.keep:
             keep[list(self.keep)] = result.dual_values(list(self.keep.values()))
         lock = np.array(result.dual_values(self.rows)) if self.rows else np.zeros(0)
-        return result.objective_value() + self.offset(), Duals.of(size, keep, lock)
+        return Duals.of(size, keep, lock)
 
-    def _solve(self, params: mathopt.SolveParameters) -> mathopt.SolveResult | None:
+    def _solve(
+        self, seconds: float, wanted: mathopt.ModelSolveParameters
+    ) -> mathopt.SolveResult | None:
         """One LP; where GLOP gives up on the numbers, again from scratch."""
+        params = mathopt.SolveParameters(time_limit=_seconds(seconds))
         for _ in range(2):
             try:
-                return self.solver.solve(params=params, model_params=self._wanted)
+                result = self.solver.solve(params=params, model_params=wanted)
             except (RuntimeError, AttributeError):
                 # MathOpt turns GLOP's ABNORMAL into an exception (ortools 9.15: AttributeError).
                 self.solver = mathopt.IncrementalSolver(self.model, mathopt.SolverType.GLOP)
+                continue
+            solved = result.termination.reason is mathopt.TerminationReason.OPTIMAL
+            return result if solved else None
         return None
 
     def prices(self, duals: Duals) -> tuple[Ints, Ints]:
