@@ -75,6 +75,10 @@ class Bound:
     source: str
 
 
+FREE = Bound(0, "counts are not negative")
+WRONG = "no bound"  # in place of one that the plan itself refutes
+
+
 @dataclass(frozen=True)
 class Certificate:
     """What the proof covers, in words.
@@ -178,8 +182,8 @@ def conclude(
     Returns
     -------
     Result
-        OPTIMAL if every level is proven and nothing had to be dropped; 'stay' if the plan is not
-        better than that.
+        OPTIMAL if every level is proven, whatever had to be dropped; 'stay' if the plan is not
+        better than that. A bound above the value of the plan is dropped, with a note.
     """
     sequenced = sequence(problem, placement, order)
     plan, notes = sequenced.plan, list(notes)
@@ -193,6 +197,12 @@ def conclude(
     elif values >= stay and plan.waves:
         plan, values = Plan(plan.problem, order), stay
     graded = _grade(problem, values, stay, evaluate(problem, placement), bounds)
+    notes += [
+        f"{solver}: its bound of {level.name} is above the value that the plan has; it is wrong "
+        "and was dropped. Please report this."
+        for level in graded
+        if level.source == WRONG
+    ]
     optimal = all(level.proven for level in graded)
     return Result(
         status=Status.OPTIMAL if optimal else Status.FEASIBLE,
@@ -218,12 +228,11 @@ def _grade(
     graded, same = [], True
     for k, level in enumerate(problem.objective):
         # 0 bounds any count from below; and when all earlier levels equal the claim, so does ours.
-        bound = bounds[k] if same and k < len(bounds) else None
-        low = max(0, bound.value) if bound is not None else 0
-        source = (
-            bound.source if bound is not None and bound.value > 0 else "counts are not negative"
-        )
-        graded.append(LevelValue(level.name, values[k], min(low, values[k]), stay[k], source))
+        given = bounds[k] if same and k < len(bounds) else None
+        bound = given if given is not None and given.value > 0 else FREE
+        if bound.value > values[k]:
+            bound = Bound(0, WRONG)  # no bound is above what a checked plan reaches
+        graded.append(LevelValue(level.name, values[k], bound.value, stay[k], bound.source))
         same = same and values[k] == claimed[k]
     return tuple(graded)
 
