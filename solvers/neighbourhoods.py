@@ -1,0 +1,150 @@
+"""Which items and hosts to pack anew next: the choices of the large neighbourhood search."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from optsched.arrays import Ints
+from optsched.solvers.fitting import Fitting
+from optsched.solvers.search import Search
+
+MOST_ITEMS = 160  # in one neighbourhood
+
+Hosts = list[int]
+
+
+class Neighbourhoods:
+    """Draws neighbourhoods around what is still wrong with a placement.
+
+    Parameters
+    ----------
+    search, fitting
+        The placement, and the rows of hosts with room.
+    rng
+        All draws come from here.
+    """
+
+    def __init__(self, search: Search, fitting: Fitting, rng: np.random.Generator) -> None:
+        self.search, self.fitting, self.rng = search, fitting, rng
+        items = search.problem.items
+        self.free = search.loose | (items.host0 < 0)
+        self.pending = items.host0 < 0
+
+    def around_waiting(self, waiting: Ints, size: int) -> tuple[list[int], Hosts]:
+        """One or two items that wait, hosts that lack little for them, and hosts with room."""
+        item = int(self.rng.choice(waiting))
+        alike = waiting[self.fitting.kind[waiting] == self.fitting.kind[item]]
+        some = [item, *self._draw(alike[alike != item], 1), *self._draw(waiting, 1)]
+        near = self._near(item, size - size // 3)
+        return self._close(near + self._roomy(size // 3, near), some)
+
+    def around_moved(self, size: int) -> tuple[list[int], Hosts]:
+        """A few items that have moved or entered, with the hosts that took part, and others."""
+        changed = np.array(sorted(self.search.entered), dtype=np.int64)
+        items, state = self.search.problem.items, self.search.state
+        item = int(self.rng.choice(changed))
+        hosts: list[int] = []
+        for one in [item, *self._draw(self._like(item, changed), 2)]:
+            hosts += self._involved(one)
+        hosts = list(dict.fromkeys(hosts))[: size - 2]
+        entered = [i for i in changed.tolist() if state.host[i] in hosts and items.host0[i] < 0]
+        if entered:
+            guest = int(self.rng.choice(np.array(entered)))
+            hosts += self._generous(guest, (size - len(hosts)) // 2, hosts)
+        return self._close(hosts + self._roomy(size - len(hosts), hosts), [])
+
+    def around_hosts(self, weight: Ints, size: int) -> tuple[list[int], Hosts]:
+        """Hosts drawn by `weight` (H,), with as many others."""
+        chance = np.maximum(weight, 0).astype(float)
+        first = self._weighted(chance, size // 2)
+        rest = self._weighted((~np.isin(np.arange(len(chance)), first)).astype(float), size // 2)
+        return self._close(first + rest, [])
+
+    # -- parts -----------------------------------------------------------------------------------
+
+    def _draw(self, values: Ints, number: int) -> list[int]:
+        number = min(number, len(values))
+        return [int(v) for v in self.rng.choice(values, number, replace=False)] if number else []
+
+    def _weighted(self, weight: np.ndarray[tuple[int], np.dtype[np.float64]], number: int) -> Hosts:
+        """Hosts drawn without replacement, by weight."""
+        number = min(number, int((weight > 0).sum()))
+        if number <= 0:
+            return []
+        drawn = self.rng.choice(len(weight), number, replace=False, p=weight / weight.sum())
+        return [int(h) for h in drawn]
+
+    def _like(self, item: int, others: Ints) -> Ints:
+        """Of `others`, those of the same kind if there are enough, mostly; else all."""
+        alike = others[(self.fitting.kind[others] == self.fitting.kind[item]) & (others != item)]
+        return alike if len(alike) > 1 and self.rng.random() < 0.7 else others[others != item]
+
+    def _involved(self, item: int) -> list[int]:
+        """Hosts of an item that entered one: where it is, was, and where what made room went."""
+        items, state = self.search.problem.items, self.search.state
+        host, home = int(state.host[item]), int(items.host0[item])
+        made_room = [i for i in self.search.disturbed if items.host0[i] == host]
+        went = [int(state.host[i]) for i in made_room]
+        return [h for h in (host, home, *went) if h >= 0]
+
+    def _lack(self, item: int) -> tuple[Ints, np.ndarray[tuple[int], np.dtype[np.float64]]]:
+        """Hosts open to `item`, and by how much each lacks room for it."""
+        problem = self.search.problem
+        demand = problem.items.demand[item]
+        hosts = np.flatnonzero(self.fitting.eligible(item))
+        asked = demand > 0
+        need = np.maximum(demand - self.search.free()[hosts], 0)[:, asked]
+        scale = np.maximum(problem.hosts.capacity.max(axis=0, initial=1), 1)[asked]
+        return hosts, (need / scale).sum(axis=1)
+
+    def _near(self, item: int, number: int) -> Hosts:
+        """Hosts that lack little for `item`, drawn so that the nearest are likeliest."""
+        hosts, lack = self._lack(item)
+        rank = np.argsort(np.argsort(lack + 0.02 * self.rng.random(len(lack)), kind="stable"))
+        weight = np.zeros(len(self.search.problem.hosts))
+        weight[hosts] = 1.0 / (3.0 + rank) ** 1.5
+        return self._weighted(weight, number)
+
+    def _generous(self, item: int, number: int, but: Hosts) -> Hosts:
+        """Hosts on which one departure lets the most items like `item` in."""
+        search, demand = self.search, self.search.problem.items.demand
+        movers = np.flatnonzero(self.free & (search.state.host >= 0))
+        at = search.state.host[movers]
+        room = search.free()[at] + demand[movers]
+        asked = np.flatnonzero(demand[item])
+        fit = np.full(len(movers), 8)
+        for r in asked.tolist():
+            fit = np.minimum(fit, room[:, r] // demand[item, r])
+        most = np.zeros(len(search.problem.hosts), np.int64)
+        np.maximum.at(most, at, fit)
+        most[but] = 0
+        weight = np.where(self.fitting.eligible(item), np.maximum(most, 0) ** 3.0, 0.0)
+        return self._weighted(weight, number)
+
+    def _roomy(self, number: int, but: Hosts) -> Hosts:
+        """Hosts with much free room, drawn by it."""
+        problem = self.search.problem
+        share = self.search.free() / np.maximum(problem.hosts.capacity, 1)
+        weight = np.clip(share.min(axis=1, initial=1.0, where=problem.hosts.capacity > 0), 0, 1)
+        weight = np.where(self.fitting.allowed, weight**2 + 1e-6, 0.0)
+        weight[but] = 0.0
+        return self._weighted(weight, number)
+
+    def _close(self, hosts: Hosts, waiting: list[int]) -> tuple[list[int], Hosts]:
+        """The free items on `hosts`, with whole gangs, and what waits; not too many."""
+        items, search = self.search.problem.items, self.search
+        chosen = dict.fromkeys(waiting)
+        kept: Hosts = []
+        for host in dict.fromkeys(hosts):
+            own = sorted(i for i in search.on[host] if self.free[i])
+            if kept and len(chosen) + len(own) > MOST_ITEMS:
+                continue
+            kept.append(host)
+            chosen.update(dict.fromkeys(own))
+        for gang in {int(items.gang[i]) for i in chosen} - {-1}:
+            for member in np.flatnonzero(items.gang == gang).tolist():
+                host = int(search.state.host[member])
+                if host >= 0 and host not in kept:
+                    kept.append(host)
+                chosen[member] = None
+        return [i for i in chosen if self.free[i]], kept
