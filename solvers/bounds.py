@@ -18,7 +18,7 @@ from optsched.plan import Placement
 from optsched.problem import Evict, PlacementProblem
 from optsched.result import Bound
 from optsched.solvers.cover import least_cost
-from optsched.solvers.move_bounds import FORBIDDEN, least_moves
+from optsched.solvers.move_bounds import FORBIDDEN, Ceiling, least_moves
 from optsched.solvers.relaxed import Lock, Relaxed
 
 DISTURBING = (TermKind.EVICTED, TermKind.MOVED)
@@ -59,28 +59,26 @@ class _Before:
     ----------
     locks
         How much may be left unplaced.
-    moves
-        (T,) what a move of each tier adds to the earlier levels together, and their values' sum.
+    moved
+        Per level that counts moves: what each tier adds (T,), and its value.
     """
 
     def __init__(self, problem: PlacementProblem, values: Sequence[int]) -> None:
         self.problem = problem
         self.levels = list(zip(problem.objective, values, strict=False))
         self.locks: list[Lock] = []
-        self.moves = np.zeros(max(len(problem.tiers), 1), np.int64)
-        self.moves_value = 0
+        self.moved: list[tuple[Ints, int]] = []
         for level, value in self.levels:
             factor = factors(problem, level, TermKind.UNPLACED)
             if factor.any():
                 self.locks.append(Lock(factor, value))
             moved = factors(problem, level, TermKind.MOVED)
             if moved.any():
-                self.moves += moved
-                self.moves_value += value
+                self.moved.append((moved, value))
 
     def allows(self, kind: TermKind) -> Ints:
         """(T,) bool: whether the earlier levels leave room for one more `kind` item of a tier."""
-        room = np.ones(len(self.moves), bool)
+        room = np.ones(max(len(self.problem.tiers), 1), bool)
         for level, value in self.levels:
             room &= factors(self.problem, level, kind) <= value
         return room
@@ -108,7 +106,7 @@ def _bound(
         sources.append("class x type LP")
     moved = factors(problem, level, TermKind.MOVED)
     if moved.any():
-        total += _least_moved(tables, moved, before, budget)
+        total += _least_moved(tables, moved, value, before, budget)
         sources.append("moves that make room")
     for term in level.terms:
         if term.kind is TermKind.DRAINED:
@@ -131,20 +129,26 @@ def _least_unplaced(
     return tables.least_unplaced(factor, before.locks, budget.remaining())
 
 
-def _least_moved(tables: Relaxed, factor: Ints, before: _Before, budget: Budget) -> int:
-    """Moves of this level and the earlier ones together, less what the earlier ones have."""
+def _least_moved(tables: Relaxed, factor: Ints, value: int, before: _Before, budget: Budget) -> int:
+
     problem, items = tables.problem, tables.problem.items
     if budget.over():
         return 0
-    cost = (factor + before.moves)[items.tier]
-    cost = np.where(before.allows(TermKind.MOVED)[items.tier], cost, FORBIDDEN)
+    cost = np.where(before.allows(TermKind.MOVED)[items.tier], factor[items.tier], FORBIDDEN)
+    counts = [np.where(cost == FORBIDDEN, 0, tiers[items.tier]) for tiers, _ in before.moved]
     if problem.evict is not Evict.NEVER:
         # What may be evicted leaves for nothing, as far as this level is concerned.
         may_go = before.allows(TermKind.EVICTED)[items.tier] & items.evictable
-        unplaced = [lock.factor[items.tier] * items.weight > lock.value for lock in before.locks]
-        may_go &= ~np.any(unplaced, axis=0) if unplaced else True
+        for lock in before.locks:
+            may_go &= lock.factor[items.tier] * items.weight <= lock.value
         cost = np.where(may_go, 0, cost)
-    return max(0, least_moves(tables, cost, before.locks, budget) - before.moves_value)
+        counts = [np.where(may_go, 0, count) for count in counts]
+    ceilings = [
+        Ceiling(count, value)
+        for count, (_, value) in zip(counts, before.moved, strict=True)
+        if count.any()
+    ]
+    return least_moves(tables, cost, before.locks, ceilings, value, budget)
 
 
 def _stuck_on_drained(tables: Relaxed, term: Term) -> int:

@@ -18,10 +18,11 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Optimum:
-    """Value and point of an optimal solution."""
+    """Value, point and dual values (one per row) of an optimal solution."""
 
     value: float
     x: Floats
+    dual: Floats
 
 
 def minimize(
@@ -79,4 +80,5 @@ def minimize(
     if result.termination.reason is not mathopt.TerminationReason.OPTIMAL:
         return None
     x = result.variable_values(list(model.variables()))
-    return Optimum(float(result.objective_value()), np.array(x))
+    dual = result.dual_values(list(model.linear_constraints()))
+    return Optimum(float(result.objective_value()), np.array(x), np.array(dual))

@@ -1,13 +1,20 @@
-"""How few moves can make room for what is placed: a lower bound by prices per pending class.
+"""How few moves can make room for what is placed: a lower bound by prices.
 
 For every host and every small set of items that could leave it, the room that would then be free
-says what could enter at most. Let q be a price per class of pending items, and let a host be worth
-s(h) = max over (who leaves, who enters) of (prices of who enters) - (moves of who leaves), at least
-0. Then all that is placed together takes at least (its prices) - (sum of s) moves: the dual of
-covering what is placed by (leave, enter) patterns of the hosts. Good prices are found by cutting
-planes; any prices give a valid bound.
+says what could enter at most. Let q be a price per class of pending items and m >= 0 one per class
+of running items, and let a host be worth s(h), the maximum over (who leaves, who enters) of
 
-Where leavers go, and all limits, are left out, which only lowers the bound.
+    (prices of who enters) - (moves of who leaves) - (prices of those that leave),
+
+at least 0. What leaves one host enters another, so its price cancels out; therefore all that is
+placed together takes at least (its prices) - (sum of s) moves. Moves that earlier levels count have
+a charge each, and cost it on top; what those levels allow is charged back. This is the dual of
+covering what is placed by (leave, enter) patterns of the hosts. Any prices and charges give a valid
+bound; good ones are found by cutting planes. Running classes that find room in many places keep the
+price 0.
+
+Limits are left out, and so are evictions that earlier levels allow (they cost nothing here); both
+only lower the bound.
 """
 
 from __future__ import annotations
@@ -15,11 +22,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 
-from optsched.arrays import Bools, Ints
+from optsched.arrays import NONE, Bools, Ints
 from optsched.budget import Budget
 from optsched.problem import When
 from optsched.solvers.fitting import row_numbers
@@ -28,12 +35,154 @@ from optsched.solvers.relaxed import Lock, Relaxed
 
 MOST_ROOMS = 200_000  # sets of leavers looked at one by one; larger sets are relaxed
 LARGEST_SET = 3
-MOST_PATTERNS = 4000  # sets of what may enter; beyond, what enters is divisible
+STEPS = (1, 2, 3, 4, 6, 9, 14, 21, 32, 64, 128)  # in the size of a larger set
+MOST_PATTERNS = 3000  # sets of what may enter; beyond, what enters is divisible
+ATTEMPTS, PRICED_AT_ONCE = 5, 4  # rounds of giving running classes a price
+PLENTY = 4  # places per item of a running class that make it worth no price
 ROUNDS = 60
-ROWS_AT_ONCE = 2  # per group of hosts and round
+ROWS_AT_ONCE = 2  # per host and round
+HIGHEST, DEAREST = 6.0, 50.0  # price and charge
 FORBIDDEN = np.iinfo(np.int64).max
-NEVER = 1 << 30
 SLACK = 1e-6
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """An earlier level: the moves, counted with (I,) `cost` each, are at most `value`."""
+
+    cost: Ints
+    value: int
+
+
+def least_moves(
+    relaxed: Relaxed,
+    cost: Ints,
+    locks: Sequence[Lock],
+    ceilings: Sequence[Ceiling],
+    target: int,
+    budget: Budget,
+) -> int:
+    """A lower bound of the total `cost` of the moves of any placement that keeps earlier levels.
+
+    Parameters
+    ----------
+    cost
+        (I,) what it costs that an item leaves its host; 0: nothing, FORBIDDEN: it cannot.
+    locks
+        Levels that say how much weight of which tiers may be left unplaced.
+    ceilings
+        Levels that say how many moves there may be.
+    target
+        A bound this high is good enough.
+    """
+    waiting = _Waiting(relaxed, locks)
+    if not waiting.needs.size:
+        return 0
+    best, priced = 0, np.zeros(0, np.int64)
+    for _ in range(ATTEMPTS):
+        entering = _Entering(relaxed, waiting, cost, priced)
+        rooms = _rooms(relaxed, cost, entering, ceilings)
+        patterns = _Patterns(entering, rooms, budget.share(0.3))
+        if not patterns.complete and len(priced):
+            break
+        allowed = np.array([one.value for one in ceilings], dtype=np.int64)
+        pricing = _Pricing(waiting, entering, rooms, patterns, allowed, budget)
+        best = max(best, pricing.bound())
+        more = _worth_a_price(relaxed, cost, pricing, entering)
+        if best >= target or budget.over() or not more.size:
+            break
+        priced = np.concatenate([priced, more])
+    return best
+
+
+def _worth_a_price(relaxed: Relaxed, cost: Ints, pricing: _Pricing, entering: _Entering) -> Ints:
+    """Running classes that leave hosts in the LP's solution, and find room in few places."""
+    items, room = relaxed.problem.items, _room_now(relaxed)
+    runs = relaxed.free & (items.host0 >= 0) & (cost != FORBIDDEN) & (entering.priced < 0)
+    leaving = pricing.leaving()
+    weight = np.zeros(len(relaxed.first))
+    np.add.at(weight, relaxed.of_item[list(leaving)], list(leaving.values()))
+    # What leaves for nothing is not told apart: take what alone lets something in.
+    silent = np.flatnonzero(runs & (cost == 0) & np.isin(items.host0, pricing.active))
+    after = room[items.host0[silent]] + _given(relaxed)[silent]
+    lets_in = np.zeros(len(silent), bool)
+    for demand in entering.demand:
+        lets_in |= ((after >= demand) | (demand == 0)).all(axis=1)
+    weight += 0.1 * np.bincount(relaxed.of_item[silent[lets_in]], minlength=len(weight))
+    classes = np.flatnonzero(weight)
+    number = np.bincount(relaxed.of_item[runs], minlength=len(weight))
+    places = np.array([_places(relaxed, room, int(k)) for k in classes], dtype=np.int64)
+    scarce = np.flatnonzero((places < PLENTY * number[classes]) & (number[classes] > 0))
+    order = np.lexsort((-weight[classes[scarce]], places[scarce]))
+    return classes[scarce[order]][:PRICED_AT_ONCE]
+
+
+def _places(relaxed: Relaxed, room: Ints, klass: int) -> int:
+    """How many hosts have room for one item of a class as things are."""
+    item = relaxed.first[klass]
+    demand = relaxed.demand[item]
+    fits = ((room >= demand) | (demand == 0)).all(axis=1)
+    return int((fits & relaxed.open_to[relaxed.problem.where.item_eligible[item]]).sum())
+
+
+class _Waiting:
+    """Classes of pending items that locks ask for.
+
+    Attributes
+    ----------
+    classes, number
+        (C,) classes of `relaxed`, and how many pending items each has.
+    gain
+        (T, C) weight that one item of a class adds to each lock.
+    needs
+        (T,) weight that each lock asks of pending items.
+    """
+
+    def __init__(self, relaxed: Relaxed, locks: Sequence[Lock]) -> None:
+        items = relaxed.problem.items
+        pending = relaxed.of_item[np.flatnonzero(items.host0 < 0)]
+        number = np.bincount(pending, minlength=len(relaxed.first))
+        classes = np.flatnonzero(number)
+        first = relaxed.first[classes]
+        gains, needs = [], []
+        for lock in locks:
+            gain = lock.factor[items.tier[first]] * items.weight[first]
+            need = int((gain * number[classes]).sum()) - lock.value
+            if need > 0:
+                gains.append(gain)
+                needs.append(need)
+        table = np.array(gains, dtype=np.int64).reshape(len(gains), len(classes))
+        useful = table.any(axis=0)
+        self.classes, self.number = classes[useful], number[classes[useful]]
+        self.gain, self.needs = table[:, useful], np.array(needs, dtype=np.int64)
+
+
+class _Entering:
+    """What may enter: the waiting classes, then the running classes that have a price.
+
+    Attributes
+    ----------
+    waiting
+        How many of the classes are waiting ones.
+    number, demand, open_to
+        (D,), (D, R') and (D, H) of each class.
+    priced
+        (I,) index among the priced running classes; -1: the item's class has no price.
+    """
+
+    def __init__(self, relaxed: Relaxed, waiting: _Waiting, cost: Ints, priced: Ints) -> None:
+        items = relaxed.problem.items
+        runs = relaxed.free & (items.host0 >= 0) & (cost != FORBIDDEN)
+        number = np.bincount(relaxed.of_item[runs], minlength=len(relaxed.first))
+        self.waiting = len(waiting.classes)
+        classes = np.concatenate([waiting.classes, priced])
+        self.number = np.concatenate([waiting.number, number[priced]])
+        self.demand = relaxed.demand[relaxed.first[classes]]
+        row = relaxed.problem.where.item_eligible[relaxed.first[classes]]
+        self.open_to = relaxed.open_to[row]
+        index = np.full(len(relaxed.first), -1)
+        index[priced] = np.arange(len(priced))
+        self.priced = np.where(runs, index[relaxed.of_item], -1)
 
 
 @dataclass(frozen=True)
@@ -48,97 +197,45 @@ class Rooms:
         (N,) moves of those that leave.
     room
         (N, R') what would be free.
+    leave
+        (N, B + J) how many of each priced running class leave, and what each ceiling counts.
+    who
+        (N, LARGEST_SET) the leavers of a small set, padded with -1.
     """
 
     host: Ints
     cost: Ints
     room: Ints
+    leave: Ints
+    who: Ints
+
+    @classmethod
+    def of(cls, host: Ints, cost: Ints, room: Ints, leave: Ints, who: Ints | None = None) -> Rooms:
+        """`who` (N, n) with n up to LARGEST_SET, or not told."""
+        padded = np.full((len(host), LARGEST_SET), NONE)
+        if who is not None:
+            padded[:, : who.shape[1]] = who
+        return cls(host, cost, room, leave, padded)
 
     def __getitem__(self, rows: Bools | Ints) -> Rooms:
-        return Rooms(self.host[rows], self.cost[rows], self.room[rows])
+        return Rooms(
+            self.host[rows], self.cost[rows], self.room[rows], self.leave[rows], self.who[rows]
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[Rooms]) -> Rooms:
+        """All of `parts`."""
+        return cls(
+            np.concatenate([part.host for part in parts]),
+            np.concatenate([part.cost for part in parts]),
+            np.concatenate([part.room for part in parts]),
+            np.concatenate([part.leave for part in parts]),
+            np.concatenate([part.who for part in parts]),
+        )
 
 
-def least_moves(relaxed: Relaxed, cost: Ints, locks: Sequence[Lock], budget: Budget) -> int:
-    """A lower bound of the total `cost` of the moves of any placement that keeps `locks`.
-
-    Parameters
-    ----------
-    cost
-        (I,) what it costs that an item leaves its host; 0: nothing, FORBIDDEN: it cannot.
-    locks
-        Levels that say how much weight of which tiers may be left unplaced.
-    """
-    pending = _Pending(relaxed, locks)
-    if not pending.needs.size:
-        return 0
-    rooms = _rooms(relaxed, cost, pending)
-    return _Pricing(relaxed, pending, rooms, budget).bound()
-
-
-class _Pending:
-    """Classes of pending items that locks ask for.
-
-    Attributes
-    ----------
-    classes, number
-        (C,) classes of `relaxed`, and how many pending items each has.
-    gain
-        (T, C) weight that one item of a class adds to each lock.
-    needs
-        (T,) weight that each lock asks of pending items.
-    demand
-        (C, R') of one item.
-    """
-
-    def __init__(self, relaxed: Relaxed, locks: Sequence[Lock]) -> None:
-        items = relaxed.problem.items
-        waiting = relaxed.of_item[np.flatnonzero(items.host0 < 0)]
-        number = np.bincount(waiting, minlength=len(relaxed.first))
-        self.classes = np.flatnonzero(number)
-        self.number = number[self.classes]
-        first = relaxed.first[self.classes]
-        gain = [lock.factor[items.tier[first]] * items.weight[first] for lock in locks]
-        needs = [
-            int((g * self.number).sum()) - lock.value for g, lock in zip(gain, locks, strict=True)
-        ]
-        asked = [k for k, need in enumerate(needs) if need > 0]
-        self.gain = np.array([gain[k] for k in asked]).reshape(len(asked), len(self.classes))
-        self.needs = np.array([needs[k] for k in asked], dtype=np.int64)
-        useful = self.gain.any(axis=0)
-        self.classes, self.number = self.classes[useful], self.number[useful]
-        self.gain = self.gain[:, useful]
-        self.demand = relaxed.demand[relaxed.first[self.classes]]
-        row = relaxed.problem.where.item_eligible[relaxed.first[self.classes]]
-        self.open_to = relaxed.open_to[row]
-
-
-def _rooms(relaxed: Relaxed, cost: Ints, pending: _Pending) -> Rooms:
-    """All (host, leavers) that could let some pending item in."""
-    hosts = np.flatnonzero(pending.open_to.any(axis=0))
-    base, leavers = _leavers(relaxed, cost)
-    count = np.array([len(leavers.get(h, ())) for h in hosts.tolist()], dtype=np.int64)
-    exact = LARGEST_SET
-    while exact > 1 and sum(_subsets(int(n), exact) for n in count) > MOST_ROOMS:
-        exact -= 1
-    given = _given(relaxed)
-    parts = [Rooms(hosts, np.zeros(len(hosts), np.int64), base[hosts])]
-    for n in np.unique(count[count > 0]).tolist():
-        some = hosts[count == n]
-        who = np.array([leavers[h] for h in some.tolist()])  # (n hosts, n leavers)
-        parts += _sets(some, base[some], given[who], cost[who], exact)
-    least = pending.demand.min(axis=0)
-    all_rooms = Rooms(
-        *(np.concatenate([getattr(p, a) for p in parts]) for a in ("host", "cost", "room"))
-    )
-    return all_rooms[(all_rooms.room >= least)[:, least > 0].all(axis=1)]
-
-
-def _subsets(n: int, largest: int) -> int:
-    return sum(math.comb(n, size) for size in range(1, min(n, largest) + 1))
-
-
-def _leavers(relaxed: Relaxed, cost: Ints) -> tuple[Ints, dict[int, list[int]]]:
-    """(H, R') room once all have left that do so for nothing; per host, those with a cost."""
+def _room_now(relaxed: Relaxed) -> Ints:
+    """(H, R') free room as things are; negative where a host is overcommitted."""
     items = relaxed.problem.items
     hosts, cells = relaxed.problem.hosts, relaxed.problem.cells
     room = hosts.capacity - hosts.fixed_use
@@ -148,15 +245,44 @@ def _leavers(relaxed: Relaxed, cost: Ints) -> tuple[Ints, dict[int, list[int]]]:
     np.subtract.at(room, items.host0[runs], items.demand[runs])
     of_cells = np.zeros((len(hosts), cells.capacity.shape[1]), np.int64)
     np.add.at(of_cells, cells.host, np.maximum(cells.capacity - relaxed.cell_used, 0))
-    base = np.hstack([room, of_cells])
-    given = _given(relaxed)
-    leave = runs[relaxed.free[runs] & (cost[runs] != FORBIDDEN)]
-    for_free = leave[cost[leave] == 0]
-    np.add.at(base, items.host0[for_free], given[for_free])
-    leavers: dict[int, list[int]] = {}
-    for item in leave[cost[leave] > 0].tolist():
-        leavers.setdefault(int(items.host0[item]), []).append(item)
-    return base, leavers
+    return np.hstack([room, of_cells])
+
+
+def _rooms(relaxed: Relaxed, cost: Ints, entering: _Entering, ceilings: Sequence[Ceiling]) -> Rooms:
+    """All (host, leavers) that could let something in."""
+    items = relaxed.problem.items
+    base, given = _room_now(relaxed), _given(relaxed)
+    prices = int(entering.priced.max(initial=-1)) + 1
+    one = np.eye(prices + 1, prices, dtype=np.int64)[entering.priced]
+    one = np.column_stack([one, *(ceiling.cost for ceiling in ceilings)])
+    leave = np.flatnonzero((items.host0 >= 0) & relaxed.free & (cost != FORBIDDEN))
+    counts = (cost > 0) | one.any(axis=1)
+    for_nothing = leave[~counts[leave]]
+    np.add.at(base, items.host0[for_nothing], given[for_nothing])
+    leave = leave[counts[leave]]
+    leave = leave[np.argsort(items.host0[leave], kind="stable")]
+    hosts = np.flatnonzero(entering.open_to.any(axis=0))
+    start = np.searchsorted(items.host0[leave], hosts)
+    count = np.searchsorted(items.host0[leave], hosts, side="right") - start
+    exact = LARGEST_SET
+    while exact > 1 and sum(_subsets(int(n), exact) for n in count) > MOST_ROOMS:
+        exact -= 1
+    none = np.zeros(len(hosts), np.int64)
+    parts = [Rooms.of(hosts, none, base[hosts], np.zeros((len(hosts), one.shape[1]), np.int64))]
+    for n in np.unique(count[count > 0]).tolist():
+        some = np.flatnonzero(count == n)
+        who = leave[start[some][:, None] + np.arange(n)]  # (hosts, n)
+        tables = hosts[some], base[hosts[some]], given[who], cost[who], one[who]
+        parts += _small_sets(*tables, exact, who)
+        if n > exact:
+            parts += _large_sets(*tables, exact, prices)
+    rooms = Rooms.joined(parts)
+    least = entering.demand.min(axis=0)
+    return rooms[(rooms.room >= least)[:, least > 0].all(axis=1)]
+
+
+def _subsets(n: int, largest: int) -> int:
+    return sum(math.comb(n, size) for size in range(1, min(n, largest) + 1))
 
 
 def _given(relaxed: Relaxed) -> Ints:
@@ -168,82 +294,127 @@ def _given(relaxed: Relaxed) -> Ints:
     return given
 
 
-def _sets(hosts: Ints, base: Ints, given: Ints, cost: Ints, exact: int) -> list[Rooms]:
-    """Rooms of hosts with n leavers each: every set up to `exact`, larger ones relaxed.
+def _small_sets(
+    hosts: Ints, base: Ints, given: Ints, cost: Ints, leave: Ints, largest: int, who: Ints
+) -> list[Rooms]:
+    """Rooms of hosts with n leavers each, for every set of up to `largest` of them."""
+    n, kinds = cost.shape[1], leave.shape[2]
+    parts = []
+    for size in range(1, min(n, largest) + 1):
+        index = np.array(list(combinations(range(n), size)))
+        host = np.repeat(hosts, len(index))
+        room = (base[:, None] + given[:, index].sum(axis=2)).reshape(len(host), -1)
+        left = leave[:, index].sum(axis=2).reshape(len(host), kinds)
+        price = cost[:, index].sum(axis=2).ravel()
+        parts.append(Rooms.of(host, price, room, left, who[:, index].reshape(len(host), size)))
+    return parts
 
-    Of a larger set, every resource takes the leavers that give most of it.
+
+def _large_sets(
+    hosts: Ints, base: Ints, given: Ints, cost: Ints, leave: Ints, exact: int, prices: int
+) -> list[Rooms]:
+    """Rooms of hosts with n leavers each, for the sets of more than `exact`, relaxed.
+
+    Of the leavers with equal cost and charges only the number counts, in steps: every resource
+    takes those that give most of it, as many as the step reaches; as many are counted as it starts
+    from; and their prices (the first `prices` columns of `leave`) are left out.
     """
     n = cost.shape[1]
+    table = np.column_stack([cost.ravel(), leave[:, :, prices:].reshape(cost.size, -1)])
+    number = row_numbers(table).reshape(cost.shape)
+    charge = table[np.unique(number, return_index=True)[1]]
+    steps = [0, *(step for step in STEPS if step < n), n]
+    most, has = [], []
+    for k in range(len(charge)):
+        mine = np.where((number == k)[:, :, None], given, 0)
+        total = np.cumsum(-np.sort(-mine, axis=1), axis=1)
+        most.append(np.concatenate([np.zeros_like(total[:, :1]), total], axis=1))
+        has.append((number == k).sum(axis=1))
     parts = []
-    for size in range(1, min(n, exact) + 1):
-        index = np.array(list(combinations(range(n), size)))
-        room = base[:, None] + given[:, index].sum(axis=2)
-        price = cost[:, index].sum(axis=2)
-        host = np.repeat(hosts, len(index))
-        parts.append(Rooms(host, price.ravel(), room.reshape(len(host), -1)))
-    most = np.cumsum(-np.sort(-given, axis=1), axis=1)
-    least = np.cumsum(np.sort(cost, axis=1), axis=1)
-    parts += [Rooms(hosts, least[:, m - 1], base + most[:, m - 1]) for m in range(exact + 1, n + 1)]
+    for reach in product(range(len(steps)), repeat=len(charge)):
+        fewest = np.array([steps[i - 1] + 1 if i else 0 for i in reach])
+        some = np.flatnonzero(np.all([h >= f for h, f in zip(has, fewest, strict=True)], axis=0))
+        if sum(steps[i] for i in reach) <= exact or not some.size:
+            continue
+        room = base[some] + sum(most[k][some, steps[i]] for k, i in enumerate(reach))
+        counted = np.zeros((len(some), leave.shape[2]), np.int64)
+        counted[:, prices:] = fewest @ charge[:, 1:]
+        price = np.full(len(some), fewest @ charge[:, 0])
+        parts.append(Rooms.of(hosts[some], price, room, counted))
     return parts
 
 
 class _Patterns:
-    """What may enter: multisets of pending items, and the fewest moves each takes on each host.
+    """What may enter: multisets of classes, and into which rooms each of them fits.
 
     Attributes
     ----------
     enters
-        (P, C) how many of each class.
-    moves
-        (H, P) fewest moves after which all of it fits; NEVER if it never does.
+        (P, D) how many of each class.
+    pattern, room
+        (M,) pairs of indices: the pattern fits the room. Of rooms of one host with equal leavers
+        only one is kept.
     complete
         Whether these are all patterns that fit anywhere.
     """
 
-    def __init__(self, pending: _Pending, rooms: Rooms, hosts: int, budget: Budget) -> None:
-        self.pending, self.rooms, self.hosts = pending, rooms, hosts
+    def __init__(self, entering: _Entering, rooms: Rooms, budget: Budget) -> None:
+        self.entering, self.rooms, self._budget = entering, rooms, budget
         self._enters: list[Ints] = []
-        self._moves: list[Ints] = []
-        self._budget = budget
+        self._fits: list[Ints] = []
         self.complete = True
-        nothing = np.zeros(len(pending.classes), np.int64)
+        self._kind = row_numbers(np.column_stack([rooms.host, rooms.cost, rooms.leave]))
+        self._last = np.zeros(int(self._kind.max(initial=-1)) + 1, np.int64)
+        nothing = np.zeros(len(entering.number), np.int64)
         self._extend(0, nothing, np.arange(len(rooms.host)), rooms.room)
-        self.enters = np.array(self._enters).reshape(-1, len(nothing))
-        self.moves = np.array(self._moves).reshape(-1, hosts).T
+        self.enters = np.array(self._enters, dtype=np.int64).reshape(-1, len(nothing))
+        sizes = [len(rows) for rows in self._fits]
+        self.pattern = np.repeat(np.arange(len(sizes)), sizes)
+        self.room = np.concatenate([*self._fits, np.zeros(0, np.int64)]).astype(np.int64)
 
     def _extend(self, first: int, enters: Ints, rows: Ints, room: Ints) -> None:
         """All patterns that add items of classes from `first` on to `enters`, which fit `rows`."""
         for c in range(first, len(enters)):
-            if enters[c] == self.pending.number[c]:
+            if enters[c] == self.entering.number[c]:
                 continue
             if len(self._enters) >= MOST_PATTERNS or self._budget.over():
                 self.complete = False
                 return
-            left = room - self.pending.demand[c]
-            fits = ((left >= 0) | (self.pending.demand[c] == 0)).all(axis=1)
-            fits &= self.pending.open_to[c, self.rooms.host[rows]]
+            left = room - self.entering.demand[c]
+            fits = ((left >= 0) | (self.entering.demand[c] == 0)).all(axis=1)
+            fits &= self.entering.open_to[c, self.rooms.host[rows]]
             if not fits.any():
                 continue
             more = enters.copy()
             more[c] += 1
-            fewest = np.full(self.hosts, NEVER)
-            np.minimum.at(fewest, self.rooms.host[rows[fits]], self.rooms.cost[rows[fits]])
             self._enters.append(more)
-            self._moves.append(fewest)
-            self._extend(c, more, rows[fits], left[fits])
+            fitting = rows[fits]
+            kind, number = self._kind[fitting], np.arange(len(fitting))
+            self._last[kind] = number
+            self._fits.append(fitting[self._last[kind] == number])
+            self._extend(c, more, fitting, left[fits])
 
 
 class _Pricing:
-    """Prices of the pending classes, and what they prove."""
+    """Prices of the classes, and what they prove."""
 
-    def __init__(self, relaxed: Relaxed, pending: _Pending, rooms: Rooms, budget: Budget) -> None:
-        self.pending, self.rooms, self.budget = pending, rooms, budget
-        self.hosts = len(relaxed.problem.hosts)
-        self.patterns = _Patterns(pending, rooms, self.hosts, budget.share(0.3))
-        # Hosts of equal moves for every pattern are one group, and share their rows.
-        self.group = row_numbers(self.patterns.moves)
-        self.first = np.unique(self.group, return_index=True)[1]
-        self.rows: list[tuple[int, int]] = []  # (group, pattern)
+    def __init__(
+        self,
+        waiting: _Waiting,
+        entering: _Entering,
+        rooms: Rooms,
+        patterns: _Patterns,
+        allowed: Ints,
+        budget: Budget,
+    ) -> None:
+        self.waiting, self.entering, self.rooms, self.allowed = waiting, entering, rooms, allowed
+        self.patterns, self.budget = patterns, budget
+        self.hosts = entering.open_to.shape[1]
+        self.host = rooms.host[patterns.room]
+        self.moves = rooms.cost[patterns.room].astype(float)
+        self.rows: list[int] = []  # pairs of `patterns`
+        self.active = np.zeros(0, np.int64)  # hosts whose patterns hold the bound down
+        self._tight: dict[int, float] = {}  # such pairs, and how much of them the LP takes
 
     def bound(self) -> int:
         """The best bound found."""
@@ -253,97 +424,104 @@ class _Pricing:
             if solution is None:
                 break
             value, price, claimed = solution
-            worth = self._worth(price)
-            size = np.bincount(self.group, minlength=len(claimed))
-            if self.patterns.complete:
-                excess = float((np.maximum(worth - claimed, 0.0) * size).sum())
-            else:
-                total = self._divisible_worth(price).sum()
-                excess = float(total - (claimed * size).sum())
-            best = max(best, value - excess)
-            grew = self._add_rows(price, claimed)
-            if not grew or math.ceil(value - SLACK) <= math.ceil(best - SLACK):
-                break
-            if self.budget.over():
+            gains = self._gains(price)
+            worth = np.zeros(self.hosts)
+            np.maximum.at(worth, self.host, gains)
+            if not self.patterns.complete:
+                worth = self._divisible_worth(price)
+            # Rooms of too many leavers to tell them apart are among the patterns as well.
+            best = max(best, value + claimed.sum() - np.maximum(worth, 0.0).sum())
+            grew = self._add_rows(gains - claimed[self.host])
+            settled = math.ceil(value - SLACK) <= math.ceil(best - SLACK)
+            if not grew or settled or self.budget.over():
                 break
         return math.ceil(best - SLACK)
 
     def _prices(self) -> tuple[float, Floats, Floats] | None:
-        """Best prices for the rows so far: LP value, (C,) prices, (G,) what groups are worth."""
-        pending = self.pending
-        locks, classes = pending.gain.shape
-        groups = sorted({g for g, _ in self.rows})
-        worth_at = {g: locks + classes + j for j, g in enumerate(groups)}
-        size = np.bincount(self.group)[groups] if groups else np.zeros(0)
-        # Variables: price of each lock, discount of each class, worth of the groups with rows.
-        cost = np.concatenate([-pending.needs, pending.number, size]).astype(float)
-        highest = float(self.rooms.cost.max(initial=0) + 1)
-        entries: list[tuple[Ints, Ints, Floats]] = []
-        for c in range(classes):
-            self._add_price(entries, c, np.eye(classes)[c])
-        low, high = [0.0] * classes, [highest] * classes
-        for group, pattern in self.rows:
-            at, row = np.array([worth_at[group]]), np.array([len(low)])
-            self._add_price(entries, len(low), self.patterns.enters[pattern].astype(float))
-            entries.append((row, at, np.array([-1.0])))
-            low.append(-math.inf)
-            high.append(float(self.patterns.moves[self.first[group], pattern]))
+        """Best prices for the rows so far: LP value, (D + J,) prices, (H,) what hosts are worth."""
+        waiting, patterns = self.waiting, self.patterns
+        locks, classes = waiting.gain.shape
+        priced = len(self.entering.number) - classes
+        hosts = np.unique(self.host[self.rows])
+        # Variables: price of each lock, discount of each waiting class, price of each priced
+        # running class, charge of each ceiling, worth of the hosts with rows.
+        charges = locks + classes + priced
+        first = charges + len(self.allowed)
+        cost = np.zeros(first + len(hosts))
+        cost[:locks], cost[locks : locks + classes] = -waiting.needs, waiting.number
+        cost[charges:first] = self.allowed
+        cost[first:] = 1.0
         upper = np.full(len(cost), math.inf)
+        upper[locks + classes : charges] = HIGHEST
+        upper[charges:first] = DEAREST
+        enters = patterns.enters[patterns.pattern[self.rows]].astype(float)
+        net = -self.rooms.leave[patterns.room[self.rows]].astype(float)
+        net[:, :priced] += enters[:, classes:]
+        by_class = np.vstack([np.eye(classes), enters[:, :classes]])
+        table = np.zeros((classes + len(self.rows), first))
+        table[:, :locks] = by_class @ waiting.gain.T
+        table[:, locks : locks + classes] = -by_class
+        table[classes:, locks + classes :] = net
+        row, column = np.nonzero(table)
+        at = classes + np.arange(len(self.rows))
+        worth_at = first + np.searchsorted(hosts, self.host[self.rows])
+        entries = [(row, column, table[row, column]), (at, worth_at, -np.ones(len(at)))]
+        low = [0.0] * classes + [-math.inf] * len(at)
+        high = [HIGHEST] * classes + self.moves[self.rows].tolist()
         found = minimize(cost, upper, low, high, entries, self.budget.remaining())
         if found is None:
             return None
-        price = found.x[:locks] @ pending.gain - found.x[locks : locks + classes]
-        claimed = np.zeros(len(self.first))
-        claimed[groups] = found.x[locks + classes :]
-        return -found.value, np.maximum(price, 0.0), claimed
+        taken = np.abs(found.dual[classes:])
+        self._tight = {self.rows[k]: float(taken[k]) for k in np.flatnonzero(taken > SLACK)}
+        self.active = np.unique(self.host[list(self._tight)])
+        discount = found.x[locks : locks + classes]
+        asked = np.maximum(found.x[:locks] @ waiting.gain - discount, 0.0)
+        claimed = np.zeros(self.hosts)
+        claimed[hosts] = found.x[first:]
+        return -found.value, np.concatenate([asked, found.x[locks + classes : first]]), claimed
 
-    def _add_price(
-        self, entries: list[tuple[Ints, Ints, Floats]], row: int, enters: Floats
-    ) -> None:
-        """The price of `enters` (C,) items as coefficients: lock prices less discounts."""
-        value = np.concatenate([self.pending.gain @ enters, -enters])
-        column = np.flatnonzero(value)
-        entries.append((np.full(len(column), row), column, value[column]))
+    def leaving(self) -> dict[int, float]:
+        """Items that leave hosts in the LP's solution, and how much of each."""
+        found: dict[int, float] = {}
+        for pair, amount in self._tight.items():
+            for item in self.rooms.who[self.patterns.room[pair]].tolist():
+                if item >= 0:
+                    found[item] = found.get(item, 0.0) + amount
+        return found
 
     def _gains(self, price: Floats) -> Floats:
-        """(G, P) prices of what enters less the moves it takes."""
-        gain: Floats = self.patterns.enters @ price - self.patterns.moves[self.first]
+        """(M,) of every pair: prices of what enters, less moves and prices of what leaves."""
+        enters = self.patterns.enters @ price[: len(self.entering.number)]
+        leaves = self.rooms.leave @ price[self.entering.waiting :]
+        gain: Floats = enters[self.patterns.pattern] - self.moves - leaves[self.patterns.room]
         return gain
 
-    def _worth(self, price: Floats) -> Floats:
-        """(G,) what a host of each group is worth at `price`, over the patterns."""
-        return np.maximum(self._gains(price).max(axis=1, initial=0.0), 0.0)
-
-    def _add_rows(self, price: Floats, claimed: Floats) -> bool:
-        """Add the most violated patterns of every group; whether there were any."""
-        gains = self._gains(price) - claimed[:, None]
-        if not gains.size:
-            return False
-        known = set(self.rows)
-        for _ in range(ROWS_AT_ONCE):
-            best = gains.argmax(axis=1)
-            for group in np.flatnonzero(gains.max(axis=1) > SLACK).tolist():
-                row = (group, int(best[group]))
-                if row not in known:
-                    self.rows.append(row)
-            gains[np.arange(len(gains)), best] = 0.0
-        return len(self.rows) > len(known)
+    def _add_rows(self, excess: Floats) -> bool:
+        """Add the most violated pairs of every host; whether there were any."""
+        over = np.flatnonzero(excess > SLACK)
+        over = over[np.lexsort((-excess[over], self.host[over]))]
+        first = np.searchsorted(self.host[over], self.host[over])
+        chosen = over[np.arange(len(over)) - first < ROWS_AT_ONCE]
+        new = np.setdiff1d(chosen, np.array(self.rows, dtype=np.int64))
+        self.rows += new.tolist()
+        return bool(new.size)
 
     def _divisible_worth(self, price: Floats) -> Floats:
         """(H,) what hosts are worth at most: per resource, as if what enters were divisible."""
-        pending, rooms = self.pending, self.rooms
-        total = pending.number * price
+        entering, rooms = self.entering, self.rooms
+        total = entering.number * price[: len(entering.number)]
         best = np.full(len(rooms.host), total.sum())
-        for r in range(pending.demand.shape[1]):
-            demand = pending.demand[:, r]
+        for r in range(entering.demand.shape[1]):
+            demand = entering.demand[:, r]
             asks = np.flatnonzero((demand > 0) & (price > 0))
             if not asks.size:
                 continue
             free = float(total.sum() - total[asks].sum())
             order = asks[np.argsort(-price[asks] / demand[asks], kind="stable")]
-            size = np.concatenate([[0], np.cumsum(pending.number[order] * demand[order])])
+            size = np.concatenate([[0], np.cumsum(entering.number[order] * demand[order])])
             value = np.concatenate([[0.0], np.cumsum(total[order])])
             best = np.minimum(best, free + np.interp(rooms.room[:, r], size, value))
+        leaves = rooms.leave @ price[entering.waiting :]
         worth = np.zeros(self.hosts)
-        np.maximum.at(worth, rooms.host, best - rooms.cost)
+        np.maximum.at(worth, rooms.host, best - rooms.cost - leaves)
         return worth
