@@ -299,12 +299,14 @@ class _Generation:
                 part = shares - whole
                 if part.max(initial=0.0) < 1e-6:
                     return [int(n) for n in whole]
-                left = self._round_up(whole, part)
+                left, before = self._round_up(whole, part), fixed.copy()
                 for column in np.flatnonzero(whole).tolist():
                     fixed[column] = int(whole[column])
                     master.fix(column, fixed[column])
                 limits = [np.clip(left, 0, most) for most in self.limits]
-                self._take(self._answers(duals, pool, limits), duals)
+                new = self._take(self._answers(duals, pool, limits), duals)
+                if fixed == before and not new:
+                    return [int(n) for n in whole]  # what is left fits nowhere
             return None
         finally:
             self.effort = effort
