@@ -293,13 +293,15 @@ class Everything:
             self._allowed[row] = not check_placement(self.problem, placement)
         return self._allowed[row]
 
+    def rows(self, prefix: Sequence[int] = ()) -> list[int]:
+        """The placements whose first values are `prefix`, best first."""
+        alike = (self.values[self.order, : len(prefix)] == list(prefix)).all(axis=1)
+        return [int(row) for row in self.order[alike]]
+
     def best(self, prefix: Sequence[int] = ()) -> tuple[int, ...] | None:
         """The least values of any allowed placement whose first values are `prefix`."""
-        k = len(prefix)
-        for row in self.order[(self.values[self.order, :k] == list(prefix)).all(axis=1)].tolist():
-            if self.allowed(row):
-                return tuple(self.values[row].tolist())
-        return None
+        found = next((row for row in self.rows(prefix) if self.allowed(row)), None)
+        return None if found is None else tuple(self.values[found].tolist())
 
 
 @pytest.fixture(scope="session")

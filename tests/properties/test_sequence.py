@@ -62,13 +62,13 @@ def squeezed(random: Random, problem: PlacementProblem) -> PlacementProblem:
 def reachable(random: Random, problem: PlacementProblem, draw: Draw) -> Placement:
     """An allowed placement, by random steps and exchanges."""
     best = Placement.current(problem)
-    for _ in range(8):
-        other = draw(random, problem, 0.5)
-        host, cells = best.host.copy(), best.cells.copy()
-        for item in range(len(host)):
-            if random.random() < 0.5:
-                host[item], cells[item] = other.host[item], other.cells[item]
-        best = better(problem, best, host, cells)
+    for _ in range(6):
+        other = draw(random, problem, 0.0)
+        for size in (1, 1, 1, 2, 3):
+            some = random.sample(range(len(best.host)), size)
+            host, cells = best.host.copy(), best.cells.copy()
+            host[some], cells[some] = other.host[some], other.cells[some]
+            best = better(problem, best, host, cells)
         for size in (2, 2, 3):
             turn = random.sample(range(len(host)), size)
             host, cells = best.host.copy(), best.cells.copy()

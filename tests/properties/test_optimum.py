@@ -1,0 +1,164 @@
+"""Solvers beside the optimum that trying everything finds, on tiny problems with every rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+from optsched import registry
+from optsched.budget import Budget
+from optsched.check import check, check_placement
+from optsched.objective import evaluate
+from optsched.plan import Placement
+from optsched.problem import Budgets, Evict, Limits, PlacementProblem
+from optsched.result import Status
+from optsched.solvers.annealing import Annealing
+from optsched.solvers.column_generation import ColumnGeneration
+from optsched.solvers.counts import CpSat
+from optsched.solvers.ladder import Improver, Ladder, Step
+
+Make = Callable[..., PlacementProblem]
+
+SEEDS = st.integers(0, 2**32 - 1).map(Random)
+PATIENCE = 60.0  # seconds; all of these take milliseconds
+
+
+def draw(random: Random, make: Make, *, plain: bool = False) -> PlacementProblem:
+    """A problem without cells and without rules that bind single waves.
+
+    Plain ones know capacities, eligible hosts and tiers only, and evict as they like: then lower
+    tiers are left out of the models of higher ones.
+    """
+    crowd = random.choice([0.5, 0.75])
+    problem = make(random, hosts=(2, 3), items=(2, 5), cells=False, waves=False, crowd=crowd)
+    if not plain:
+        return problem
+    gang, evictable = np.full(len(problem.items), -1), np.ones(len(problem.items), bool)
+    for column in (gang, evictable):
+        column.setflags(write=False)
+    return problem.replace(
+        items=replace(problem.items, gang=gang, evictable=evictable),
+        limits=Limits.of(),
+        budgets=Budgets.of(),
+        max_moves=-1,
+        protect_higher=False,
+        evict=Evict.ANY,
+    )
+
+
+def climb(problem: PlacementProblem, *improvers: Improver) -> Ladder:
+    """A ladder climbed once with all improvers."""
+    ladder = Ladder(problem)
+    ladder.climb([Step(one) for one in improvers], Budget.of(PATIENCE))
+    return ladder
+
+
+def assert_bounds_hold(every: Any, values: Sequence[int], bounds: Sequence[int]) -> None:
+    """No bound is above the least value of its level, given the values of the earlier ones."""
+    for k, bound in enumerate(bounds):
+        least = every.best(values[:k])
+        assert least is not None
+        assert bound <= least[k], f"level {k}"
+
+
+@pytest.mark.parametrize("plain", [False, True])
+@settings(max_examples=60)
+@given(random=SEEDS)
+def test_class_counts_find_and_prove_the_optimum(
+    plain: bool, random: Random, make_problem: Make, everything: Any
+) -> None:
+    """CP-SAT on class counts proves every level, with the values that are the least there are."""
+    problem = draw(random, make_problem, plain=plain)
+    every, ladder = everything(problem), climb(problem, CpSat())
+    event(f"better than stay: {ladder.values < evaluate(problem, Placement.current(problem))}")
+    assert ladder.values == every.best()
+    assert_bounds_hold(every, ladder.values, [bound.value for bound in ladder.bounds])
+    assert ladder.done()
+
+
+@pytest.mark.parametrize("stays", [False, True])
+@settings(max_examples=60)
+@given(random=SEEDS)
+def test_bounds_by_patterns_hold(
+    stays: bool, random: Random, make_problem: Make, everything: Any
+) -> None:
+    """Column generation never bounds a level by more than can be reached, whatever the rules."""
+    problem = draw(random, make_problem, plain=random.random() < 0.3)
+    ladder = climb(problem, ColumnGeneration(stays=stays))
+    event(f"proven: {ladder.done()}")
+    assert check_placement(problem, ladder.placement) == ()
+    bounds = [bound.value for bound in ladder.bounds]
+    assert_bounds_hold(everything(problem), ladder.values, bounds)
+
+
+@settings(max_examples=60)
+@given(random=SEEDS)
+def test_annealing_returns_nothing_worse(random: Random, make_problem: Make) -> None:
+    """What annealing offers is allowed and no worse than doing nothing."""
+    problem = draw(random, make_problem, plain=random.random() < 0.3)
+    ladder = climb(problem, Annealing(seed=random.randrange(9), longest=200))
+    assert check_placement(problem, ladder.placement) == ()
+    assert ladder.values <= evaluate(problem, Placement.current(problem))
+
+
+@pytest.mark.parametrize("name", sorted(registry.SOLVERS))
+@settings(max_examples=30)
+@given(random=SEEDS)
+def test_no_result_claims_too_much(
+    name: str, random: Random, make_problem: Make, everything: Any
+) -> None:
+    """The plan passes the checker and is no worse than 'stay', bounds hold, OPTIMAL is optimal."""
+    solver = registry.solver(name)
+    problem = draw(random, make_problem, plain=random.random() < 0.3)
+    assert solver.supports(problem) is None
+    result = solver.solve(problem, Budget.of(PATIENCE), seed=random.randrange(9))
+    report, every = check(problem, result.plan), everything(problem)
+    values = tuple(level.value for level in result.levels)
+    event(f"{name}: {result.status}")
+    assert report.violations == ()
+    assert report.levels == values <= evaluate(problem, Placement.current(problem))
+    assert not [note for note in result.notes if "refused" in note or "is wrong" in note]
+    assert_bounds_hold(every, values, [level.bound for level in result.levels])
+    assert (result.status is Status.OPTIMAL) <= (values == every.best())
+
+
+@settings(max_examples=60)
+@given(random=SEEDS)
+def test_what_is_frozen_moves_in_no_placement_as_good(
+    random: Random, make_problem: Make, everything: Any
+) -> None:
+    """Items that the locked levels freeze sit where they were wherever those levels are kept."""
+    problem = draw(random, make_problem)
+    every, ladder = everything(problem), climb(problem, CpSat())
+    for level in range(len(ladder.values)):
+        frozen = ladder.frozen(level)
+        event(f"freezes: {bool(frozen.any())}")
+        for row in every.rows(ladder.values[:level]) if frozen.any() else ():
+            moved = every.host[row] != problem.items.host0
+            assert not (moved & frozen).any() or not every.allowed(row)
+
+
+@settings(max_examples=60)
+@given(random=SEEDS)
+def test_completing_keeps_the_levels_in_play(
+    random: Random, make_problem: Make, everything: Any
+) -> None:
+    """Whatever the upper tiers do, the others can be put so that all is allowed and worth it."""
+    problem = draw(random, make_problem, plain=True)
+    every, ladder = everything(problem), Ladder(problem)
+    allowed = [row for row in random.choices(range(len(every.host)), k=20) if every.allowed(row)]
+    for level in range(len(problem.objective)):
+        play = ladder.in_play(level)
+        event(f"all in play: {bool(play.all())}")
+        for row in allowed:
+            whole = ladder.complete(every.host[row], play)
+            assert check_placement(problem, whole) == ()
+            values = evaluate(problem, whole)[: level + 1]
+            assert values == tuple(every.values[row, : level + 1].tolist())
