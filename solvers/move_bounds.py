@@ -509,15 +509,16 @@ class _Pricing:
     def _divisible_worth(self, price: Floats) -> Floats:
         """(H,) what hosts are worth at most: per resource, as if what enters were divisible."""
         entering, rooms = self.entering, self.rooms
-        total = entering.number * price[: len(entering.number)]
+        enter = price[: len(entering.number)]
+        total = entering.number * enter
         best = np.full(len(rooms.host), total.sum())
         for r in range(entering.demand.shape[1]):
             demand = entering.demand[:, r]
-            asks = np.flatnonzero((demand > 0) & (price > 0))
+            asks = np.flatnonzero((demand > 0) & (enter > 0))
             if not asks.size:
                 continue
             free = float(total.sum() - total[asks].sum())
-            order = asks[np.argsort(-price[asks] / demand[asks], kind="stable")]
+            order = asks[np.argsort(-enter[asks] / demand[asks], kind="stable")]
             size = np.concatenate([[0], np.cumsum(entering.number[order] * demand[order])])
             value = np.concatenate([[0.0], np.cumsum(total[order])])
             best = np.minimum(best, free + np.interp(rooms.room[:, r], size, value))
