@@ -162,6 +162,7 @@ def conclude(
     solver: str,
     started: float,
     order: Order = Order.WAVES,
+    others: Sequence[Placement] = (),
     notes: Sequence[str] = (),
     stats: dict[str, float | int | str] | None = None,
 ) -> Result:
@@ -178,6 +179,9 @@ def conclude(
         Name, and `time.monotonic()` at the start of the solve.
     order
         Freedom of order that the plan may use.
+    others
+        Placements to fall back on, best first, where moves of the first have to be dropped: the
+        plan that reaches the best values is taken.
 
     Returns
     -------
@@ -185,17 +189,14 @@ def conclude(
         OPTIMAL if every level is proven, whatever had to be dropped; 'stay' if the plan is not
         better than that. A bound above the value of the plan is dropped, with a note.
     """
-    sequenced = sequence(problem, placement, order)
-    plan, notes = sequenced.plan, list(notes)
     stay = evaluate(problem, Placement.current(problem))
-    report = check(problem, plan)
-    values = report.levels
-    if report.violations:
-        notes.append(f"{solver}: its plan was refused by the checker: {report.violations[0].text}")
-        plan = Plan(plan.problem, order)
-        values = stay
-    elif values >= stay and plan.waves:
-        plan, values = Plan(plan.problem, order), stay
+    ways = []
+    for candidate in (placement, *others):
+        ways.append(_sequenced(problem, candidate, order, stay, solver))
+        if not ways[-1].dropped:
+            break
+    best = min(ways, key=lambda way: way.values)
+    plan, values, notes = best.plan, best.values, [*notes, *best.notes]
     graded = _grade(problem, values, stay, evaluate(problem, placement), bounds)
     notes += [
         f"{solver}: its bound of {level.name} is above the value that the plan has; it is wrong "
@@ -211,10 +212,40 @@ def conclude(
         certificate=_certify(problem, order, graded),
         solver=solver,
         seconds=time.monotonic() - started,
-        dropped=sequenced.dropped,
+        dropped=best.dropped,
         notes=tuple(notes),
         stats=dict(stats or {}),
     )
+
+
+@dataclass(frozen=True)
+class _Way:
+    """A placement as a checked plan."""
+
+    plan: Plan
+    values: tuple[int, ...]
+    dropped: tuple[int, ...]
+    notes: tuple[str, ...] = ()
+
+
+def _sequenced(
+    problem: PlacementProblem,
+    placement: Placement,
+    order: Order,
+    stay: tuple[int, ...],
+    solver: str,
+) -> _Way:
+    """The plan towards a placement; 'stay' where the plan is not better or the checker refuses."""
+    sequenced = sequence(problem, placement, order)
+    nothing = Plan(sequenced.plan.problem, order)
+    report = check(problem, sequenced.plan)
+    if report.violations:
+        text = report.violations[0].text
+        note = f"{solver}: its plan was refused by the checker: {text}"
+        return _Way(nothing, stay, sequenced.dropped, (note,))
+    if report.levels >= stay:
+        return _Way(nothing, stay, sequenced.dropped)
+    return _Way(sequenced.plan, report.levels, sequenced.dropped)
 
 
 def _grade(

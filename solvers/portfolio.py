@@ -8,13 +8,24 @@ from dataclasses import replace
 
 from optsched.budget import Budget
 from optsched.kernels.jit import COMPILED
-from optsched.plan import Order, Plan
+from optsched.objective import evaluate
+from optsched.plan import Order, Placement, Plan
 from optsched.problem import PlacementProblem
 from optsched.result import Result, conclude
+from optsched.sequence import sequence
 from optsched.solvers.annealing import Annealing
+from optsched.solvers.bounds import free_bounds
 from optsched.solvers.counts import CpSat
 from optsched.solvers.ladder import Ladder, Step
+from optsched.solvers.local import conclude_in_time, improve
 from optsched.solvers.patterns import LARGEST, pattern_steps
+
+# Shares of the remaining time for local search, in turn with CP-SAT; where CP-SAT cannot serve.
+ROUNDS, LARGE = (0.1, 0.75, 0.8), (0.75,)
+ATTEMPTS = 3  # at a placement that can be sequenced
+
+# With limits CP-SAT has many more rows, and pays only up to this many pairs.
+LARGEST_BOUND = 12_000
 
 # Up to this many (class, host) pairs CP-SAT alone proves faster than columns are generated.
 TINY = 64
@@ -41,13 +52,80 @@ class Portfolio:
     ) -> Result:
         """Climb the levels until everything is proven or time is up."""
         started = time.monotonic()
+        own = conclude_in_time(problem, budget)
         ladder = Ladder(problem, start.placement(problem) if start is not None else None)
-        pairs = len(ladder.classes) * len(problem.hosts)
-        if pairs <= LARGEST and not problem.items.cells_needed.any():
-            exact(ladder, budget, seed, pairs)
+        others: list[Placement] = []
+        if len(problem.items) and len(problem.hosts):
+            others = work(ladder, own, seed)
+            others = detour(ladder, own, seed, order, others)
         return conclude(
-            problem, ladder.placement, ladder.bounds, solver=self.name, started=started, order=order
+            problem,
+            ladder.placement,
+            ladder.bounds,
+            solver=self.name,
+            started=started,
+            order=order,
+            others=others,
         )
+
+
+def work(ladder: Ladder, budget: Budget, seed: int) -> list[Placement]:
+    """Local search where the problem is large or bound by more than room; proofs where it is not.
+
+    What is bound by room alone and small goes straight to the proofs, which search on their own.
+    Returns placements to fall back on.
+    """
+    problem = ladder.problem
+    pairs = len(ladder.classes) * len(problem.hosts)
+    bound_by_more = _bound_by_more_than_room(problem)
+    small = pairs <= (LARGEST_BOUND if bound_by_more else LARGEST)
+    small &= not problem.items.cells_needed.any()
+    if small and not bound_by_more:
+        exact(ladder, budget, seed, pairs)
+        return []
+    others: list[Placement] = []
+    for attempt, patience in enumerate(ROUNDS if small else LARGE):
+        share = budget.share(patience)
+        ladder.offer(
+            improve(problem, ladder.placement, share, seed + attempt, lambda v: not any(v))
+        )
+        others.append(ladder.placement)
+        if attempt != 1:
+            _bound_freely(ladder, budget.share(0.3))
+        if ladder.done() or not small:
+            break
+        ladder.climb([Step(CpSat(seed + attempt), 0.5)], budget.share(0.5))
+        if ladder.done():
+            break
+    return others
+
+
+def detour(
+    ladder: Ladder, budget: Budget, seed: int, order: Order, others: list[Placement]
+) -> list[Placement]:
+    """More placements to fall back on, where not every move of the incumbent can be sequenced.
+
+    Each starts from what can be reached and is improved from there.
+    """
+    placement, found = ladder.placement, list(others)
+    for attempt in range(1, ATTEMPTS + 1):
+        if budget.over():
+            break
+        reached = sequence(ladder.problem, placement, order)
+        if not reached.dropped:
+            break
+        start = reached.plan.placement(ladder.problem)
+        placement = improve(ladder.problem, start, budget.share(0.5), seed + attempt)
+        found += [placement, start]
+    return sorted(found, key=lambda one: evaluate(ladder.problem, one))
+
+
+def _bound_freely(ladder: Ladder, budget: Budget) -> None:
+    """Bounds that need no search."""
+    given = ladder.values
+    for level, bound in enumerate(free_bounds(ladder.problem, ladder.placement, budget)):
+        if bound is not None:
+            ladder.best.prove(level, bound, given[:level])
 
 
 def exact(ladder: Ladder, budget: Budget, seed: int, pairs: int) -> None:
