@@ -98,11 +98,17 @@ class State:
         Raises
         ------
         ValueError
-            The host has not enough cells with room for the item.
+            The host has not enough cells with room for the item, which stays where it is.
         """
+        mark = self.mark()
         self._trail.append((item, int(self.host[item]), self.cells[item].copy()))
         self._take_off(item)
-        self._put_down(item, host, self._choose(item, host) if cells is None else cells)
+        try:
+            chosen = self._choose(item, host) if cells is None else cells
+        except ValueError:
+            self.undo(mark)
+            raise
+        self._put_down(item, host, chosen)
 
     def _choose(self, item: int, host: int) -> Ints:
         items = self.problem.items

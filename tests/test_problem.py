@@ -117,7 +117,7 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "group lists twice": (
         lambda: two_hosts(where=where(groups=[[1, 1]])),
-        "'all': lists an item t",
+        "'all': lists an item twice",
     ),
     "limit on no key": (lambda: limited(key=3), "'one each': the topology key is outside -1..0"),
     "limit on no group": (lambda: limited(counted=1), "'one each': the counted group is outside"),
