@@ -8,6 +8,7 @@ from typing import TypeAlias
 from ortools.sat.python import cp_model
 
 Expr: TypeAlias = cp_model.LinearExpr
+Sum: TypeAlias = cp_model.LinearExpr | int  # an empty sum is the number 0
 
 
 def total(parts: Iterable[Expr | int]) -> Expr:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from optsched.arrays import Ints
 from optsched.budget import Budget
 from optsched.plan import Order, Placement, Plan
 from optsched.problem import PlacementProblem
@@ -161,7 +160,7 @@ def _neighbourhood(
     if search.entered:
         choices.append(lambda: draw.around_moved(size))
     if search.worth.host_cost.any():
-        weight: Ints = search.problem.hosts.cost * (search.occupants > 0)
+        weight = (search.problem.hosts.cost * (search.occupants > 0)).astype(float)
         choices += [lambda: draw.around_hosts(weight, size)] * 4
     if not choices:
         return [], []

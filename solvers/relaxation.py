@@ -156,7 +156,7 @@ class _Relaxation:
     def _e(self, lock: Lock) -> Floats:
         if lock.kind is TermKind.UNPLACED:
             return np.zeros(len(self.ek))
-        return lock.mask[self.ek] * self.master.ev_coefficient(lock.kind)
+        return lock.mask[self.ek].astype(np.float64) * self.master.ev_coefficient(lock.kind)
 
     def _cost(self) -> Floats:
         goal = self.master.goal

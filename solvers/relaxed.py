@@ -98,10 +98,11 @@ class Relaxed:
         problem, items = self.problem, self.problem.items
         rows = np.flatnonzero(self.free)
         must_stay = (items.host0 >= 0) & self._keeps()
+        table: list[Ints | Bools]
         table = [items.demand, items.cell_demand, items.cells_needed, items.cell_kind, items.tier]
         table += [items.weight, problem.where.item_eligible, self._crowd_limits(), must_stay]
         table += [items.occupies]
-        number = row_numbers(np.column_stack(table)[rows])
+        number = row_numbers(np.column_stack(table)[rows].astype(np.int64))
         self.of_item = np.full(len(items), -1, np.int64)
         self.of_item[rows] = number
         count = int(number.max(initial=-1)) + 1

@@ -18,12 +18,11 @@ from ortools.sat.python import cp_model
 from optsched.arrays import NONE, Ints
 from optsched.budget import Budget
 from optsched.problem import Evict, Scope, When
+from optsched.solvers.linear import Sum
 from optsched.solvers.repack_limits import add_limits
 from optsched.solvers.search import Search
 
 WIDEST = 1 << 45  # largest range of a weighted sum of levels
-
-Expr = cp_model.LinearExprT
 
 
 @dataclass(frozen=True)
@@ -188,11 +187,11 @@ class RepackModel:
         literals = [option.var for option in self.of_item[item]]
         (self.model.add_at_most_one if may_lose else self.model.add_exactly_one)(literals)
 
-    def placed(self, item: int) -> Expr:
+    def placed(self, item: int) -> Sum:
         """1 if `item` has a host."""
         return sum(option.var for option in self.of_item[item])
 
-    def home(self, item: int) -> Expr:
+    def home(self, item: int) -> Sum:
         """1 if `item` stays on its host, on the same cells or others."""
         home = self.problem.items.host0[item]
         return sum(option.var for option in self.of_item[item] if option.host == home)
@@ -206,7 +205,7 @@ class RepackModel:
             self.model.add_implication(literal, either)
         return either
 
-    def at_most(self, total: Expr, bound: int, literals: Sequence[cp_model.IntVar] | None) -> None:
+    def at_most(self, total: Sum, bound: int, literals: Sequence[cp_model.IntVar] | None) -> None:
         """`total` <= `bound`, if one of `literals` is 1 (None: in any case)."""
         row = self.model.add(total <= bound)
         if literals is not None:
@@ -266,7 +265,7 @@ class RepackModel:
             fixed = [i for i in self.search.on[host] if i in self.fixed and items.host0[i] != host]
             for native in natives:
                 for rule in self._displacements(native):
-                    lost: Expr
+                    lost: Sum
                     if native in inside:
                         lost = 1 - (self.placed(native) if rule else self.home(native))
                     else:
@@ -317,7 +316,7 @@ class RepackModel:
             for row in rows:
                 row.only_enforce_if(touched)
 
-    def _disturbed(self, items: Sequence[int]) -> Expr:
+    def _disturbed(self, items: Sequence[int]) -> Sum:
         """How many of `items` (that had a host) do not stay as they are."""
         stays = [o.var for i in items for o in self.of_item[i] if not o.enters]
         return len(items) - sum(stays)
@@ -339,11 +338,11 @@ class RepackModel:
 
     # -- objective -------------------------------------------------------------------------------
 
-    def _add_levels(self) -> list[tuple[Expr, int]]:
+    def _add_levels(self) -> list[tuple[Sum, int]]:
         """Per level that the neighbourhood can change: what it adds, and the range of that."""
         worth, elsewhere = self.search.worth, np.full_like(self.problem.items.cells0[:1], NONE)[0]
         count = len(self.problem.objective)
-        terms: list[list[Expr]] = [[] for _ in range(count)]
+        terms: list[list[Sum]] = [[] for _ in range(count)]
         ranges = np.zeros(count, np.int64)
         for item in self.items:
             waits = worth.of_item(item, NONE, elsewhere)
@@ -359,7 +358,7 @@ class RepackModel:
         self._add_fragments(terms, ranges)
         return [(sum(terms[k]), int(ranges[k])) for k in range(count) if terms[k] and ranges[k]]
 
-    def _add_host_cost(self, terms: list[list[Expr]], ranges: Ints) -> None:
+    def _add_host_cost(self, terms: list[list[Sum]], ranges: Ints) -> None:
         worth, items = self.search.worth, self.problem.items
         if not worth.host_cost.any():
             return
@@ -380,7 +379,7 @@ class RepackModel:
                 terms[level].append(int(worth.host_cost[level]) * cost * used)
                 ranges[level] += worth.host_cost[level] * cost
 
-    def _add_fragments(self, terms: list[list[Expr]], ranges: Ints) -> None:
+    def _add_fragments(self, terms: list[list[Sum]], ranges: Ints) -> None:
         cells, state = self.problem.cells, self.search.state
         on_cell: dict[int, list[tuple[int, cp_model.IntVar]]] = defaultdict(list)
         for option in self.options:
@@ -410,6 +409,7 @@ class RepackModel:
             solver = cp_model.CpSolver()
             solver.parameters.random_seed = seed % (1 << 30)
             solver.parameters.num_workers = 1
+            solver.parameters.catch_sigint_signal = False
             solver.parameters.max_deterministic_time = effort
             solver.parameters.max_time_in_seconds = max(budget.remaining(), 0.01)
             status = solver.solve(self.model)
@@ -419,7 +419,7 @@ class RepackModel:
             if budget.over():
                 break
             self.model.add(objective <= solver.value(objective))
-            self.model.clear_hints()
+            self.model.clear_hints()  # type: ignore[no-untyped-call]
             for option in self.options:
                 self.model.add_hint(option.var, solver.value(option.var))
         if self._solution is None:
@@ -430,9 +430,9 @@ class RepackModel:
         """Whether `var` is 1 in the best solution found."""
         return self._solution is not None and bool(self._solution.value(var))
 
-    def _blocks(self) -> list[Expr]:
+    def _blocks(self) -> list[Sum]:
         """The levels as few weighted sums, to be minimised one after another."""
-        blocks: list[Expr] = []
+        blocks: list[Sum] = []
         weight = 0  # of the current block's first level; 0: no block is open
         for total, width in reversed(self._levels):
             if weight and weight * (width + 1) < WIDEST:

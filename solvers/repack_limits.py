@@ -12,7 +12,8 @@ from optsched.problem import LimitKind
 if TYPE_CHECKING:
     from ortools.sat.python import cp_model
 
-    from optsched.solvers.repack import Expr, Option, RepackModel
+    from optsched.solvers.linear import Sum
+    from optsched.solvers.repack import Option, RepackModel
 
 
 def add_limits(model: RepackModel) -> None:
@@ -41,7 +42,7 @@ class _Tally:
     fixed: Ints
     options: dict[int, list[Option]]
 
-    def total(self, domain: int) -> Expr:
+    def total(self, domain: int) -> Sum:
         return int(self.fixed[domain]) + sum(o.var for o in self.options.get(domain, ()))
 
     def counts(self, item: int, host: int) -> bool:

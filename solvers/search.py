@@ -7,6 +7,7 @@ earlier) is kept here as counts, so that a change can be judged without reading 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,7 +95,7 @@ class Search:
 
     # -- changes ---------------------------------------------------------------------------------
 
-    def put(self, item: int, host: int, cells: Ints | None = None) -> None:
+    def put(self, item: int, host: int, cells: Sequence[int] | Ints | None = None) -> None:
         """Put `item` on `host` (-1: on none); no rule is looked at (see `State.place`)."""
         state = self.state
         old = int(state.host[item])
