@@ -21,7 +21,7 @@ from optsched.solvers.search import Search
 
 HOSTS = (4, 12)  # fewest and most hosts of a neighbourhood; it grows when nothing improves
 PATIENCE = 60  # neighbourhoods in a row without success before the search gives up
-CONCLUDE = 2.5e-5  # seconds per item that sequencing and checking take
+CONCLUDE = 5e-5  # seconds per item that sequencing and checking take
 BOUNDS = 0.25  # share of the time kept for bounds, at most
 
 
