@@ -152,7 +152,10 @@ def _print(problem: PlacementProblem, entries: list[Entry], max_rows: int) -> No
         rows.append(("status", "", *(one.status or "" for one in entries)))
         seconds = ["" if one.seconds is None else f"{one.seconds:.2f}" for one in entries]
         rows.append(("seconds", "", *seconds))
-    titles = [f"#{short(one.name)}" for one in entries]
+    # File names without folders, where that tells them apart: folders leave no room for levels.
+    bare = [one.name.rpartition("/")[2] for one in entries]
+    names = bare if len(set(bare)) == len(bare) else [one.name for one in entries]
+    titles = [f"#{short(name)}" for name in names]
     paper.table(
         f"{short(problem.name)}: levels, most important first", ("", "#stay", *titles), rows
     )
