@@ -89,7 +89,16 @@ class _Search:
         self.room = (problem.hosts.capacity - self._held(ladder, play)).astype(np.float64)
         self.row = problem.where.item_eligible[self.items]
         self.open_to = (problem.where.excluded == 0) & ~problem.hosts.drain
+        self._close_crowded()
         self._weigh(problem)
+
+    def _close_crowded(self) -> None:
+        """Let overcommitted hosts keep what they hold and receive nothing."""
+        load, runs = np.zeros_like(self.room), self.home >= 0
+        np.add.at(load, self.home[runs], self.demand[runs])
+        crowded = (load > self.room).any(axis=1)
+        self.room[crowded] = np.maximum(self.room, load)[crowded]
+        self.open_to = self.open_to & ~crowded
 
     def _possible(self, problem: PlacementProblem) -> bool:
         return bool(
