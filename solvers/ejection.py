@@ -42,7 +42,10 @@ class Ejection:
         # A move off a level that comes early is dearer than any number of later ones.
         order = {row: k for k, row in enumerate(sorted({*map(tuple, search.worth.moved.tolist())}))}
         self._price = np.array([order[tuple(row)] for row in search.worth.moved.tolist()])
+        self._affordable = np.ones(len(self._price), bool)  # tiers that may be moved
         self._partial = False  # a gang is being placed, member by member
+        # Other items that wait: a departure that lets two of them in is worth two.
+        self.guests: list[int] = []
         self._free = search.loose | (problem.items.host0 < 0)
         budgets = problem.budgets
         self._tight = np.zeros(len(problem.items), np.int64)
@@ -64,6 +67,7 @@ class Ejection:
             Whether to evict, as far as the problem allows it, when all else fails.
         """
         start = self.search.mark()
+        self._affordable = self._tiers_worth_moving(item)
         if self.direct(item, start) or (depth and self._eject(item, start, depth)):
             return True
         return evict and self.search.problem.evict is not Evict.NEVER and self._evict(item, start)
@@ -78,6 +82,12 @@ class Ejection:
             return True
         self.search.undo(start)
         return False
+
+    def _tiers_worth_moving(self, item: int) -> Bools:
+        """(T,) tiers of which one move costs less than a host for `item` is worth."""
+        worth, state = self.search.worth, self.search.state
+        now = worth.of_item(item, int(state.host[item]), state.cells[item])
+        return np.array([tuple(row) < tuple(now.tolist()) for row in worth.moved.tolist()])
 
     def direct(self, item: int, start: Mark) -> bool:
         """Put `item` where there is room."""
@@ -117,12 +127,25 @@ class Ejection:
             helps &= search.problem.items.cells_needed[movers] > 0
         helps &= self._may_unblock(item, movers, at)
         movers = movers[helps]
-        return movers[self._cheapest(movers)]
+        return movers[self._cheapest(movers, self._shares(item, movers))]
+
+    def _shares(self, item: int, movers: Ints) -> Bools:
+        """(n,) whether `item` and another guest would fit where each of `movers` is."""
+        state, demand = self.search.state, self.search.problem.items.demand
+        at = state.host[movers]
+        left = self.search.free()[at] + self._given(movers) - demand[item]
+        shares = np.zeros(len(movers), bool)
+        for guest in self.guests:
+            if guest != item and state.host[guest] < 0:
+                fits = ((left >= demand[guest]) | (demand[guest] == 0)).all(axis=1)
+                shares |= fits & self.fitting.eligible(guest)[at]
+        return shares
 
     def _movers(self) -> Ints:
-        """Items that have a host now and may leave it."""
-        state = self.search.state
-        return np.flatnonzero(self._free & (state.host >= 0))
+        """Items that have a host now and may leave it, at a price that can be paid."""
+        state, items = self.search.state, self.search.problem.items
+        paid = (state.host != items.host0) | self._affordable[items.tier]
+        return np.flatnonzero(self._free & (state.host >= 0) & paid)
 
     def _given(self, movers: Ints) -> Ints:
         """(n, R) room that a host gains when each of `movers` leaves it."""
@@ -146,19 +169,23 @@ class Ejection:
             free &= ~blocked[at] | np.isin(movers, np.fromiter(members, np.int64))
         return free
 
-    def _cheapest(self, movers: Ints) -> Ints:
-        """Order of `movers`: those that have moved anyway, then by level, budgets and size."""
+    def _cheapest(self, movers: Ints, shares: Bools | None = None) -> Ints:
+        """Order of `movers`: those that have moved anyway, then by level, budgets and size.
+
+        With `shares`, those that make room for more come before others of their level.
+        """
         items, state = self.search.problem.items, self.search.state
         at_home = (state.host[movers] == items.host0[movers]) & (items.host0[movers] >= 0)
         price = np.where(at_home, 1 + self._price[items.tier[movers]], 0)
         size = self.fitting.sizes(movers)
-        return np.lexsort((size, self._tight[movers] > 0, price))
+        alone = np.zeros(len(movers), bool) if shares is None else ~shares
+        return np.lexsort((size, self._tight[movers] > 0, alone, price))
 
     def _single(self, item: int, start: Mark) -> bool:
         """Move one item away and put `item` in its place."""
         search, tries = self.search, 0
         dead: set[int] = set()
-        for other in self._in_the_way(item).tolist():
+        for other in self.fitting.with_room(self._in_the_way(item)):
             kind = int(self.fitting.kind[other])
             if kind in dead:
                 continue

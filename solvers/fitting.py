@@ -7,6 +7,8 @@ bind items by their groups; they are read anew each time, through `rules`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from optsched.arrays import Bools, Ints
@@ -15,6 +17,7 @@ from optsched.solvers.search import Search
 from optsched.tables import Items
 
 BINDING = 8  # power of the load in a resource's weight
+CHUNK = 128  # items asked about at once
 TIGHTNESS = 0.05  # of the room left beside its shape
 
 
@@ -80,6 +83,25 @@ class Fitting:
         self._rows[kind] = (self.search.clock, row)
         return row & self.eligible(item)
 
+    def with_room(self, items: Ints) -> Iterator[int]:
+        """Those of `items`, in their order, that some host (perhaps their own) has room for.
+
+        Cells and limits are not looked at.
+        """
+        problem, free = self.search.problem, self.search.free()
+        frontiers: dict[int, Ints] = {}
+        for some in np.split(items, range(CHUNK, len(items), CHUNK)):
+            rows = problem.where.item_eligible[some]
+            found = np.zeros(len(some), bool)
+            for row in np.unique(rows).tolist():
+                mine = np.flatnonzero(rows == row)
+                if row not in frontiers:
+                    frontiers[row] = frontier(free[self.eligible(int(some[mine[0]]))])
+                demand = problem.items.demand[some[mine]][:, None]
+                fits = (frontiers[row][None] >= demand) | (demand == 0)
+                found[mine] = fits.all(axis=2).any(axis=1)
+            yield from some[found].tolist()
+
     def hosts(self, item: int) -> Bools:
         """(H,) the hosts other than its own that `item` may enter now (rules 2 to 5)."""
         free = self.has_room(item)
@@ -135,6 +157,16 @@ class Fitting:
         opens = np.where(search.occupants[at] == 0, self._opening[at], 0)
         order = np.lexsort((misfit, opens, waste))
         return [int(h) for h in at[order[:8]]]
+
+
+def frontier(points: Ints) -> Ints:
+    """(m, R) the rows of `points` (n, R) that no other row is at least as large as everywhere."""
+    left = points[np.argsort(-points.sum(axis=1), kind="stable")]
+    most = []
+    while len(left):
+        most.append(left[0])
+        left = left[(left > left[0]).any(axis=1)]
+    return np.array(most, dtype=np.int64).reshape(len(most), points.shape[1])
 
 
 def item_kinds(items: Items, row: Ints) -> Ints:

@@ -142,7 +142,8 @@ def pack_anew(search: Search, fitting: Fitting, best: Best, budget: Budget, seed
             failures += 1
             continue
         budget.report("neighbourhoods", value=int((search.state.host < 0).sum()))
-        changed = repack(search, items, hosts, budget, seed=int(rng.integers(1 << 30)), effort=0.3)
+        seed = int(rng.integers(1 << 30))
+        changed = repack(search, items, hosts, budget, seed=seed, effort=0.3).changed
         if changed and best.keep():
             failures, size = 0, max(HOSTS[0], size - 1)
         else:

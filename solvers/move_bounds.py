@@ -39,6 +39,8 @@ STEPS = (1, 2, 3, 4, 6, 9, 14, 21, 32, 64, 128)  # in the size of a larger set
 MOST_PATTERNS = 3000  # sets of what may enter; beyond, what enters is divisible
 ATTEMPTS, PRICED_AT_ONCE = 5, 4  # rounds of giving running classes a price
 PLENTY = 4  # places per item of a running class that make it worth no price
+MOST_WAITING = 30  # classes of pending items, for the same reason
+SCALES = (1.0, 0.75, 0.5, 0.33, 0.25)  # of their prices then
 ROUNDS = 60
 ROWS_AT_ONCE = 2  # per host and round
 HIGHEST, DEAREST = 6.0, 50.0  # price and charge
@@ -362,11 +364,12 @@ class _Patterns:
         self.entering, self.rooms, self._budget = entering, rooms, budget
         self._enters: list[Ints] = []
         self._fits: list[Ints] = []
-        self.complete = True
+        self.complete = entering.waiting <= MOST_WAITING
         self._kind = row_numbers(np.column_stack([rooms.host, rooms.cost, rooms.leave]))
         self._last = np.zeros(int(self._kind.max(initial=-1)) + 1, np.int64)
         nothing = np.zeros(len(entering.number), np.int64)
-        self._extend(0, nothing, np.arange(len(rooms.host)), rooms.room)
+        if self.complete:
+            self._extend(0, nothing, np.arange(len(rooms.host)), rooms.room)
         self.enters = np.array(self._enters, dtype=np.int64).reshape(-1, len(nothing))
         sizes = [len(rows) for rows in self._fits]
         self.pattern = np.repeat(np.arange(len(sizes)), sizes)
@@ -418,6 +421,10 @@ class _Pricing:
 
     def bound(self) -> int:
         """The best bound found."""
+        best = self._by_cutting_planes() if self.patterns.complete else self._by_scaling()
+        return max(0, math.ceil(best - SLACK))
+
+    def _by_cutting_planes(self) -> float:
         best = 0.0
         for _ in range(ROUNDS):
             solution = self._prices()
@@ -427,18 +434,33 @@ class _Pricing:
             gains = self._gains(price)
             worth = np.zeros(self.hosts)
             np.maximum.at(worth, self.host, gains)
-            if not self.patterns.complete:
-                worth = self._divisible_worth(price)
-            # Rooms of too many leavers to tell them apart are among the patterns as well.
-            best = max(best, value + claimed.sum() - np.maximum(worth, 0.0).sum())
+            best = max(best, value + claimed.sum() - worth.sum())
             grew = self._add_rows(gains - claimed[self.host])
             settled = math.ceil(value - SLACK) <= math.ceil(best - SLACK)
             if not grew or settled or self.budget.over():
                 break
-        return math.ceil(best - SLACK)
+        return best
 
-    def _prices(self) -> tuple[float, Floats, Floats] | None:
-        """Best prices for the rows so far: LP value, (D + J,) prices, (H,) what hosts are worth."""
+    def _by_scaling(self) -> float:
+        """Equal prices for all that fits nowhere as things are, as high as pays."""
+        best, still = 0.0, self.rooms[self.rooms.cost == 0]
+        fits = np.zeros(self.entering.waiting, bool)
+        for c, demand in enumerate(self.entering.demand[: len(fits)]):
+            inside = ((still.room >= demand) | (demand == 0)).all(axis=1)
+            fits[c] = (inside & self.entering.open_to[c, still.host]).any()
+        for scale in SCALES:
+            solution = self._prices(np.where(fits, 0.0, scale))
+            if solution is None or self.budget.over():
+                break
+            value, price, _ = solution
+            best = max(best, value - self._divisible_worth(price).sum())
+        return best
+
+    def _prices(self, highest: Floats | None = None) -> tuple[float, Floats, Floats] | None:
+        """Best prices for the rows so far: LP value, (D + J,) prices, (H,) what hosts are worth.
+
+        `highest` (C,) limits the prices of the waiting classes.
+        """
         waiting, patterns = self.waiting, self.patterns
         locks, classes = waiting.gain.shape
         priced = len(self.entering.number) - classes
@@ -467,7 +489,8 @@ class _Pricing:
         worth_at = first + np.searchsorted(hosts, self.host[self.rows])
         entries = [(row, column, table[row, column]), (at, worth_at, -np.ones(len(at)))]
         low = [0.0] * classes + [-math.inf] * len(at)
-        high = [HIGHEST] * classes + self.moves[self.rows].tolist()
+        limit = np.full(classes, HIGHEST) if highest is None else highest
+        high = [*limit.tolist(), *self.moves[self.rows].tolist()]
         found = minimize(cost, upper, low, high, entries, self.budget.remaining())
         if found is None:
             return None

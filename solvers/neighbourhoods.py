@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import numpy as np
+import numpy.typing as npt
 
 from optsched.arrays import Ints
 from optsched.solvers.fitting import Fitting
 from optsched.solvers.search import Search
 
 MOST_ITEMS = 160  # in one neighbourhood
+RARE = 0.5  # share of the hosts that have a resource, below which it is scarce
 
-Hosts = list[int]
+Hosts: TypeAlias = list[int]
+Choice: TypeAlias = tuple[list[int], Hosts]
+Floats: TypeAlias = npt.NDArray[np.float64]
 
 
 class Neighbourhoods:
@@ -30,7 +37,7 @@ class Neighbourhoods:
         self.free = search.loose | (items.host0 < 0)
         self.pending = items.host0 < 0
 
-    def around_waiting(self, waiting: Ints, size: int) -> tuple[list[int], Hosts]:
+    def around_waiting(self, waiting: Ints, size: int) -> Choice:
         """One or two items that wait, hosts that lack little for them, and hosts with room."""
         item = int(self.rng.choice(waiting))
         alike = waiting[self.fitting.kind[waiting] == self.fitting.kind[item]]
@@ -38,27 +45,38 @@ class Neighbourhoods:
         near = self._near(item, size - size // 3)
         return self._close(near + self._roomy(size // 3, near), some)
 
-    def around_moved(self, size: int) -> tuple[list[int], Hosts]:
+    def around_moved(self, size: int) -> Choice:
         """A few items that have moved or entered, with the hosts that took part, and others."""
-        changed = np.array(sorted(self.search.entered), dtype=np.int64)
-        items, state = self.search.problem.items, self.search.state
-        item = int(self.rng.choice(changed))
-        hosts: list[int] = []
-        for one in [item, *self._draw(self._like(item, changed), 2)]:
-            hosts += self._involved(one)
-        hosts = list(dict.fromkeys(hosts))[: size - 2]
-        entered = [i for i in changed.tolist() if state.host[i] in hosts and items.host0[i] < 0]
-        if entered:
-            guest = int(self.rng.choice(np.array(entered)))
-            hosts += self._generous(guest, (size - len(hosts)) // 2, hosts)
+        hosts, guest = self._took_part(size - 2)
+        hosts += self._generous(guest, (size - len(hosts)) // 2, hosts)
         return self._close(hosts + self._roomy(size - len(hosts), hosts), [])
 
-    def around_hosts(self, weight: Ints, size: int) -> tuple[list[int], Hosts]:
+    def wide(self, size: int) -> Choice:
+        """As `around_moved`, on many more hosts, of which only what may make room moves."""
+        hosts, guest = self._took_part(2 * size)
+        hosts += self._generous(guest, 2 * size, hosts)
+        hosts += self._roomy(max(0, 5 * size - len(hosts)), hosts)
+        return self._close(hosts, [], lambda item: self._makes_room(item, guest))
+
+    def scarce(self, size: int) -> Choice:
+        """Items that ask for a resource few hosts have, on hosts that have it."""
+        items, hosts = self.search.problem.items, self.search.problem.hosts
+        asking = np.array(sorted(self.search.entered), dtype=np.int64)
+        asked = (items.demand[asking] > 0).any(axis=0)
+        rare = np.flatnonzero(asked & ((hosts.capacity > 0).mean(axis=0) < RARE))
+        if not rare.size:
+            return self.wide(size)
+        resource = int(self.rng.choice(rare))
+        has = np.flatnonzero((hosts.capacity[:, resource] > 0) & self.fitting.allowed)
+        chosen = self._draw(has, 12 * size)
+        return self._close(chosen, [], lambda item: bool(items.demand[item, resource] > 0))
+
+    def around_hosts(self, weight: Floats, size: int) -> Choice:
         """Hosts drawn by `weight` (H,), with as many others."""
-        chance = np.maximum(weight, 0).astype(float)
-        first = self._weighted(chance, size // 2)
-        rest = self._weighted((~np.isin(np.arange(len(chance)), first)).astype(float), size // 2)
-        return self._close(first + rest, [])
+        first = self._weighted(np.maximum(weight, 0.0), size // 2)
+        others = self.fitting.allowed.astype(float)
+        others[first] = 0.0
+        return self._close(first + self._weighted(others, size // 2), [])
 
     # -- parts -----------------------------------------------------------------------------------
 
@@ -66,13 +84,36 @@ class Neighbourhoods:
         number = min(number, len(values))
         return [int(v) for v in self.rng.choice(values, number, replace=False)] if number else []
 
-    def _weighted(self, weight: np.ndarray[tuple[int], np.dtype[np.float64]], number: int) -> Hosts:
+    def _weighted(self, weight: Floats, number: int) -> Hosts:
         """Hosts drawn without replacement, by weight."""
         number = min(number, int((weight > 0).sum()))
         if number <= 0:
             return []
         drawn = self.rng.choice(len(weight), number, replace=False, p=weight / weight.sum())
         return [int(h) for h in drawn]
+
+    def _took_part(self, most: int) -> tuple[Hosts, int]:
+        """Hosts on which a few items that entered left their marks, and one that was pending."""
+        items = self.search.problem.items
+        changed = np.array(sorted(self.search.entered), dtype=np.int64)
+        item = int(self.rng.choice(changed))
+        hosts: Hosts = []
+        for one in [item, *self._draw(self._like(item, changed), 2)]:
+            hosts += self._involved(one)
+        guests = changed[items.host0[changed] < 0]
+        near = [i for i in guests.tolist() if self.search.state.host[i] in hosts]
+        guest = int(self.rng.choice(np.array(near))) if near else item
+        return list(dict.fromkeys(hosts))[:most], guest
+
+    def _makes_room(self, item: int, guest: int) -> bool:
+        """Whether `item` has changed, or `guest` would fit where it is once it has gone."""
+        search, demand = self.search, self.search.problem.items.demand
+        if item in search.entered:
+            return True
+        host = int(search.state.host[item])
+        state = search.state
+        room = search.problem.hosts.capacity[host] - state.use[host] - state.gone[host]
+        return bool(((room + demand[item] >= demand[guest]) | (demand[guest] == 0)).all())
 
     def _like(self, item: int, others: Ints) -> Ints:
         """Of `others`, those of the same kind if there are enough, mostly; else all."""
@@ -87,7 +128,7 @@ class Neighbourhoods:
         went = [int(state.host[i]) for i in made_room]
         return [h for h in (host, home, *went) if h >= 0]
 
-    def _lack(self, item: int) -> tuple[Ints, np.ndarray[tuple[int], np.dtype[np.float64]]]:
+    def _lack(self, item: int) -> tuple[Ints, Floats]:
         """Hosts open to `item`, and by how much each lacks room for it."""
         problem = self.search.problem
         demand = problem.items.demand[item]
@@ -130,17 +171,18 @@ class Neighbourhoods:
         weight[but] = 0.0
         return self._weighted(weight, number)
 
-    def _close(self, hosts: Hosts, waiting: list[int]) -> tuple[list[int], Hosts]:
-        """The free items on `hosts`, with whole gangs, and what waits; not too many."""
+    def _close(
+        self, hosts: Hosts, waiting: list[int], keep: Callable[[int], bool] | None = None
+    ) -> Choice:
+        """The free items on `hosts` (that pass `keep`), with whole gangs, and what waits."""
         items, search = self.search.problem.items, self.search
         chosen = dict.fromkeys(waiting)
         kept: Hosts = []
         for host in dict.fromkeys(hosts):
-            own = sorted(i for i in search.on[host] if self.free[i])
-            if kept and len(chosen) + len(own) > MOST_ITEMS:
-                continue
-            kept.append(host)
-            chosen.update(dict.fromkeys(own))
+            own = sorted(i for i in search.on[host] if self.free[i] and (not keep or keep(i)))
+            if len(chosen) + len(own) <= MOST_ITEMS or not kept:
+                kept.append(host)
+                chosen.update(dict.fromkeys(own))
         for gang in {int(items.gang[i]) for i in chosen} - {-1}:
             for member in np.flatnonzero(items.gang == gang).tolist():
                 host = int(search.state.host[member])

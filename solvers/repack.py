@@ -27,16 +27,16 @@ WIDEST = 1 << 45  # largest range of a weighted sum of levels
 
 @dataclass(frozen=True)
 class Option:
-    """One place that an item may take.
+    """One place that an item, or some of several like it, may take.
 
     Attributes
     ----------
     item, host
-        Who, and where.
+        Who (the first of the group), and where.
     enters
         Whether it was not there before, so that rules bind it.
-    var
-        1 if the item takes it.
+    var, most
+        How many of the group take it, and the number of the group.
     cells
         {cell: variable} for an item that enters cells; {cell: `var`} for one that stays on its own.
     """
@@ -45,7 +45,24 @@ class Option:
     host: int
     enters: bool
     var: cp_model.IntVar
+    most: int
     cells: dict[int, cp_model.IntVar]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What packing a neighbourhood anew came to.
+
+    Attributes
+    ----------
+    changed
+        Whether the search is in another placement now.
+    closed
+        Whether it is proven that the neighbourhood holds nothing better.
+    """
+
+    changed: bool
+    closed: bool
 
 
 def repack(
@@ -57,8 +74,8 @@ def repack(
     seed: int = 0,
     effort: float = 1.0,
     sideways: bool = False,
-) -> bool:
-    """Improve the placement of `items` on `hosts`; whether it has changed.
+) -> Outcome:
+    """Improve the placement of `items` on `hosts`.
 
     Parameters
     ----------
@@ -78,17 +95,16 @@ def repack(
     for item in items:
         search.put(item, NONE)
     model = RepackModel(search, items, hosts, current, cells)
-    chosen = model.solve(budget, seed, effort)
-    if chosen is not None:
-        for option in chosen:
+    if model.solve(budget, seed, effort):
+        for item, option in model.seats():
             at = [cell for cell, var in option.cells.items() if model.taken(var)]
-            search.put(option.item, option.host, at)
+            search.put(item, option.host, at)
         as_good = bool((search.value == start.value).all())
         fine = search.better_than(start) or (sideways and as_good)
         if fine and not search.state.violations():
-            return True
+            return Outcome(True, model.closed)
     search.undo(start)
-    return False
+    return Outcome(False, model.closed)
 
 
 class RepackModel:
@@ -98,8 +114,12 @@ class RepackModel:
     ----------
     options
         All options; `of_item` and `on_host` index them.
+    items, members
+        The first item of each group of interchangeable ones, and all of the group.
     fixed
         Items outside the neighbourhood that entered the host they sit on.
+    closed
+        Whether the solution is proven to be the best.
     """
 
     def __init__(
@@ -111,7 +131,9 @@ class RepackModel:
         cells: dict[int, Ints],
     ) -> None:
         self.search, self.problem = search, search.problem
-        self.items, self.hosts = list(items), list(hosts)
+        self.members = self._groups(items)
+        self.items, self.hosts = list(self.members), list(hosts)
+        self.closed = False
         self.model = cp_model.CpModel()
         self.options: list[Option] = []
         self.of_item: dict[int, list[Option]] = defaultdict(list)
@@ -127,6 +149,28 @@ class RepackModel:
         self._add_budgets()
         add_limits(self)
         self._levels = self._add_levels()
+
+    def _groups(self, free: Sequence[int]) -> dict[int, list[int]]:
+        """Interchangeable items by the first of them; one by one where rules tell them apart."""
+        problem, items = self.problem, self.problem.items
+        counters = self.search.state.counters
+        alone = problem.protect_higher or problem.evict is Evict.LOWER
+        alone |= bool((problem.budgets.scope == Scope.PLAN).any())
+        groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        for item in free:
+            own = alone or items.cells_needed[item] or items.gang[item] >= 0
+            own = own or counters.rows_of_item[item].size
+            key = (item,) if own else (-1, *self._likeness(item))
+            groups[key].append(item)
+        return {members[0]: members for members in groups.values()}
+
+    def _likeness(self, item: int) -> tuple[int, ...]:
+        """Equal for items that only their names tell apart, present hosts forgotten."""
+        items = self.problem.items
+        columns = (items.host0, items.tier, items.weight, items.evictable, items.lets_go_first)
+        row = self.problem.where.item_eligible[item]
+        rest = (int(column[item]) for column in (*columns, items.occupies))
+        return (int(row), *items.demand[item].tolist(), *rest)
 
     # -- variables -------------------------------------------------------------------------------
 
@@ -148,14 +192,22 @@ class RepackModel:
             self._add_choice(item, home)
 
     def _add_stay(self, item: int, home: int) -> None:
-        var = self.model.new_bool_var("")
+        var, most = self._count_of(item)
         own = self.problem.items.cells0[item]
-        self._keep(Option(item, home, False, var, dict.fromkeys(own[own >= 0].tolist(), var)))
+        cells = dict.fromkeys(own[own >= 0].tolist(), var)
+        self._keep(Option(item, home, False, var, most, cells))
+
+    def _count_of(self, item: int) -> tuple[cp_model.IntVar, int]:
+        """A new variable for how many of the item's group, and the number of the group."""
+        most = len(self.members[item])
+        if most == 1:
+            return self.model.new_bool_var(""), 1
+        return self.model.new_int_var(0, most, ""), most
 
     def _add_entry(self, item: int, host: int) -> None:
         needed = int(self.problem.items.cells_needed[item])
         if not needed:
-            self._keep(Option(item, host, True, self.model.new_bool_var(""), {}))
+            self._keep(Option(item, host, True, *self._count_of(item), {}))
             return
         fits = self._cells_for(item, host)
         if len(fits) < needed:
@@ -163,7 +215,7 @@ class RepackModel:
         var = self.model.new_bool_var("")
         cells = {cell: self.model.new_bool_var("") for cell in fits}
         self.model.add(sum(cells.values()) == needed * var)
-        self._keep(Option(item, host, True, var, cells))
+        self._keep(Option(item, host, True, var, 1, cells))
 
     def _cells_for(self, item: int, host: int) -> list[int]:
         cells, items = self.problem.cells, self.problem.items
@@ -184,8 +236,11 @@ class RepackModel:
         may_lose = home < 0 or (
             self.problem.evict is not Evict.NEVER and bool(self.problem.items.evictable[item])
         )
-        literals = [option.var for option in self.of_item[item]]
-        (self.model.add_at_most_one if may_lose else self.model.add_exactly_one)(literals)
+        most, places = len(self.members[item]), [option.var for option in self.of_item[item]]
+        if most == 1:
+            (self.model.add_at_most_one if may_lose else self.model.add_exactly_one)(places)
+        else:
+            self.model.add_linear_constraint(sum(places), 0 if may_lose else most, most)
 
     def placed(self, item: int) -> Sum:
         """1 if `item` has a host."""
@@ -197,13 +252,20 @@ class RepackModel:
         return sum(option.var for option in self.of_item[item] if option.host == home)
 
     def any_of(self, literals: Sequence[cp_model.IntVar]) -> cp_model.IntVar:
-        """A variable that is 1 if one of `literals` is."""
-        if len(literals) == 1:
+        """A variable that is 1 if one of `literals` is at least 1."""
+        if len(literals) == 1 and literals[0].is_boolean:
             return literals[0]
         either = self.model.new_bool_var("")
         for literal in literals:
-            self.model.add_implication(literal, either)
+            self.link(literal, either)
         return either
+
+    def link(self, number: cp_model.IntVar, used: cp_model.IntVar) -> None:
+        """`used` is 1 if `number` is at least 1."""
+        if number.is_boolean:
+            self.model.add_implication(number, used)
+        else:
+            self.model.add(number == 0).only_enforce_if(~used)
 
     def at_most(self, total: Sum, bound: int, literals: Sequence[cp_model.IntVar] | None) -> None:
         """`total` <= `bound`, if one of `literals` is 1 (None: in any case)."""
@@ -227,7 +289,7 @@ class RepackModel:
                 during = problem.when[r] == When.DURING
                 using = [o for o in asking if not (during and not o.enters and held[o.item])]
                 entering = [o.var for o in asking if o.enters]
-                stays = sum(int(demand[o.item, r]) for o in using if not o.enters)
+                stays = sum(int(demand[o.item, r]) * o.most for o in using if not o.enters)
                 always = stays <= room or any(demand[i, r] > 0 for i in fixed)
                 if (entering or always) and using:
                     total = sum(int(demand[o.item, r]) * o.var for o in using)
@@ -317,7 +379,7 @@ class RepackModel:
                 row.only_enforce_if(touched)
 
     def _disturbed(self, items: Sequence[int]) -> Sum:
-        """How many of `items` (that had a host) do not stay as they are."""
+        """How many of `items` (that had a host; no groups) do not stay as they are."""
         stays = [o.var for i in items for o in self.of_item[i] if not o.enters]
         return len(items) - sum(stays)
 
@@ -353,7 +415,7 @@ class RepackModel:
                 rows.append(value)
                 for level in np.flatnonzero(value - waits).tolist():
                     terms[level].append(int(value[level] - waits[level]) * option.var)
-            ranges += np.max(rows, axis=0) - np.min(rows, axis=0)
+            ranges += (np.max(rows, axis=0) - np.min(rows, axis=0)) * len(self.members[item])
         self._add_host_cost(terms, ranges)
         self._add_fragments(terms, ranges)
         return [(sum(terms[k]), int(ranges[k])) for k in range(count) if terms[k] and ranges[k]]
@@ -369,7 +431,7 @@ class RepackModel:
                 continue
             used = self.model.new_bool_var("")
             for option in guests:
-                self.model.add_implication(option.var, used)
+                self.link(option.var, used)
             room = self.problem.hosts.capacity[host] - self.search.state.use[host]
             for r in np.flatnonzero(room > 0).tolist():  # a closer linear relaxation
                 if all(o.enters for o in guests):
@@ -401,10 +463,12 @@ class RepackModel:
 
     # -- solving ---------------------------------------------------------------------------------
 
-    def solve(self, budget: Budget, seed: int, effort: float) -> list[Option] | None:
-        """The options taken in the best solution found; None where there is none."""
+    def solve(self, budget: Budget, seed: int, effort: float) -> bool:
+        """Minimise the levels; whether there is a solution."""
         self._hint()
-        for objective in self._blocks():
+        blocks = self._blocks()
+        self.closed = not blocks
+        for number, objective in enumerate(blocks):
             self.model.minimize(objective)
             solver = cp_model.CpSolver()
             solver.parameters.random_seed = seed % (1 << 30)
@@ -416,15 +480,35 @@ class RepackModel:
             if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
                 break
             self._solution = solver
-            if budget.over():
+            self.closed = status == cp_model.OPTIMAL and number == len(blocks) - 1
+            if budget.over() or status != cp_model.OPTIMAL:
                 break
             self.model.add(objective <= solver.value(objective))
             self.model.clear_hints()  # type: ignore[no-untyped-call]
             for option in self.options:
                 self.model.add_hint(option.var, solver.value(option.var))
-        if self._solution is None:
-            return None
-        return [option for option in self.options if self.taken(option.var)]
+        return self._solution is not None
+
+    def seats(self) -> list[tuple[int, Option]]:
+        """Who takes which option in the best solution; of a group, as many as can keep theirs."""
+        found: list[tuple[int, Option]] = []
+        for item, members in self.members.items():
+            left = {id(option): self._number(option) for option in self.of_item[item]}
+            waiting = []
+            for member in members:
+                here = [o for o in self.of_item[item] if o.host == self._current[member]]
+                kept = next((o for o in here if left[id(o)]), None)
+                if kept is None:
+                    waiting.append(member)
+                    continue
+                left[id(kept)] -= 1
+                found.append((member, kept))
+            open_places = [o for o in self.of_item[item] for _ in range(left[id(o)])]
+            found += zip(waiting, open_places, strict=False)
+        return found
+
+    def _number(self, option: Option) -> int:
+        return self._solution.value(option.var) if self._solution is not None else 0
 
     def taken(self, var: cp_model.IntVar) -> bool:
         """Whether `var` is 1 in the best solution found."""
@@ -445,12 +529,10 @@ class RepackModel:
 
     def _hint(self) -> None:
         for option in self.options:
-            here = self._current[option.item] == option.host
+            members = self.members[option.item]
+            here = sum(self._current[member] == option.host for member in members)
             if here and option.cells:
                 own = self._current_cells[option.item]
-                same = set(own[own >= 0].tolist()) == set(option.cells)
-                stays = set(own[own >= 0].tolist()) == set(
-                    self.problem.items.cells0[option.item].tolist()
-                ) - {NONE}
-                here = stays and same if not option.enters else not stays
+                stays = set(own.tolist()) == set(self.problem.items.cells0[option.item].tolist())
+                here = int(stays != option.enters)
             self.model.add_hint(option.var, here)
