@@ -15,6 +15,7 @@ from optsched.result import Result, conclude
 from optsched.sequence import sequence
 from optsched.solvers.annealing import Annealing
 from optsched.solvers.bounds import free_bounds
+from optsched.solvers.column_generation import KINDS
 from optsched.solvers.counts import CpSat
 from optsched.solvers.ladder import Ladder, Step
 from optsched.solvers.local import conclude_in_time, improve
@@ -148,8 +149,9 @@ def exact(ladder: Ladder, budget: Budget, seed: int, pairs: int) -> None:
 
 
 def _bound_by_more_than_room(problem: PlacementProblem) -> bool:
-    """Whether rules bind that neither annealing nor patterns know, but CP-SAT does."""
-    return bool(len(problem.limits) or (problem.items.gang >= 0).any())
+    """Whether rules or goals count that neither annealing nor patterns know, but CP-SAT does."""
+    goals = {term.kind for level in problem.objective for term in level.terms}
+    return bool(len(problem.limits) or (problem.items.gang >= 0).any() or goals - set(KINDS))
 
 
 class Roaming:
