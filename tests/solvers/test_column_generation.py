@@ -134,8 +134,9 @@ def test_a_dive_that_gets_stuck_ends(on: Make, monkeypatch: pytest.MonkeyPatch) 
         )  # fmt: skip
         ladder = Ladder(problem)
         for level in range(6):
-            ladder.take(ColumnGeneration(stays=False), level, Budget.of(5))
-    assert 0 < len(solved) < 500
+            solved.clear()
+            ladder.take(ColumnGeneration(stays=False), level, Budget.of(2))
+            assert len(solved) < 20
 
 
 def test_enumeration_closes_the_gap(on: Make, monkeypatch: pytest.MonkeyPatch) -> None:
