@@ -29,7 +29,7 @@ ATTEMPTS = 3  # at a placement that can be sequenced
 LARGEST_BOUND = 12_000
 
 # Up to this many (class, host) pairs CP-SAT alone proves faster than columns are generated.
-TINY = 64
+TINY = 80
 
 
 class Portfolio:
@@ -134,12 +134,12 @@ def exact(ladder: Ladder, budget: Budget, seed: int, pairs: int) -> None:
 
     With more than one worker, one of them anneals all the time, while the others prove.
     """
+    if pairs <= TINY:
+        ladder.climb([Step(Annealing(seed, longest=200), 0.2), Step(CpSat(seed), 0.7)], budget)
     with Roaming(ladder, budget, seed) as prover:
         alone = prover.workers == budget.workers
         search, *patterns = pattern_steps(seed, anneal=800 if alone else 200)
-        early = pairs <= TINY or _bound_by_more_than_room(ladder.problem)
-        first = [Step(CpSat(seed), 0.5)] if early else []
-        ladder.climb([search, *first, *patterns], prover)
+        ladder.climb([search, *patterns], prover)
         patience = 1
         while not ladder.done() and not budget.over():
             search = Step(Annealing(seed + patience, longest=800 << patience), 0.3)
