@@ -16,7 +16,7 @@ from optsched import registry
 from optsched.budget import Budget
 from optsched.check import check, check_placement
 from optsched.objective import evaluate
-from optsched.plan import Placement
+from optsched.plan import Order, Placement
 from optsched.problem import Budgets, Evict, Limits, PlacementProblem
 from optsched.result import Status
 from optsched.solvers.annealing import Annealing
@@ -162,3 +162,23 @@ def test_completing_keeps_the_levels_in_play(
             assert check_placement(problem, whole) == ()
             values = evaluate(problem, whole)[: level + 1]
             assert values == tuple(every.values[row, : level + 1].tolist())
+
+
+@pytest.mark.parametrize("name", sorted(registry.SOLVERS))
+@settings(max_examples=12)
+@given(random=SEEDS)
+def test_whatever_the_rules_the_plan_is_safe(name: str, random: Random, make_problem: Make) -> None:
+    """With cells, throttles and all orders of moves: a checked plan, and no bound it refutes."""
+    solver, problem = registry.solver(name), make_problem(random, items=(3, 8))
+    if solver.supports(problem) is not None:
+        event(f"{name}: not served")
+        return
+    order = random.choice(list(Order))
+    result = solver.solve(problem, Budget.of(1), seed=random.randrange(9), order=order)
+    report = check(problem, result.plan)
+    event(f"{name}: {result.status}")
+    assert report.violations == ()
+    assert result.plan.order is order
+    assert report.levels == tuple(level.value for level in result.levels)
+    assert report.levels <= evaluate(problem, Placement.current(problem))
+    assert not [note for note in result.notes if "refused" in note or "is wrong" in note]
