@@ -84,7 +84,7 @@ class _Search:
         if not self.possible:
             return
         self.home = items.host0[self.items]
-        self.state = np.array([seed * 2 + 88172645463325253], dtype=np.uint64)
+        self.state = np.array([(seed * 2 + 88172645463325253) % (1 << 64)], dtype=np.uint64)
         self.demand = items.demand[self.items].astype(np.float64)
         self.room = (problem.hosts.capacity - self._held(ladder, play)).astype(np.float64)
         self.row = problem.where.item_eligible[self.items]

@@ -57,7 +57,7 @@ class CpSat:
     """Improves and proves one level with CP-SAT on the class-count model."""
 
     def __init__(self, seed: int = 0) -> None:
-        self.seed = seed
+        self.seed = seed % (1 << 31)  # CP-SAT takes 31 bits
 
     def __call__(self, ladder: Ladder, level: int, budget: Budget) -> Found:
         """Minimise `level` with all earlier ones locked at the incumbent's values."""
