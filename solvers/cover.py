@@ -7,7 +7,7 @@ some room to spare it is also a good guess at a set of hosts into which everythi
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from ortools.sat.python import cp_model
 
 from optsched.arrays import Bools, Ints
 from optsched.budget import Budget
-from optsched.problem import Evict
+from optsched.problem import Evict, PlacementProblem
 from optsched.solvers.fitting import row_numbers
 from optsched.solvers.lp import Floats, minimize
 from optsched.solvers.relaxed import Lock, Relaxed
@@ -32,6 +32,28 @@ class Chosen:
     bound: int
 
 
+@dataclass(frozen=True)
+class Load:
+    """What is to be covered.
+
+    Attributes
+    ----------
+    items
+        Items that hosts in use must hold, all but `spare` of them.
+    room
+        (H, R) what each host has for them.
+    forced
+        (H,) bool: hosts that are in use anyway.
+    spare
+        How many items may be left out.
+    """
+
+    items: Ints
+    room: Ints
+    forced: Bools
+    spare: int = 0
+
+
 class Cover:
     """The covering problem: hosts are chosen so that every row of `need` is met.
 
@@ -39,87 +61,48 @@ class Cover:
     ----------
     give, need
         (N, H) and (N,): what each host gives to a row, and what the row needs.
-    forced
-        (H,) bool: hosts that hold what cannot leave.
     """
 
-    def __init__(self, relaxed: Relaxed, locks: Sequence[Lock], must: Bools | None = None) -> None:
-        self.relaxed = relaxed
-        problem, items = relaxed.problem, relaxed.problem.items
-        self.cost = problem.hosts.cost
-        self.forced = np.zeros(len(problem.hosts), bool)
-        pinned = ~relaxed.free & items.occupies & (items.host0 >= 0)
-        self.forced[items.host0[pinned]] = True
-        self._must = must if must is not None else self._placed_in_any_plan(locks)
-        self._spare = 0 if must is not None else self._may_be_left(locks)
-        give, need = [], []
-        for rows in (self._totals(), self._sizes()):
-            for row, wanted in rows:
-                if wanted > 0:
-                    give.append(row)
-                    need.append(wanted)
-        self.give = np.array(give, dtype=np.int64).reshape(len(give), len(problem.hosts))
-        self.need = np.array(need, dtype=np.int64)
-
-    def _placed_in_any_plan(self, locks: Sequence[Lock]) -> Bools:
-        """(I,) free, occupying items of which all but `_spare` have a host in any plan."""
-        items = self.relaxed.problem.items
-        locked = np.zeros(len(items), bool)
-        for lock in locks:
-            locked |= lock.factor[items.tier] > 0
-        stays = items.host0 >= 0
-        if self.relaxed.problem.evict is not Evict.NEVER:
-            stays &= ~items.evictable
-        return np.asarray(self.relaxed.free & items.occupies & (locked | stays))
-
-    def _may_be_left(self, locks: Sequence[Lock]) -> int:
-        """How many of those items may still be left out; each weighs at least one."""
-        return sum(lock.value for lock in locks)
+    def __init__(self, problem: PlacementProblem, load: Load) -> None:
+        self.problem, self.load = problem, load
+        self.cost, self.forced = problem.hosts.cost, load.forced
+        rows = [row for row in (*self._totals(), *self._sizes()) if row[1] > 0]
+        self.give = np.array([give for give, _ in rows], dtype=np.int64)
+        self.give = self.give.reshape(len(rows), len(problem.hosts))
+        self.need = np.array([need for _, need in rows], dtype=np.int64)
 
     def _less_spare(self, amounts: Ints) -> int:
         """Sum of `amounts` without the largest that may be left out."""
-        if not self._spare:
-            return int(amounts.sum())
-        return int(np.sort(amounts)[: max(0, len(amounts) - self._spare)].sum())
+        kept = max(0, len(amounts) - self.load.spare)
+        return int(np.sort(amounts)[:kept].sum())
 
-    def _totals(self) -> list[tuple[Ints, int]]:
+    def _totals(self) -> Iterator[tuple[Ints, int]]:
         """Per resource, for all items and for those of the commonest requirements."""
-        relaxed = self.relaxed
-        problem, items = relaxed.problem, relaxed.problem.items
-        who = np.flatnonzero(self._must)
+        problem, items, who = self.problem, self.problem.items, self.load.items
         row = problem.where.item_eligible[who]
-        common = np.argsort(-np.bincount(row), kind="stable")[:MOST_ROWS] if len(row) else row
         sets: list[tuple[Ints, Bools]] = [(who, np.ones(len(problem.hosts), bool))]
-        for one in common.tolist():
+        for one in np.argsort(-np.bincount(row), kind="stable")[:MOST_ROWS].tolist():
             mine = who[row == one]
-            open_to = relaxed.open_to[one].copy()
+            open_to = (problem.where.excluded[one] == 0) & ~problem.hosts.drain
             open_to[items.host0[mine[items.host0[mine] >= 0]]] = True
             if not open_to.all():
                 sets.append((mine, open_to))
-        return [
-            (np.where(open_to, relaxed.room[:, r], 0), self._less_spare(relaxed.demand[mine, r]))
-            for mine, open_to in sets
-            for r in range(relaxed.room.shape[1])
-        ]
+        for mine, open_to in sets:
+            for r in range(items.demand.shape[1]):
+                give = np.where(open_to, self.load.room[:, r], 0)
+                yield give, self._less_spare(items.demand[mine, r])
 
-    def _sizes(self) -> list[tuple[Ints, int]]:
-        """For the largest classes: how many items at least as large each host can hold."""
-        relaxed = self.relaxed
-        items = relaxed.problem.items
-        who = np.flatnonzero(self._must)
-        classes = np.unique(relaxed.of_item[who])
-        share = relaxed.demand[relaxed.first[classes]] / np.maximum(relaxed.room.max(axis=0), 1)
-        largest = classes[np.argsort(-share.max(axis=1, initial=0.0), kind="stable")[:MOST_ROWS]]
-        rows = []
-        for klass in largest.tolist():
-            item = relaxed.first[klass]
-            demand = items.demand[item]
-            as_large = who[(items.demand[who] >= demand).all(axis=1)]
-            fit = np.full(len(relaxed.room), len(as_large))
-            for r in np.flatnonzero(demand).tolist():
-                fit = np.minimum(fit, relaxed.room[:, r] // demand[r])
-            rows.append((fit, max(0, len(as_large) - self._spare)))
-        return rows
+    def _sizes(self) -> Iterator[tuple[Ints, int]]:
+        """For the largest demands: how many items at least as large each host can hold."""
+        demand = self.problem.items.demand[self.load.items]
+        share = (demand / np.maximum(self.load.room.max(axis=0, initial=1), 1)).max(axis=1)
+        sizes = np.unique(demand[np.argsort(-share, kind="stable")[: 8 * MOST_ROWS]], axis=0)
+        for size in sizes[:: max(1, len(sizes) // MOST_ROWS)]:
+            as_large = int((demand >= size).all(axis=1).sum())
+            fit = np.full(len(self.load.room), as_large)
+            for r in np.flatnonzero(size).tolist():
+                fit = np.minimum(fit, self.load.room[:, r] // size[r])
+            yield fit, as_large - self.load.spare
 
     # -- solving ---------------------------------------------------------------------------------
 
@@ -179,8 +162,21 @@ class Cover:
 
 def least_cost(relaxed: Relaxed, locks: Sequence[Lock], budget: Budget) -> int:
     """A lower bound of the cost of the hosts in use, given how much may be left unplaced."""
-    cover = Cover(relaxed, locks)
-    certain = int(cover.cost[cover.forced].sum())
+    problem, items = relaxed.problem, relaxed.problem.items
+    forced = np.zeros(len(problem.hosts), bool)
+    forced[items.host0[~relaxed.free & items.occupies & (items.host0 >= 0)]] = True
+    locked = np.zeros(len(items), bool)
+    for lock in locks:
+        locked |= lock.factor[items.tier] > 0
+    stays = items.host0 >= 0
+    if problem.evict is not Evict.NEVER:
+        stays &= ~items.evictable
+    must = np.flatnonzero(relaxed.free & items.occupies & (locked | stays))
+    # Each item weighs at least one, so no more items than weight may be left out.
+    spare = sum(lock.value for lock in locks)
+    room = relaxed.room[:, : items.demand.shape[1]]
+    cover = Cover(problem, Load(must, room, forced, spare))
+    certain = int(cover.cost[forced].sum())
     if not cover.need.size or budget.over():
         return certain
     chosen = cover.solve(budget)

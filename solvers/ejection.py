@@ -15,11 +15,12 @@ from optsched.arrays import Bools, Ints
 from optsched.budget import Budget
 from optsched.problem import Evict, When
 from optsched.rules import limit_blocks
-from optsched.solvers.fitting import Fitting
+from optsched.solvers.fitting import Fitting, frontier_rows
 from optsched.solvers.search import Mark, Search
 
 TRIES = 24  # ejections tried per item and depth before it is given up
 HOSTS = 24  # hosts looked at for ejections of several items
+BLUR = 0.4  # of sizes, either way
 TOGETHER = 3  # most items ejected from one host
 
 
@@ -34,10 +35,18 @@ class Ejection:
         Rows of hosts with room; its `allowed` hosts are the only ones entered.
     budget
         Looked at between tries.
+    rng
+        Blurs the sizes by which it chooses whom to eject; None: it chooses the same each time.
     """
 
-    def __init__(self, search: Search, fitting: Fitting, budget: Budget) -> None:
-        self.search, self.fitting, self.budget = search, fitting, budget
+    def __init__(
+        self,
+        search: Search,
+        fitting: Fitting,
+        budget: Budget,
+        rng: np.random.Generator | None = None,
+    ) -> None:
+        self.search, self.fitting, self.budget, self._rng = search, fitting, budget, rng
         problem = search.problem
         # A move off a level that comes early is dearer than any number of later ones.
         order = {row: k for k, row in enumerate(sorted({*map(tuple, search.worth.moved.tolist())}))}
@@ -135,11 +144,21 @@ class Ejection:
         at = state.host[movers]
         left = self.search.free()[at] + self._given(movers) - demand[item]
         shares = np.zeros(len(movers), bool)
-        for guest in self.guests:
-            if guest != item and state.host[guest] < 0:
-                fits = ((left >= demand[guest]) | (demand[guest] == 0)).all(axis=1)
-                shares |= fits & self.fitting.eligible(guest)[at]
+        for guest in self._smallest_guests(item):
+            fits = ((left >= demand[guest]) | (demand[guest] == 0)).all(axis=1)
+            shares |= fits & self.fitting.eligible(guest)[at]
         return shares
+
+    def _smallest_guests(self, item: int) -> list[int]:
+        """Guests other than `item` that still wait, without those that need more than another."""
+        demand = self.search.problem.items.demand
+        waiting = [g for g in self.guests if g != item and self.search.state.host[g] < 0]
+        rows = self.search.problem.where.item_eligible[waiting]
+        chosen: list[int] = []
+        for row in np.unique(rows).tolist():
+            mine = [g for g, r in zip(waiting, rows.tolist(), strict=True) if r == row]
+            chosen += [mine[k] for k in frontier_rows(-demand[mine])]
+        return chosen
 
     def _movers(self) -> Ints:
         """Items that have a host now and may leave it, at a price that can be paid."""
@@ -178,6 +197,8 @@ class Ejection:
         at_home = (state.host[movers] == items.host0[movers]) & (items.host0[movers] >= 0)
         price = np.where(at_home, 1 + self._price[items.tier[movers]], 0)
         size = self.fitting.sizes(movers)
+        if self._rng is not None:
+            size = size * self._rng.uniform(1 - BLUR, 1 + BLUR, len(size))
         alone = np.zeros(len(movers), bool) if shares is None else ~shares
         return np.lexsort((size, self._tight[movers] > 0, alone, price))
 

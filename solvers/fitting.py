@@ -96,7 +96,8 @@ class Fitting:
             for row in np.unique(rows).tolist():
                 mine = np.flatnonzero(rows == row)
                 if row not in frontiers:
-                    frontiers[row] = frontier(free[self.eligible(int(some[mine[0]]))])
+                    open_to = free[self.eligible(int(some[mine[0]]))]
+                    frontiers[row] = open_to[frontier_rows(open_to)]
                 demand = problem.items.demand[some[mine]][:, None]
                 fits = (frontiers[row][None] >= demand) | (demand == 0)
                 found[mine] = fits.all(axis=2).any(axis=1)
@@ -159,14 +160,14 @@ class Fitting:
         return [int(h) for h in at[order[:8]]]
 
 
-def frontier(points: Ints) -> Ints:
-    """(m, R) the rows of `points` (n, R) that no other row is at least as large as everywhere."""
-    left = points[np.argsort(-points.sum(axis=1), kind="stable")]
-    most = []
+def frontier_rows(points: Ints) -> list[int]:
+    """Rows of `points` (n, R) that no other row is at least as large as everywhere."""
+    left = np.argsort(-points.sum(axis=1), kind="stable")
+    rows: list[int] = []
     while len(left):
-        most.append(left[0])
-        left = left[(left > left[0]).any(axis=1)]
-    return np.array(most, dtype=np.int64).reshape(len(most), points.shape[1])
+        rows.append(int(left[0]))
+        left = left[(points[left] > points[left[0]]).any(axis=1)]
+    return rows
 
 
 def item_kinds(items: Items, row: Ints) -> Ints:

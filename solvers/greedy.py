@@ -94,13 +94,21 @@ def fill(search: Search, budget: Budget, allowed: Bools | None = None) -> Placem
     return best
 
 
-def queue(search: Search, fitting: Fitting, *, small_first: bool = False) -> list[Group]:
-    """What has no host, in the order in which to place it."""
+def queue(
+    search: Search,
+    fitting: Fitting,
+    *,
+    small_first: bool = False,
+    rng: np.random.Generator | None = None,
+) -> list[Group]:
+    """What has no host, in the order in which to place it; with `rng`, sizes are blurred."""
     problem, items = search.problem, search.problem.items
     waiting = np.flatnonzero(search.state.host < 0)
     total = np.maximum(problem.hosts.capacity.sum(axis=0), 1)
     share = (items.demand[waiting] / total).max(axis=1, initial=0.0) / items.weight[waiting]
     kind = fitting.kind[waiting]
+    if rng is not None:
+        share *= rng.uniform(0.5, 1.5, int(kind.max(initial=0)) + 1)[kind]
     key = [kind, share if small_first else -share, items.tier[waiting]]
     groups: list[Group] = []
     seen: set[int] = set()

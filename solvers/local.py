@@ -1,28 +1,44 @@
-"""`local`: greedy, ejection chains, then a large neighbourhood search; for clusters of any size."""
+"""`local`: greedy, ejections, then a large neighbourhood search; for clusters of any size.
+
+Ejections place nearly all that can be placed, in milliseconds each. Then a few items and hosts at a
+time are packed anew, exactly: that places more, takes back moves and empties hosts.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import cached_property
 
 import numpy as np
 
 from optsched.budget import Budget
+from optsched.objective import evaluate
 from optsched.plan import Order, Placement, Plan
 from optsched.problem import PlacementProblem
-from optsched.result import Result, conclude
+from optsched.result import Bound, Result, conclude
 from optsched.solvers.bounds import free_bounds
+from optsched.solvers.consolidation import Consolidation
 from optsched.solvers.ejection import Ejection
 from optsched.solvers.fitting import Fitting
 from optsched.solvers.greedy import empty_drained, fill, queue
-from optsched.solvers.neighbourhoods import Neighbourhoods
-from optsched.solvers.repack import repack
+from optsched.solvers.relaxed import Relaxed
+from optsched.solvers.rounds import Rounds
 from optsched.solvers.search import Search
 
-HOSTS = (4, 12)  # fewest and most hosts of a neighbourhood; it grows when nothing improves
-PATIENCE = 60  # neighbourhoods in a row without success before the search gives up
 CONCLUDE = 5e-5  # seconds per item that sequencing and checking take
-BOUNDS = 0.25  # share of the time kept for bounds, at most
+BOUNDS = 0.15  # share of the time for bounds, before and after the rounds
+RESTARTS, MOST_RESTARTS = 0.2, 24  # share of the time for ejections from the start, and how often
+GUESTS = 64  # waiting items that are kept in mind while one of them is placed
+
+Values = tuple[int, ...]
+Done = Callable[[Values], bool]
+
+
+def never(values: Values) -> bool:
+    """Always look for something better."""
+    del values
+    return False
 
 
 class LocalSearch:
@@ -47,17 +63,42 @@ class LocalSearch:
         """A checked plan, with the free bounds."""
         started = time.monotonic()
         placement = start.placement(problem) if start is not None else Placement.current(problem)
+        bounds: list[Bound | None] = [None] * len(problem.objective)
+        simpler = [placement]
         own = conclude_in_time(problem, budget)
         if len(problem.items) and len(problem.hosts):
-            placement = improve(problem, placement, own.share(1 - BOUNDS), seed)
+            run = Improvement(problem, placement, seed)
+            run.construct(own.share(1 - 2 * BOUNDS))
+            simpler.insert(0, run.best.placement)
+            tables = run.relaxed
+            bounds = free_bounds(problem, run.best.placement, own.share(BOUNDS), relaxed=tables)
+            met = meets(problem, run.best.placement, bounds)
+            if not met(run.best.values):
+                run.search_on(own.share(1 - BOUNDS), met)
+                bounds = free_bounds(problem, run.best.placement, own, relaxed=tables)
+            placement = run.best.placement
         return conclude(
             problem,
             placement,
-            free_bounds(problem, placement, own),
+            bounds,
             solver=self.name,
             started=started,
             order=order,
+            others=simpler,
         )
+
+
+def meets(problem: PlacementProblem, placement: Placement, bounds: list[Bound | None]) -> Done:
+    """Whether values meet all of `bounds`, which are conditional on those of `placement`."""
+    given = evaluate(problem, placement)
+
+    def met(values: Values) -> bool:
+        for k, bound in enumerate(bounds):
+            if bound is None or values[:k] != given[:k] or values[k] > bound.value:
+                return False
+        return True
+
+    return met
 
 
 def conclude_in_time(problem: PlacementProblem, budget: Budget) -> Budget:
@@ -71,39 +112,21 @@ def improve(
     placement: Placement,
     budget: Budget,
     seed: int = 0,
-    done: Callable[[tuple[int, ...]], bool] = lambda values: False,
+    done: Done = never,
 ) -> Placement:
     """The best placement found; `done` is asked with the values whether that is enough."""
-    search = Search(problem, placement)
-    best = Best(search, done)
-    fill(search, budget.share(0.5))
-    best.keep()
-    fitting = Fitting(search)
-    ejection = Ejection(search, fitting, budget)
-    for depth in (1, 2):
-        for group in queue(search, fitting):
-            budget.report("ejections", value=int((search.state.host < 0).sum()))
-            if budget.over() or best.enough():
-                break
-            if group.gang:
-                ejection.insert_all(group.items, depth)
-            else:
-                for item in group.items:
-                    if budget.over() or not ejection.insert(item, depth):
-                        break  # the next one is just like it
-        empty_drained(search, ejection, depth)
-        return_home(search, budget)
-        best.keep()
-    pack_anew(search, fitting, best, budget, seed)
-    return best.placement
+    run = Improvement(problem, placement, seed)
+    run.construct(budget, done)
+    run.search_on(budget, done)
+    return run.best.placement
 
 
 class Best:
     """The best placement a search has been in."""
 
-    def __init__(self, search: Search, done: Callable[[tuple[int, ...]], bool]) -> None:
-        self._search, self._done = search, done
-        self.values = tuple(search.value.tolist())
+    def __init__(self, search: Search) -> None:
+        self._search = search
+        self.values: Values = tuple(search.value.tolist())
         self.placement = search.state.placement()
 
     def keep(self) -> bool:
@@ -114,9 +137,84 @@ class Best:
         self.values, self.placement = values, self._search.state.placement()
         return True
 
-    def enough(self) -> bool:
-        """Whether nothing better is wanted."""
-        return self._done(self.values)
+    def resume(self) -> None:
+        """Take the search back to the best placement."""
+        self._search.adopt(self.placement)
+
+
+class Improvement:
+    """A search in its stages.
+
+    Attributes
+    ----------
+    search, best
+        Where it is, and the best placement so far.
+    """
+
+    def __init__(self, problem: PlacementProblem, placement: Placement, seed: int = 0) -> None:
+        self.problem, self.seed = problem, seed
+        self.search = Search(problem, placement)
+        self.best = Best(self.search)
+
+    @cached_property
+    def relaxed(self) -> Relaxed:
+        """The problem's relaxation."""
+        return Relaxed(self.problem)
+
+    def construct(self, budget: Budget, done: Done = never) -> None:
+        """Greedy, ejections, and cheaper hosts."""
+        search = self.search
+        fill(search, budget.share(0.5))
+        self.best.keep()
+        start, rng = search.mark(), np.random.default_rng(self.seed)
+        tries = budget.share(RESTARTS)
+        for attempt in range(MOST_RESTARTS):
+            search.undo(start)
+            own = tries if attempt else budget
+            self._eject(own, shares=attempt % 2 == 1, rng=rng if attempt > 1 else None)
+            self.best.keep()
+            if done(self.best.values) or (attempt and tries.over()) or not search.entered:
+                break
+        self.best.resume()
+        if search.worth.host_cost.any() and not budget.over():
+            consolidation = Consolidation(search, self.seed)
+            for lower in (consolidation.pack_all, consolidation.empty_hosts):
+                lower(budget)
+                self.best.keep()
+            self.best.resume()
+
+    def _eject(self, budget: Budget, *, shares: bool, rng: np.random.Generator | None) -> None:
+        """Place what waits, moving others; with `shares`, such that two may enter for one move."""
+        search = self.search
+        fitting = Fitting(search)
+        ejection = Ejection(search, fitting, budget, rng)
+        for depth in (1, 2):
+            groups = queue(search, fitting, rng=rng)
+            if shares:
+                ejection.guests = [group.items[-1] for group in groups][-GUESTS:]
+            for group in groups:
+                budget.report("ejections", value=int((search.state.host < 0).sum()))
+                if budget.over():
+                    return
+                if group.gang:
+                    ejection.insert_all(group.items, depth)
+                    continue
+                for item in group.items:
+                    if budget.over() or not ejection.insert(item, depth):
+                        break  # the next one is just like it
+            empty_drained(search, ejection, depth)
+            return_home(search, budget)
+
+    def search_on(self, budget: Budget, done: Done = never) -> None:
+        """Neighbourhoods packed anew, until time is up, it is good enough, or nothing helps."""
+        self.best.resume()
+        rounds = Rounds(self.search, self.relaxed, self.seed)
+        while not (budget.over() or done(self.best.values) or rounds.exhausted()):
+            value = int(self.search.value[0]) if len(self.search.value) else 0
+            budget.report("neighbourhoods", value=value)
+            rounds.one(budget)
+            self.best.keep()
+        self.best.resume()
 
 
 def return_home(search: Search, budget: Budget) -> None:
@@ -129,40 +227,3 @@ def return_home(search: Search, budget: Budget) -> None:
         mark = search.mark()
         if search.go_home(item) and not search.better_than(mark):
             search.undo(mark)
-
-
-def pack_anew(search: Search, fitting: Fitting, best: Best, budget: Budget, seed: int) -> None:
-    """Large neighbourhood search: a few hosts at a time, packed anew by CP-SAT."""
-    rng = np.random.default_rng(seed)
-    draw = Neighbourhoods(search, fitting, rng)
-    size, failures = HOSTS[0], 0
-    while failures < PATIENCE and not budget.over() and not best.enough():
-        items, hosts = _neighbourhood(search, draw, rng, size)
-        if not items or not hosts:
-            failures += 1
-            continue
-        budget.report("neighbourhoods", value=int((search.state.host < 0).sum()))
-        seed = int(rng.integers(1 << 30))
-        changed = repack(search, items, hosts, budget, seed=seed, effort=0.3).changed
-        if changed and best.keep():
-            failures, size = 0, max(HOSTS[0], size - 1)
-        else:
-            failures += 1
-            size = min(HOSTS[1], size + (failures % 4 == 0))
-
-
-def _neighbourhood(
-    search: Search, draw: Neighbourhoods, rng: np.random.Generator, size: int
-) -> tuple[list[int], list[int]]:
-    waiting = np.flatnonzero(search.state.host < 0)
-    choices: list[Callable[[], tuple[list[int], list[int]]]] = []
-    if len(waiting):
-        choices.append(lambda: draw.around_waiting(waiting, size))
-    if search.entered:
-        choices.append(lambda: draw.around_moved(size))
-    if search.worth.host_cost.any():
-        weight = (search.problem.hosts.cost * (search.occupants > 0)).astype(float)
-        choices += [lambda: draw.around_hosts(weight, size)] * 4
-    if not choices:
-        return [], []
-    return choices[int(rng.integers(len(choices)))]()

@@ -39,7 +39,9 @@ class Neighbourhoods:
 
     def around_waiting(self, waiting: Ints, size: int) -> Choice:
         """One or two items that wait, hosts that lack little for them, and hosts with room."""
-        item = int(self.rng.choice(waiting))
+        tier = self.search.problem.items.tier[waiting]
+        highest = waiting[tier == tier.min()]
+        item = int(self.rng.choice(highest if self.rng.random() < 0.7 else waiting))
         alike = waiting[self.fitting.kind[waiting] == self.fitting.kind[item]]
         some = [item, *self._draw(alike[alike != item], 1), *self._draw(waiting, 1)]
         near = self._near(item, size - size // 3)
@@ -48,28 +50,30 @@ class Neighbourhoods:
     def around_moved(self, size: int) -> Choice:
         """A few items that have moved or entered, with the hosts that took part, and others."""
         hosts, guest = self._took_part(size - 2)
-        hosts += self._generous(guest, (size - len(hosts)) // 2, hosts)
+        hosts += self._promising(guest, (size - len(hosts)) // 2, hosts)
         return self._close(hosts + self._roomy(size - len(hosts), hosts), [])
 
     def wide(self, size: int) -> Choice:
         """As `around_moved`, on many more hosts, of which only what may make room moves."""
         hosts, guest = self._took_part(2 * size)
-        hosts += self._generous(guest, 2 * size, hosts)
+        hosts += self._promising(guest, 2 * size, hosts)
         hosts += self._roomy(max(0, 5 * size - len(hosts)), hosts)
         return self._close(hosts, [], lambda item: self._makes_room(item, guest))
 
     def scarce(self, size: int) -> Choice:
         """Items that ask for a resource few hosts have, on hosts that have it."""
         items, hosts = self.search.problem.items, self.search.problem.hosts
+        resource = int(self.rng.choice(self.scarce_resources()))
+        has = np.flatnonzero((hosts.capacity[:, resource] > 0) & self.fitting.allowed)
+        chosen = self._draw(has, 20 * size)
+        return self._close(chosen, [], lambda item: bool(items.demand[item, resource] > 0))
+
+    def scarce_resources(self) -> Ints:
+        """Resources that few hosts have and something that entered asks for."""
+        items, hosts = self.search.problem.items, self.search.problem.hosts
         asking = np.array(sorted(self.search.entered), dtype=np.int64)
         asked = (items.demand[asking] > 0).any(axis=0)
-        rare = np.flatnonzero(asked & ((hosts.capacity > 0).mean(axis=0) < RARE))
-        if not rare.size:
-            return self.wide(size)
-        resource = int(self.rng.choice(rare))
-        has = np.flatnonzero((hosts.capacity[:, resource] > 0) & self.fitting.allowed)
-        chosen = self._draw(has, 12 * size)
-        return self._close(chosen, [], lambda item: bool(items.demand[item, resource] > 0))
+        return np.flatnonzero(asked & ((hosts.capacity > 0).mean(axis=0) < RARE))
 
     def around_hosts(self, weight: Floats, size: int) -> Choice:
         """Hosts drawn by `weight` (H,), with as many others."""
@@ -145,6 +149,12 @@ class Neighbourhoods:
         weight = np.zeros(len(self.search.problem.hosts))
         weight[hosts] = 1.0 / (3.0 + rank) ** 1.5
         return self._weighted(weight, number)
+
+    def _promising(self, item: int, number: int, but: Hosts) -> Hosts:
+        """Hosts on which one departure lets `item` in, alone or with others."""
+        generous = self._generous(item, number // 2, but)
+        near = [h for h in self._near(item, number) if h not in but and h not in generous]
+        return generous + near[: number - len(generous)]
 
     def _generous(self, item: int, number: int, but: Hosts) -> Hosts:
         """Hosts on which one departure lets the most items like `item` in."""

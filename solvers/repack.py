@@ -22,6 +22,7 @@ from optsched.solvers.linear import Sum
 from optsched.solvers.repack_limits import add_limits
 from optsched.solvers.search import Search
 
+WORTH_SHARING = 1500  # options from which more than one worker pays
 WIDEST = 1 << 45  # largest range of a weighted sum of levels
 
 
@@ -472,7 +473,9 @@ class RepackModel:
             self.model.minimize(objective)
             solver = cp_model.CpSolver()
             solver.parameters.random_seed = seed % (1 << 30)
-            solver.parameters.num_workers = 1
+            solver.parameters.num_workers = (
+                budget.workers if len(self.options) > WORTH_SHARING else 1
+            )
             solver.parameters.catch_sigint_signal = False
             solver.parameters.max_deterministic_time = effort
             solver.parameters.max_time_in_seconds = max(budget.remaining(), 0.01)

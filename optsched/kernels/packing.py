@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from .annealing import draw, overload
+from .annealing import draw
 from .jit import jit
 
 Floats = npt.NDArray[np.float64]
@@ -15,6 +15,16 @@ Bools = npt.NDArray[np.bool_]
 BATCH = 1000  # steps between two changes of the temperature
 SETTLED = 1e-9  # overload that is rounding
 SWAP = 0.7  # share of proposals that swap two items; the others shift one
+
+
+@jit
+def excess(load: Floats, room: Floats) -> float:
+    """Overload of all hosts and resources together."""
+    total = 0.0
+    for h in range(room.shape[0]):
+        for r in range(room.shape[1]):
+            total += max(load[h, r] - room[h, r], 0.0)
+    return total
 
 
 @jit
@@ -57,8 +67,7 @@ def settle(
         The overload that is left.
     """
     items, hosts = demand.shape[0], room.shape[0]
-    ones = np.ones(room.shape[1])
-    left = overload(load, room, ones)
+    left = excess(load, room)
     for _ in range(batches):
         for _ in range(BATCH):
             i = int(draw(stream) * items)
@@ -78,9 +87,9 @@ def settle(
                 over_a, over_b = load[a, r] - room[a, r], load[b, r] - room[b, r]
                 strain += max(over_a - x, 0.0) - max(over_a, 0.0)
                 strain += max(over_b + x, 0.0) - max(over_b, 0.0)
-            moves = float(home[i] == a) - float(home[i] == b)
+            moves = int(home[i] == a) - int(home[i] == b)
             if j >= 0:
-                moves += float(home[j] == b) - float(home[j] == a)
+                moves += int(home[j] == b) - int(home[j] == a)
             change = strain + away * moves
             if change > 0 and draw(stream) >= np.exp(-change / temperature):
                 continue
@@ -93,8 +102,8 @@ def settle(
                 host[j] = a
             left += strain
             if left < SETTLED:
-                left = overload(load, room, ones)
+                left = excess(load, room)
                 if left < SETTLED:
                     return 0.0
         temperature *= cooling
-    return overload(load, room, ones)
+    return excess(load, room)

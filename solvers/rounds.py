@@ -1,0 +1,138 @@
+"""Rounds of the large neighbourhood search: which kind of neighbourhood, how large, how long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from optsched.arrays import Ints
+from optsched.budget import Budget
+from optsched.solvers.consolidation import Consolidation
+from optsched.solvers.fitting import Fitting
+from optsched.solvers.neighbourhoods import Choice, Neighbourhoods
+from optsched.solvers.relaxed import Relaxed
+from optsched.solvers.repack import repack
+from optsched.solvers.search import Search
+
+SMALLEST, LARGEST = 5.0, 16.0  # hosts in a neighbourhood
+GROWTH = 1.12  # after a round that proved its neighbourhood to hold nothing better
+PATIENCE = 120  # rounds without success before the search gives up
+EFFORT = 0.6  # CP-SAT's deterministic seconds per round
+LEARNING = 0.15  # how fast the kinds of neighbourhoods gain and lose weight
+FIRST = {"waiting": 3.0}  # weights to begin with, where not 1
+LEAST = 0.05  # weight of a kind that never helps
+
+
+class Rounds:
+    """One neighbourhood after another.
+
+    Parameters
+    ----------
+    search
+        Improved in place.
+    relaxed
+        Says which items no host can hold.
+    seed
+        Of all draws.
+    """
+
+    def __init__(self, search: Search, relaxed: Relaxed, seed: int = 0) -> None:
+        self.search = search
+        self.rng = np.random.default_rng(seed)
+        self.draw = Neighbourhoods(search, Fitting(search), self.rng)
+        hopeless = relaxed.hopeless() >= relaxed.size
+        self._hopeless = np.append(hopeless, True)[relaxed.of_item]  # pinned items last
+        self._size: dict[str, float] = {}
+        self._weight: dict[str, float] = {}
+        self._failures = 0
+        self._effort = 1
+
+    def exhausted(self) -> bool:
+        """Whether nothing has helped for long."""
+        return self._failures >= PATIENCE or not self._kinds()
+
+    def one(self, budget: Budget) -> bool:
+        """Draw a neighbourhood and pack it anew; whether the placement is better."""
+        kinds = self._kinds()
+        names = list(kinds)
+        weight = np.array([self._weight.get(name, FIRST.get(name, 1.0)) for name in names])
+        name = names[int(self.rng.choice(len(names), p=weight / weight.sum()))]
+        mark = self.search.mark()
+        if name == "cover":
+            better = self._pack_all(budget)
+        else:
+            size = self._size.get(name, SMALLEST)
+            items, hosts = kinds[name](int(size))
+            closed = self._repack(items, hosts, budget)
+            better = self.search.better_than(mark)
+            step = 1.0 / GROWTH if better or not closed else GROWTH
+            self._size[name] = min(LARGEST, max(SMALLEST, size * step))
+        self._weight[name] = max(LEAST, (1 - LEARNING) * weight[names.index(name)])
+        if better:
+            self._weight[name] += 2 * LEARNING
+        self._failures = 0 if better else self._failures + 1
+        return better
+
+    def _repack(self, items: list[int], hosts: list[int], budget: Budget) -> bool:
+        """Whether the neighbourhood is proven to hold nothing better any more."""
+        if not items or not hosts:
+            return True
+        outcome = repack(
+            self.search,
+            items,
+            hosts,
+            budget,
+            seed=int(self.rng.integers(1 << 30)),
+            effort=EFFORT,
+            sideways=bool(self.rng.random() < 0.5),
+        )
+        return outcome.closed
+
+    def _pack_all(self, budget: Budget) -> bool:
+        """Consolidate at once, with more patience each time."""
+        self._effort *= 2
+        seed = int(self.rng.integers(1 << 30))
+        return Consolidation(self.search, seed, patience=self._effort).pack_all(budget)
+
+    def _kinds(self) -> dict[str, Callable[[int], Choice]]:
+        """The kinds of neighbourhoods that there is a reason for."""
+        search, draw, worth = self.search, self.draw, self.search.worth
+        kinds: dict[str, Callable[[int], Choice]] = {}
+        waiting = self._waiting()
+        if waiting.size:
+            kinds["waiting"] = lambda size: draw.around_waiting(waiting, size)
+        if search.entered:
+            kinds["moved"] = draw.around_moved
+            kinds["wide"] = draw.wide
+            if draw.scarce_resources().size:
+                kinds["scarce"] = draw.scarce
+        if worth.host_cost.any():
+            kinds["hosts"] = lambda size: draw.around_hosts(self._wasted_cost(), size)
+            kinds["cover"] = lambda size: ([], [])
+        if worth.fragments:
+            kinds["fragments"] = lambda size: draw.around_hosts(self._fragments(), size)
+        drained = search.problem.hosts.drain & (search.occupants > 0)
+        if worth.drained.any() and drained.any():
+            kinds["drained"] = lambda size: draw.around_hosts(drained.astype(float), size)
+        return kinds
+
+    def _waiting(self) -> Ints:
+        return np.flatnonzero((self.search.state.host < 0) & ~self._hopeless)
+
+    def _wasted_cost(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        """(H,) cost of the hosts in use, times the share of them that is free."""
+        hosts = self.search.problem.hosts
+        used = self.search.occupants > 0
+        share = self.search.free() / np.maximum(hosts.capacity, 1)
+        free = np.clip(share.min(axis=1, initial=1.0, where=hosts.capacity > 0), 0.02, 1.0)
+        return np.where(used, hosts.cost * free, 0.0)
+
+    def _fragments(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        """(H,) fragments on the cells of each host."""
+        search, cells = self.search, self.search.problem.cells
+        total = np.zeros(len(search.problem.hosts))
+        for _, weight, resource, size in search.worth.fragments:
+            free = cells.capacity[:, resource] - search.state.cell_use[:, resource]
+            np.add.at(total, cells.host, weight * (np.maximum(free, 0) % size))
+        return total
