@@ -42,10 +42,10 @@ def free_bounds(
     relaxed
         The problem's relaxation, where the caller has it already.
     """
-    if not len(problem.items) or not len(problem.hosts):
-        return [None] * len(problem.objective)
-    tables = relaxed if relaxed is not None else Relaxed(problem)
     values = evaluate(problem, placement)
+    if not len(problem.items) or not len(problem.hosts):
+        return [Bound(value, "nothing can change") for value in values]
+    tables = relaxed if relaxed is not None else Relaxed(problem)
     return [
         _bound(tables, level, values[k], _Before(problem, values[:k]), budget)
         for k, level in enumerate(problem.objective)

@@ -118,6 +118,9 @@ class Ladder:
         self._last_view: tuple[bytes, Ladder] | None = None
         if start is not None:
             self.offer(start)
+        if best is None and not (len(self.classes) and len(problem.hosts)):
+            for level, value in enumerate(self.values):
+                self.best.prove(level, Bound(value, "nothing can change"), self.values[:level])
 
     @property
     def placement(self) -> Placement:

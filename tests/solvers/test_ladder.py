@@ -181,8 +181,10 @@ def test_a_view_pins_what_is_frozen_and_shares_the_incumbent(on: Make) -> None:
 
 @pytest.mark.parametrize("hosts", [0, 1])
 def test_nothing_to_do(on: Make, hosts: int) -> None:
-    """Ladders of problems without hosts or free items have no classes or no places."""
+    """Without hosts, or without items that may be placed or moved, all is proven at once."""
     problem = on([0] * hosts + [-1] * (1 - hosts), [1] * hosts, movable=False, tiers=("a", "b"))
     ladder = Ladder(problem)
     assert len(ladder.classes) == 1 - hosts
     assert ladder.complete(problem.items.host0, ladder.in_play(0)).host.tolist() == [hosts - 1]
+    assert ladder.done()
+    assert bounds(ladder)[0] == 1 - hosts

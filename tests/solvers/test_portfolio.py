@@ -73,6 +73,7 @@ def test_nothing_is_a_problem_too(on: Make, hosts: int, items: int, evict: Evict
     problem = on([-1] * items, [1] * hosts, tiers=("a", "b"), evict=evict)
     result = solve(problem, 5)
     assert sum(level.value for level in result.levels) == (items if not hosts else 0)
+    assert result.status is Status.OPTIMAL
 
 
 def test_items_on_cells_are_placed_or_left(on: Make) -> None:
