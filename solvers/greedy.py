@@ -20,7 +20,7 @@ from optsched.result import Result, conclude
 from optsched.solvers.bounds import free_bounds
 from optsched.solvers.ejection import Ejection
 from optsched.solvers.fitting import Fitting
-from optsched.solvers.search import Search
+from optsched.solvers.search import Search, starting
 
 
 class Greedy:
@@ -45,7 +45,7 @@ class Greedy:
         """A checked plan, with the free bounds."""
         del seed
         started = time.monotonic()
-        placement = start.placement(problem) if start is not None else Placement.current(problem)
+        placement = starting(problem, start)
         if len(problem.items) and len(problem.hosts):
             placement = fill(Search(problem, placement), budget)
         budget.report("greedy", done=1.0)

@@ -24,7 +24,7 @@ from optsched.solvers.fitting import Fitting
 from optsched.solvers.greedy import empty_drained, fill, queue
 from optsched.solvers.relaxed import Relaxed
 from optsched.solvers.rounds import Rounds
-from optsched.solvers.search import Search
+from optsched.solvers.search import Search, starting
 
 CONCLUDE = 5e-5  # seconds per item that sequencing and checking take
 BOUNDS = 0.15  # share of the time for bounds, before and after the rounds
@@ -62,7 +62,7 @@ class LocalSearch:
     ) -> Result:
         """A checked plan, with the free bounds."""
         started = time.monotonic()
-        placement = start.placement(problem) if start is not None else Placement.current(problem)
+        placement = starting(problem, start)
         bounds: list[Bound | None] = [None] * len(problem.objective)
         simpler = [placement]
         own = conclude_in_time(problem, budget)
@@ -77,6 +77,8 @@ class LocalSearch:
                 run.search_on(own.share(1 - BOUNDS), met)
                 bounds = free_bounds(problem, run.best.placement, own, relaxed=tables)
             placement = run.best.placement
+        else:
+            bounds = free_bounds(problem, placement, own)
         return conclude(
             problem,
             placement,

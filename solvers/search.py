@@ -14,13 +14,24 @@ import numpy as np
 
 from optsched.arrays import Bools, Ints, Ragged
 from optsched.counters import Counters
-from optsched.plan import Placement
+from optsched.objective import evaluate
+from optsched.plan import Placement, Plan
 from optsched.problem import Evict, LimitKind, PlacementProblem, Scope
 from optsched.rules import limit_blocks, may_enter
 from optsched.solvers.worth import Worth
-from optsched.state import State
+from optsched.state import State, placement_violations
 
 MONOTONE = (LimitKind.MAX, LimitKind.CONFLICT)  # an arrival can break them, a departure cannot
+
+
+def starting(problem: PlacementProblem, start: Plan | None) -> Placement:
+    """Where a search begins: where `start` leads if that is allowed and no worse, else now."""
+    now = Placement.current(problem)
+    if start is None:
+        return now
+    placement = start.placement(problem)
+    worse = evaluate(problem, placement) > evaluate(problem, now)
+    return now if worse or placement_violations(problem, placement) else placement
 
 
 @dataclass(frozen=True)
