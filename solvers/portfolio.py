@@ -22,7 +22,9 @@ from optsched.solvers.local import conclude_in_time, improve
 from optsched.solvers.patterns import LARGEST, pattern_steps
 
 # Shares of the remaining time for local search, in turn with CP-SAT; where CP-SAT cannot serve.
-ROUNDS, LARGE = (0.1, 0.75, 0.8), (0.75,)
+# Above HUGE items the bounds and the look at the clock between two steps take seconds themselves.
+ROUNDS, LARGE, SLOW = (0.1, 0.75, 0.8), (0.75,), (0.4,)
+HUGE = 20_000
 ATTEMPTS = 3  # at a placement that can be sequenced
 
 # With limits CP-SAT has many more rows, and pays only up to this many pairs.
@@ -84,8 +86,9 @@ def work(ladder: Ladder, budget: Budget, seed: int) -> list[Placement]:
     if small and not bound_by_more:
         exact(ladder, budget, seed, pairs)
         return []
+    rounds = ROUNDS if small else LARGE if len(problem.items) <= HUGE else SLOW
     others: list[Placement] = []
-    for attempt, patience in enumerate(ROUNDS if small else LARGE):
+    for attempt, patience in enumerate(rounds):
         share = budget.share(patience)
         ladder.offer(
             improve(problem, ladder.placement, share, seed + attempt, lambda v: not any(v))
