@@ -136,6 +136,7 @@ def _least_moved(tables: Relaxed, factor: Ints, value: int, before: _Before, bud
         return 0
     cost = np.where(before.allows(TermKind.MOVED)[items.tier], factor[items.tier], FORBIDDEN)
     counts = [np.where(cost == FORBIDDEN, 0, tiers[items.tier]) for tiers, _ in before.moved]
+    may_go = np.zeros(len(items), bool)
     if problem.evict is not Evict.NEVER:
         # What may be evicted leaves for nothing, as far as this level is concerned.
         may_go = before.allows(TermKind.EVICTED)[items.tier] & items.evictable
@@ -148,7 +149,7 @@ def _least_moved(tables: Relaxed, factor: Ints, value: int, before: _Before, bud
         for count, (_, value) in zip(counts, before.moved, strict=True)
         if count.any()
     ]
-    return least_moves(tables, cost, before.locks, ceilings, value, budget)
+    return least_moves(tables, cost, may_go, before.locks, ceilings, value, budget)
 
 
 def _stuck_on_drained(tables: Relaxed, term: Term) -> int:

@@ -59,6 +59,7 @@ class Ceiling:
 def least_moves(
     relaxed: Relaxed,
     cost: Ints,
+    may_go: Bools,
     locks: Sequence[Lock],
     ceilings: Sequence[Ceiling],
     target: int,
@@ -70,6 +71,8 @@ def least_moves(
     ----------
     cost
         (I,) what it costs that an item leaves its host; 0: nothing, FORBIDDEN: it cannot.
+    may_go
+        (I,) bool: it may be left without a host, so it need not enter another.
     locks
         Levels that say how much weight of which tiers may be left unplaced.
     ceilings
@@ -90,17 +93,23 @@ def least_moves(
         allowed = np.array([one.value for one in ceilings], dtype=np.int64)
         pricing = _Pricing(waiting, entering, rooms, patterns, allowed, budget)
         best = max(best, pricing.bound())
-        more = _worth_a_price(relaxed, cost, pricing, entering)
+        more = _worth_a_price(relaxed, cost, may_go, pricing, entering)
         if best >= target or budget.over() or not more.size:
             break
         priced = np.concatenate([priced, more])
     return best
 
 
-def _worth_a_price(relaxed: Relaxed, cost: Ints, pricing: _Pricing, entering: _Entering) -> Ints:
-    """Running classes that leave hosts in the LP's solution, and find room in few places."""
+def _worth_a_price(
+    relaxed: Relaxed, cost: Ints, may_go: Bools, pricing: _Pricing, entering: _Entering
+) -> Ints:
+    """Running classes that leave hosts in the LP's solution, and find room in few places.
+
+    Only those that must have a host: the price of what is evicted would not cancel out.
+    """
     items, room = relaxed.problem.items, _room_now(relaxed)
     runs = relaxed.free & (items.host0 >= 0) & (cost != FORBIDDEN) & (entering.priced < 0)
+    runs &= ~may_go
     leaving = pricing.leaving()
     weight = np.zeros(len(relaxed.first))
     np.add.at(weight, relaxed.of_item[list(leaving)], list(leaving.values()))
