@@ -251,24 +251,60 @@ def any_placement(random: Random, problem: PlacementProblem, calm: float = 0.6) 
 
 
 class Everything:
-    """All placements of a problem without cells, with their values; allowed ones by the checker."""
+    """All placements of a tiny problem, with their values; allowed ones by the checker.
+
+    Attributes
+    ----------
+    host
+        (N, I), the hosts; rules 1 and 2 are kept.
+    values
+        (N, L), the value of every level.
+    """
 
     def __init__(self, problem: PlacementProblem) -> None:
         self.problem = problem
-        items, hosts = problem.items, problem.hosts
-        mask = problem.where.excluded[problem.where.item_eligible] != 0
-        ways = []
-        for i, home in enumerate(items.host0.tolist()):
-            free = [-1] if home < 0 or (problem.evict and items.evictable[i]) else []
-            free += [h for h in range(len(hosts)) if not (mask[i, h] or hosts.drain[h])]
-            ways.append(sorted({home, *free}) if items.movable[i] or home < 0 else [home])
-        self.host = np.array(list(itertools.product(*ways)), dtype=np.int64)
-        self.host = self.host.reshape(-1, len(items))
+        count = range(len(problem.items))
+        self._ways = [self._ways_of(item) for item in count]
+        numbers = list(itertools.product(*(range(len(ways)) for ways in self._ways)))
+        self._chosen = np.array(numbers, dtype=np.int64).reshape(-1, len(count))
+        self.host = self._per_way(lambda item, way: way[0])
+        self._home = self._per_way(lambda item, way: way == self._now(item))
         self.values = np.column_stack(
             [sum(t.weight * self._term(t) for t in level.terms) for level in problem.objective]
         )
         self.order = np.lexsort(self.values.T[::-1])
         self._allowed: dict[int, bool] = {}
+
+    def _now(self, item: int) -> tuple[int, tuple[int, ...]]:
+        cells = sorted(c for c in self.problem.items.cells0[item].tolist() if c >= 0)
+        return int(self.problem.items.host0[item]), tuple(cells)
+
+    def _ways_of(self, item: int) -> list[tuple[int, tuple[int, ...]]]:
+        """Where an item may sit, as (host, cells)."""
+        items, cells = self.problem.items, self.problem.cells
+        now = self._now(item)
+        if now[0] >= 0 and not items.movable[item]:
+            return [now]
+        ways = {now}
+        if now[0] < 0 or (self.problem.evict and items.evictable[item]):
+            ways.add((-1, ()))
+        shut = self.problem.where.excluded[self.problem.where.item_eligible[item]] != 0
+        for host in np.flatnonzero(~shut & ~self.problem.hosts.drain).tolist():
+            right = (cells.host == host) & (
+                (cells.kind == items.cell_kind[item]) | (items.cell_kind[item] < 0)
+            )
+            needed = int(items.cells_needed[item])
+            some = itertools.combinations(np.flatnonzero(right).tolist(), needed)
+            ways |= {(host, chosen) for chosen in some}
+        return sorted(ways)
+
+    def _per_way(self, read: Callable[[int, tuple[int, tuple[int, ...]]], object]) -> np.ndarray:
+        """(N, I, ...) what `read` says of each item's way."""
+        columns = [
+            np.array([read(item, way) for way in ways])[self._chosen[:, item]]
+            for item, ways in enumerate(self._ways)
+        ]
+        return np.stack(columns, axis=1)
 
     def _term(self, term: Term) -> np.ndarray:
         items, hosts, host = self.problem.items, self.problem.hosts, self.host
@@ -278,19 +314,36 @@ class Everything:
         if term.kind is TermKind.EVICTED:
             return ((host < 0) & (items.host0 >= 0))[:, mine].sum(axis=1)
         if term.kind is TermKind.MOVED:
-            away = (host >= 0) & (items.host0 >= 0) & (host != items.host0)
+            away = (host >= 0) & (items.host0 >= 0) & ~self._home
             return away[:, mine].sum(axis=1)
         if term.kind is TermKind.DRAINED:
             here = (host >= 0) & hosts.drain[host] & items.occupies
             return here[:, mine].sum(axis=1)
-        held = [((host == h) & items.occupies).any(axis=1) for h in range(len(hosts))]
-        return np.column_stack(held) @ hosts.cost
+        if term.kind is TermKind.HOST_COST:
+            held = [((host == h) & items.occupies).any(axis=1) for h in range(len(hosts))]
+            return np.column_stack(held) @ hosts.cost
+        return self._fragments(term)
+
+    def _fragments(self, term: Term) -> np.ndarray:
+        cells, items = self.problem.cells, self.problem.items
+        count = range(len(cells))
+        on_cell = self._per_way(lambda item, way: [int(cell in way[1]) for cell in count])
+        used = (on_cell * items.cell_demand[:, term.resource][None, :, None]).sum(axis=1)
+        free = (cells.capacity - cells.fixed_use)[:, term.resource] - used
+        return (np.maximum(free, 0) % term.size).sum(axis=1)
+
+    def placement(self, row: int) -> Placement:
+        """One of the placements."""
+        cells = np.full(self.problem.items.cells0.shape, -1)
+        for item, ways in enumerate(self._ways):
+            chosen = ways[self._chosen[row, item]][1]
+            cells[item, : len(chosen)] = chosen
+        return Placement.of(self.problem, self.host[row], cells)
 
     def allowed(self, row: int) -> bool:
         """Whether the checker lets the placement through."""
         if row not in self._allowed:
-            placement = Placement.of(self.problem, self.host[row])
-            self._allowed[row] = not check_placement(self.problem, placement)
+            self._allowed[row] = not check_placement(self.problem, self.placement(row))
         return self._allowed[row]
 
     def rows(self, prefix: Sequence[int] = ()) -> list[int]:

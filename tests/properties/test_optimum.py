@@ -20,6 +20,7 @@ from optsched.plan import Order, Placement
 from optsched.problem import Budgets, Evict, Limits, PlacementProblem
 from optsched.result import Status
 from optsched.solvers.annealing import Annealing
+from optsched.solvers.bounds import free_bounds
 from optsched.solvers.column_generation import ColumnGeneration
 from optsched.solvers.counts import CpSat
 from optsched.solvers.ladder import Improver, Ladder, Step
@@ -30,14 +31,17 @@ SEEDS = st.integers(0, 2**32 - 1).map(Random)
 PATIENCE = 60.0  # seconds; all of these take milliseconds
 
 
-def draw(random: Random, make: Make, *, plain: bool = False) -> PlacementProblem:
-    """A problem without cells and without rules that bind single waves.
+def draw(
+    random: Random, make: Make, *, plain: bool = False, cells: bool = False
+) -> PlacementProblem:
+    """A problem without rules that bind single waves, and mostly without cells.
 
     Plain ones know capacities, eligible hosts and tiers only, and evict as they like: then lower
     tiers are left out of the models of higher ones.
     """
+    size = {"hosts": (2, 2), "items": (2, 4)} if cells else {"hosts": (2, 3), "items": (2, 5)}
     crowd = random.choice([0.5, 0.75])
-    problem = make(random, hosts=(2, 3), items=(2, 5), cells=False, waves=False, crowd=crowd)
+    problem = make(random, **size, cells=cells, waves=False, crowd=crowd)
     if not plain:
         return problem
     gang, evictable = np.full(len(problem.items), -1), np.ones(len(problem.items), bool)
@@ -108,6 +112,36 @@ def test_annealing_returns_nothing_worse(random: Random, make_problem: Make) -> 
     assert ladder.values <= evaluate(problem, Placement.current(problem))
 
 
+@pytest.mark.parametrize("cells", [False, True])
+@settings(max_examples=100)
+@given(random=SEEDS)
+def test_free_bounds_hold_for_any_placement(
+    cells: bool, random: Random, make_problem: Make, everything: Any
+) -> None:
+    """Given what any allowed placement is worth on earlier levels, no other does better."""
+    problem = draw(random, make_problem, plain=random.random() < 0.3, cells=cells)
+    every = everything(problem)
+    for row in random.choices(range(len(every.host)), k=5):
+        if every.allowed(row):
+            found = free_bounds(problem, every.placement(row), Budget.of(PATIENCE))
+            values = every.values[row].tolist()
+            event(f"some bound above 0: {any(one is not None and one.value for one in found)}")
+            assert_bounds_hold(
+                every, values, [one.value if one is not None else 0 for one in found]
+            )
+
+
+@pytest.mark.parametrize("name", ["greedy", "local", "portfolio"])
+@settings(max_examples=15)
+@given(random=SEEDS)
+def test_no_result_claims_too_much_on_cells(
+    name: str, random: Random, make_problem: Make, everything: Any
+) -> None:
+    """Whoever serves items on cells bounds them rightly."""
+    problem = draw(random, make_problem, cells=True)
+    assert_claims_hold(registry.solver(name), problem, everything(problem), random.randrange(9))
+
+
 @pytest.mark.parametrize("name", sorted(registry.SOLVERS))
 @settings(max_examples=30)
 @given(random=SEEDS)
@@ -118,10 +152,15 @@ def test_no_result_claims_too_much(
     solver = registry.solver(name)
     problem = draw(random, make_problem, plain=random.random() < 0.3)
     assert solver.supports(problem) is None
-    result = solver.solve(problem, Budget.of(PATIENCE), seed=random.randrange(9))
-    report, every = check(problem, result.plan), everything(problem)
+    assert_claims_hold(solver, problem, everything(problem), random.randrange(9))
+
+
+def assert_claims_hold(solver: Any, problem: PlacementProblem, every: Any, seed: int) -> None:
+    """What a solver returns is safe, and as good as it says."""
+    result = solver.solve(problem, Budget.of(PATIENCE), seed=seed)
+    report = check(problem, result.plan)
     values = tuple(level.value for level in result.levels)
-    event(f"{name}: {result.status}")
+    event(f"{solver.name}: {result.status}")
     assert report.violations == ()
     assert report.levels == values <= evaluate(problem, Placement.current(problem))
     assert not [note for note in result.notes if "refused" in note or "is wrong" in note]
