@@ -46,7 +46,7 @@ class Consolidation:
         problem, items, worth = self.problem, self.problem.items, self.search.worth
         free = (items.host0 < 0) | self.search.loose
         first = int(np.flatnonzero(worth.host_cost)[0]) if worth.host_cost.any() else 0
-        earlier = worth.moved[:, :first].any(axis=1) if first else np.zeros(len(worth.moved), bool)
+        earlier: Bools = np.any(worth.moved[:, :first] != 0, axis=1)
         free &= (items.host0 < 0) | ~earlier[items.tier]
         free &= (items.cells_needed == 0) & (items.gang < 0)
         limits = problem.limits
