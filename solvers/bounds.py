@@ -30,6 +30,7 @@ def free_bounds(
     budget: Budget,
     *,
     relaxed: Relaxed | None = None,
+    stop_early: bool = False,
 ) -> list[Bound | None]:
     """A lower bound for every level, given what `placement` is worth on the levels before.
 
@@ -41,15 +42,19 @@ def free_bounds(
         Once it is over, only bounds by counting are given.
     relaxed
         The problem's relaxation, where the caller has it already.
+    stop_early
+        Leave out the levels after the first that does not meet its bound.
     """
     values = evaluate(problem, placement)
     if not len(problem.items) or not len(problem.hosts):
         return [Bound(value, "nothing can change") for value in values]
     tables = relaxed if relaxed is not None else Relaxed(problem)
-    return [
-        _bound(tables, level, values[k], _Before(problem, values[:k]), budget)
-        for k, level in enumerate(problem.objective)
-    ]
+    bounds: list[Bound | None] = [None] * len(values)
+    for k, level in enumerate(problem.objective):
+        bounds[k] = bound = _bound(tables, level, values[k], _Before(problem, values[:k]), budget)
+        if stop_early and (bound is None or bound.value < values[k]):
+            break
+    return bounds
 
 
 class _Before:

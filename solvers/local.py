@@ -71,7 +71,9 @@ class LocalSearch:
             run.construct(own.share(1 - 2 * BOUNDS))
             simpler.insert(0, run.best.placement)
             tables = run.relaxed
-            bounds = free_bounds(problem, run.best.placement, own.share(BOUNDS), relaxed=tables)
+            bounds = free_bounds(
+                problem, run.best.placement, own.share(BOUNDS), relaxed=tables, stop_early=True
+            )
             met = meets(problem, run.best.placement, bounds)
             if not met(run.best.values):
                 run.search_on(own.share(1 - BOUNDS), met)
@@ -172,10 +174,12 @@ class Improvement:
         tries = budget.share(RESTARTS)
         for attempt in range(MOST_RESTARTS):
             search.undo(start)
+            begun = tries.remaining()
             own = tries if attempt else budget
             self._eject(own, shares=attempt % 2 == 1, rng=rng if attempt > 1 else None)
             self.best.keep()
-            if done(self.best.values) or (attempt and tries.over()) or not search.entered:
+            # As long as one more is sure to end in time.
+            if done(self.best.values) or 2 * tries.remaining() < begun or not search.entered:
                 break
         self.best.resume()
         if search.worth.host_cost.any() and not budget.over():
@@ -214,7 +218,7 @@ class Improvement:
         while not (budget.over() or done(self.best.values) or rounds.exhausted()):
             value = int(self.search.value[0]) if len(self.search.value) else 0
             budget.report("neighbourhoods", value=value)
-            rounds.one(budget)
+            rounds.some(budget)
             self.best.keep()
         self.best.resume()
 

@@ -43,7 +43,7 @@ class Neighbourhoods:
         highest = waiting[tier == tier.min()]
         item = int(self.rng.choice(highest if self.rng.random() < 0.7 else waiting))
         alike = waiting[self.fitting.kind[waiting] == self.fitting.kind[item]]
-        some = [item, *self._draw(alike[alike != item], 1), *self._draw(waiting, 1)]
+        some = [item, *self._draw(alike[alike != item], 2), *self._draw(waiting, 2)]
         near = self._near(item, size - size // 3)
         return self._close(near + self._roomy(size // 3, near), some)
 

@@ -66,6 +66,53 @@ class Outcome:
     closed: bool
 
 
+class Repacking:
+    """A neighbourhood: its model, its solution, and what comes of it.
+
+    Parameters
+    ----------
+    search
+        The placement to improve; the model is built from it as it is now.
+    items
+        Items that may be disturbed or are pending; those that sit somewhere sit on `hosts`. Of a
+        gang, all members or none.
+    hosts
+        The hosts that they may enter.
+    """
+
+    def __init__(self, search: Search, items: Sequence[int], hosts: Sequence[int]) -> None:
+        self.search, self.items, self.hosts = search, list(items), list(hosts)
+        current = {item: int(search.state.host[item]) for item in items}
+        cells = {item: search.state.cells[item].copy() for item in items}
+        mark = search.mark()
+        for item in items:
+            search.put(item, NONE)
+        self._model = RepackModel(search, items, hosts, current, cells)
+        search.undo(mark)
+
+    def solve(self, budget: Budget, *, seed: int = 0, effort: float = 1.0) -> None:
+        """Let CP-SAT work, for at most `effort` deterministic seconds; needs no search."""
+        self._model.solve(budget, seed, effort)
+
+    def apply(self, *, sideways: bool = False) -> Outcome:
+        """Take the search to the solution if it is better (or, `sideways`, as good) and allowed."""
+        search, model = self.search, self._model
+        start = search.mark()
+        seats = model.seats()
+        for item in self.items if seats else []:
+            search.put(item, NONE)
+        for item, option in seats:
+            at = [cell for cell, var in option.cells.items() if model.taken(var)]
+            search.put(item, option.host, at)
+        fine = search.better_than(start)
+        if not fine and seats and sideways:
+            fine = bool((search.value == start.value).all())
+        if fine and not search.state.violations():
+            return Outcome(True, model.closed)
+        search.undo(start)
+        return Outcome(False, model.closed)
+
+
 def repack(
     search: Search,
     items: Sequence[int],
@@ -76,36 +123,10 @@ def repack(
     effort: float = 1.0,
     sideways: bool = False,
 ) -> Outcome:
-    """Improve the placement of `items` on `hosts`.
-
-    Parameters
-    ----------
-    search
-        Changed only to something better (or, `sideways`, as good) that breaks no rule.
-    items
-        Items that may be disturbed or are pending; those that sit somewhere sit on `hosts`. Of a
-        gang, all members or none.
-    hosts
-        The hosts that they may enter.
-    seed, effort
-        For CP-SAT: random seed, and limit in its deterministic seconds.
-    """
-    start = search.mark()
-    current = {item: int(search.state.host[item]) for item in items}
-    cells = {item: search.state.cells[item].copy() for item in items}
-    for item in items:
-        search.put(item, NONE)
-    model = RepackModel(search, items, hosts, current, cells)
-    if model.solve(budget, seed, effort):
-        for item, option in model.seats():
-            at = [cell for cell, var in option.cells.items() if model.taken(var)]
-            search.put(item, option.host, at)
-        as_good = bool((search.value == start.value).all())
-        fine = search.better_than(start) or (sideways and as_good)
-        if fine and not search.state.violations():
-            return Outcome(True, model.closed)
-    search.undo(start)
-    return Outcome(False, model.closed)
+    """Improve the placement of `items` on `hosts`; see `Repacking`."""
+    repacking = Repacking(search, items, hosts)
+    repacking.solve(budget, seed=seed, effort=effort)
+    return repacking.apply(sideways=sideways)
 
 
 class RepackModel:
@@ -464,8 +485,8 @@ class RepackModel:
 
     # -- solving ---------------------------------------------------------------------------------
 
-    def solve(self, budget: Budget, seed: int, effort: float) -> bool:
-        """Minimise the levels; whether there is a solution."""
+    def solve(self, budget: Budget, seed: int, effort: float) -> None:
+        """Minimise the levels."""
         self._hint()
         blocks = self._blocks()
         self.closed = not blocks
@@ -477,6 +498,7 @@ class RepackModel:
                 budget.workers if len(self.options) > WORTH_SHARING else 1
             )
             solver.parameters.catch_sigint_signal = False
+            solver.parameters.cp_model_probing_level = 0  # costs more than it saves here
             solver.parameters.max_deterministic_time = effort
             solver.parameters.max_time_in_seconds = max(budget.remaining(), 0.01)
             status = solver.solve(self.model)
@@ -490,10 +512,12 @@ class RepackModel:
             self.model.clear_hints()  # type: ignore[no-untyped-call]
             for option in self.options:
                 self.model.add_hint(option.var, solver.value(option.var))
-        return self._solution is not None
 
     def seats(self) -> list[tuple[int, Option]]:
-        """Who takes which option in the best solution; of a group, as many as can keep theirs."""
+        """Who takes which option in the best solution; of a group, as many as can keep theirs.
+
+        Empty if there is no solution.
+        """
         found: list[tuple[int, Option]] = []
         for item, members in self.members.items():
             left = {id(option): self._number(option) for option in self.of_item[item]}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,7 +14,7 @@ from optsched.solvers.consolidation import Consolidation
 from optsched.solvers.fitting import Fitting
 from optsched.solvers.neighbourhoods import Choice, Neighbourhoods
 from optsched.solvers.relaxed import Relaxed
-from optsched.solvers.repack import repack
+from optsched.solvers.repack import Repacking
 from optsched.solvers.search import Search
 
 SMALLEST, LARGEST = 5.0, 16.0  # hosts in a neighbourhood
@@ -52,42 +54,48 @@ class Rounds:
         """Whether nothing has helped for long."""
         return self._failures >= PATIENCE or not self._kinds()
 
-    def one(self, budget: Budget) -> bool:
-        """Draw a neighbourhood and pack it anew; whether the placement is better."""
-        kinds = self._kinds()
-        names = list(kinds)
-        weight = np.array([self._weight.get(name, FIRST.get(name, 1.0)) for name in names])
-        name = names[int(self.rng.choice(len(names), p=weight / weight.sum()))]
-        mark = self.search.mark()
-        if name == "cover":
-            better = self._pack_all(budget)
-        else:
-            size = self._size.get(name, SMALLEST)
-            items, hosts = kinds[name](int(size))
-            closed = self._repack(items, hosts, budget)
-            better = self.search.better_than(mark)
-            step = 1.0 / GROWTH if better or not closed else GROWTH
-            self._size[name] = min(LARGEST, max(SMALLEST, size * step))
-        self._weight[name] = max(LEAST, (1 - LEARNING) * weight[names.index(name)])
-        if better:
-            self._weight[name] += 2 * LEARNING
-        self._failures = 0 if better else self._failures + 1
-        return better
+    def some(self, budget: Budget) -> None:
+        """Draw a neighbourhood per worker, and pack them anew side by side."""
+        tasks: list[tuple[str, Repacking]] = []
+        for name in self._draw_kinds(budget.workers):
+            if name == "cover":
+                self._learn(name, better=self._pack_all(budget), closed=True)
+                continue
+            items, hosts = self._kinds()[name](int(self._size.get(name, SMALLEST)))
+            taken = {host for _, other in tasks for host in other.hosts}
+            waiting = {item for _, other in tasks for item in other.items}
+            if not items or not hosts:
+                self._learn(name, better=False, closed=True)
+            elif taken.isdisjoint(hosts) and waiting.isdisjoint(items):
+                tasks.append((name, Repacking(self.search, items, hosts)))
+        seeds = self.rng.integers(1 << 30, size=len(tasks)).tolist()
+        alone = replace(budget, workers=1) if len(tasks) > 1 else budget
+        with ThreadPoolExecutor(max(1, len(tasks))) as pool:
+            jobs = [
+                pool.submit(task.solve, alone, seed=seed, effort=EFFORT)
+                for (_, task), seed in zip(tasks, seeds, strict=True)
+            ]
+            for job in jobs:
+                job.result()
+        for name, task in tasks:
+            mark = self.search.mark()
+            outcome = task.apply(sideways=bool(self.rng.random() < 0.5))
+            self._learn(name, better=self.search.better_than(mark), closed=outcome.closed)
 
-    def _repack(self, items: list[int], hosts: list[int], budget: Budget) -> bool:
-        """Whether the neighbourhood is proven to hold nothing better any more."""
-        if not items or not hosts:
-            return True
-        outcome = repack(
-            self.search,
-            items,
-            hosts,
-            budget,
-            seed=int(self.rng.integers(1 << 30)),
-            effort=EFFORT,
-            sideways=bool(self.rng.random() < 0.5),
-        )
-        return outcome.closed
+    def _draw_kinds(self, number: int) -> list[str]:
+        """Kinds of neighbourhoods, by their weights."""
+        names = list(self._kinds())
+        weight = np.array([self._weight.get(name, FIRST.get(name, 1.0)) for name in names])
+        drawn = self.rng.choice(len(names), number, p=weight / weight.sum())
+        return [names[int(k)] for k in drawn]
+
+    def _learn(self, name: str, *, better: bool, closed: bool) -> None:
+        """What helps is drawn more often; what was proven quickly may grow."""
+        size = self._size.get(name, SMALLEST) * (1.0 / GROWTH if better or not closed else GROWTH)
+        self._size[name] = min(LARGEST, max(SMALLEST, size))
+        weight = self._weight.get(name, FIRST.get(name, 1.0))
+        self._weight[name] = max(LEAST, (1 - LEARNING) * weight) + 2 * LEARNING * better
+        self._failures = 0 if better else self._failures + 1
 
     def _pack_all(self, budget: Budget) -> bool:
         """Consolidate at once, with more patience each time."""
