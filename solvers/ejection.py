@@ -273,14 +273,16 @@ class Ejection:
 
     def _several(self, item: int, start: Mark) -> bool:
         """Move two or three items off one host and put `item` there."""
+        tries = 0
         for host in self._near_hosts(item).tolist():
             for chosen in self._sets(item, host):
+                tries += 1
                 if all(self._leave(other, host) for other in chosen) and (
                     self.search.enter(item, host) and self._accept(start)
                 ):
                     return True
                 self.search.undo(start)
-            if self.budget.over():
+            if tries >= TRIES or self.budget.over():
                 return False
         return False
 

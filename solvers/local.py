@@ -26,7 +26,7 @@ from optsched.solvers.relaxed import Relaxed
 from optsched.solvers.rounds import Rounds
 from optsched.solvers.search import Search, starting
 
-CONCLUDE = 5e-5  # seconds per item that sequencing and checking take
+CONCLUDE = 4e-5  # seconds per item that sequencing and checking take
 BOUNDS = 0.15  # share of the time for bounds, before and after the rounds
 RESTARTS, MOST_RESTARTS = 0.2, 24  # share of the time for ejections from the start, and how often
 GUESTS = 64  # waiting items that are kept in mind while one of them is placed
@@ -108,7 +108,7 @@ def meets(problem: PlacementProblem, placement: Placement, bounds: list[Bound | 
 def conclude_in_time(problem: PlacementProblem, budget: Budget) -> Budget:
     """The budget, less what sequencing and checking a plan will take."""
     left = budget.remaining()
-    return budget.until(left - min(0.3 * left, 0.02 + CONCLUDE * len(problem.items)))
+    return budget.until(left - min(0.6 * left, 0.02 + CONCLUDE * len(problem.items)))
 
 
 def improve(

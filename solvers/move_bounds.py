@@ -39,6 +39,7 @@ STEPS = (1, 2, 3, 4, 6, 9, 14, 21, 32, 64, 128)  # in the size of a larger set
 MOST_PATTERNS = 3000  # sets of what may enter; beyond, what enters is divisible
 ATTEMPTS, PRICED_AT_ONCE = 5, 4  # rounds of giving running classes a price
 PLENTY = 4  # places per item of a running class that make it worth no price
+MOST_WORK = 10_000_000  # rooms tried for patterns, for the same reason
 MOST_WAITING = 30  # classes of pending items, for the same reason
 SCALES = (1.0, 0.75, 0.5, 0.33, 0.25)  # of their prices then
 ROUNDS = 60
@@ -373,7 +374,7 @@ class _Patterns:
         self.entering, self.rooms, self._budget = entering, rooms, budget
         self._enters: list[Ints] = []
         self._fits: list[Ints] = []
-        self.complete = entering.waiting <= MOST_WAITING
+        self.complete, self._work = entering.waiting <= MOST_WAITING, 0
         self._kind = row_numbers(np.column_stack([rooms.host, rooms.cost, rooms.leave]))
         self._last = np.zeros(int(self._kind.max(initial=-1)) + 1, np.int64)
         nothing = np.zeros(len(entering.number), np.int64)
@@ -389,8 +390,11 @@ class _Patterns:
         for c in range(first, len(enters)):
             if enters[c] == self.entering.number[c]:
                 continue
-            if len(self._enters) >= MOST_PATTERNS or self._budget.over():
+            self._work += len(rows)
+            too_many = len(self._enters) >= MOST_PATTERNS or self._work > MOST_WORK
+            if too_many or self._budget.over():
                 self.complete = False
+            if not self.complete:
                 return
             left = room - self.entering.demand[c]
             fits = ((left >= 0) | (self.entering.demand[c] == 0)).all(axis=1)

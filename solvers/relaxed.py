@@ -100,7 +100,8 @@ class Relaxed:
         must_stay = (items.host0 >= 0) & self._keeps()
         table: list[Ints | Bools]
         table = [items.demand, items.cell_demand, items.cells_needed, items.cell_kind, items.tier]
-        table += [items.weight, problem.where.item_eligible, self._crowd_limits(), must_stay]
+        crowd = self._crowd_limits()
+        table += [items.weight, problem.where.item_eligible, crowd, must_stay]
         table += [items.occupies]
         number = row_numbers(np.column_stack(table)[rows].astype(np.int64))
         self.of_item = np.full(len(items), -1, np.int64)
@@ -110,7 +111,7 @@ class Relaxed:
         self.first[number[::-1]] = rows[::-1]
         self.size = np.bincount(number, minlength=count)
         self.running = np.bincount(number[items.host0[rows] >= 0], minlength=count)
-        self.keeps = must_stay[self.first]
+        self.keeps, self._crowd = must_stay[self.first], crowd[self.first]
 
     def _keeps(self) -> Bools:
         """(I,) items that must have a host in any plan if they have one now."""
@@ -122,10 +123,9 @@ class Relaxed:
         """(I,) how many of its like each item allows on a host, by limits alone."""
         problem, limits = self.problem, self.problem.limits
         most = np.full(len(problem.items), np.iinfo(np.int64).max)
+        single = [len(np.unique(one[one >= 0])) == len(one) for one in problem.where.domain]
         for row in range(len(limits)):
-            domain = problem.where.domain[limits.key[row]]
-            own = domain[domain >= 0]
-            if limits.key[row] < 0 or len(own) < len(domain) or len(np.unique(own)) < len(own):
+            if limits.key[row] < 0 or not single[limits.key[row]]:
                 continue  # not about single hosts
             members = problem.where.groups[limits.counted[row]]
             if limits.kind[row] == LimitKind.MAX:
@@ -170,7 +170,6 @@ class Relaxed:
     def _limits(self) -> Ints:
         """(K, G) see the class; what is more than there are items is cut to that."""
         groups = int(self.group.max(initial=-1)) + 1
-        self._crowd = self._crowd_limits()[self.first]
         most = np.zeros((len(self.first), groups), np.int64)
         row = self.problem.where.item_eligible[self.first]
         share = (self.room / np.maximum(self.room.max(axis=0, initial=1), 1)).min(axis=1, initial=1)
