@@ -276,7 +276,7 @@ def _rooms(relaxed: Relaxed, cost: Ints, entering: _Entering, ceilings: Sequence
     hosts = np.flatnonzero(entering.open_to.any(axis=0))
     start = np.searchsorted(items.host0[leave], hosts)
     count = np.searchsorted(items.host0[leave], hosts, side="right") - start
-    exact = LARGEST_SET
+    exact = LARGEST_SET if entering.waiting <= MOST_WAITING else 1
     while exact > 1 and sum(_subsets(int(n), exact) for n in count) > MOST_ROOMS:
         exact -= 1
     none = np.zeros(len(hosts), np.int64)
@@ -335,7 +335,8 @@ def _large_sets(
     table = np.column_stack([cost.ravel(), leave[:, :, prices:].reshape(cost.size, -1)])
     number = row_numbers(table).reshape(cost.shape)
     charge = table[np.unique(number, return_index=True)[1]]
-    steps = [0, *(step for step in STEPS if step < n), n]
+    every = STEPS if len(charge) == 1 else STEPS[:1] + STEPS[1::2]
+    steps = [0, *(step for step in every if step < n), n]
     most, has = [], []
     for k in range(len(charge)):
         mine = np.where((number == k)[:, :, None], given, 0)
