@@ -22,7 +22,7 @@ from optsched.plan import Placement
 from optsched.result import Bound
 from optsched.solvers.enumeration import choose, patterns_within
 from optsched.solvers.ladder import Found, Ladder
-from optsched.solvers.master import SCALE, Duals, Floats, Group, Lock, Master
+from optsched.solvers.master import PENALTY, SCALE, Duals, Floats, Group, Lock, Master
 from optsched.solvers.relaxation import first_duals
 
 KINDS = (TermKind.UNPLACED, TermKind.EVICTED, TermKind.MOVED)
@@ -35,7 +35,9 @@ GENERATE = 0.65  # share of the time for columns; the rest is for whole combinat
 KEPT = 4  # patterns that one pricing may add
 LARGEST_WEIGHT = 1 << 16  # of an item; beyond, prices could outgrow 64 bits
 LARGEST_PRICE = 1 << 45  # beyond, floating point loses whole units of pattern values
-SMOOTH = (0.85, 0.5, 0.0)  # shares of the best duals so far in those that are priced, in turn
+# Width of the box of duals: at the start, for an average item, in units of the goal; when the best
+# duals lie on its border; after so many rounds that found no better duals.
+WIDTH, WIDER, NARROWER, PATIENCE = 0.2, 2.0, 0.5, 4
 
 
 class ColumnGeneration:
@@ -123,6 +125,8 @@ class _Generation:
         self.groups = _groups(ladder, play, now, stays)
         self.master = Master(problem, classes, self.groups, locks[:-1], locks[-1])
         self.best_duals: Duals | None = None
+        mean = np.maximum(self.demand.mean(axis=0), 1e-9)
+        self.scale = (self.demand / mean).mean(axis=1)
         self.given = ladder.values[:level]
         self.scaled = -(1 << 80)
         self.effort = 0
@@ -135,27 +139,56 @@ class _Generation:
         """The best bound of the level that was reached."""
         if self.budget.over():
             return 0
+        master = self.master
         if not self.started:
-            first = first_duals(self.master, self.integers, self.budget.remaining())
+            first = first_duals(master, self.integers, self.budget.remaining())
             if first is not None:
                 self._price(first, pool, first)
             self.started = True
         self._add_present()
+        width, nulls = WIDTH, 0
+        self._recentre(width)
         while not self.budget.over() and self.bound < self.ladder.values[self.level]:
             if self.ladder.values[: self.level] != self.given:
                 break  # another thread improved an earlier level: this bound is of no use
-            solved = self.master.solve(self.budget.remaining())
+            solved = master.solve(self.budget.remaining())
             if solved is None:
                 break
-            value, duals = solved
-            if self.bound >= math.ceil(value - 1e-6):
+            closed = self.bound >= math.ceil(solved.value - 1e-6)
+            if closed and (not solved.strained or width >= PENALTY):
                 break  # no whole value lies between the bound and the LP
-            if any(self._price(self._smooth(duals, share), pool, duals) for share in SMOOTH):
-                continue
-            if self.effort + 1 == len(NODES):
+            before = self.scaled
+            new = not closed and self._price(solved.duals, pool, solved.duals)
+            if closed or self.scaled > before:
+                nulls = 0
+                if solved.strained:
+                    width = min(width * WIDER, PENALTY)
+                self._recentre(width)
+            elif new:
+                nulls += 1
+                if nulls % PATIENCE == 0:
+                    width *= NARROWER
+                    self._recentre(width)
+            elif self.effort + 1 < len(NODES):
+                self.effort += 1
+            elif solved.strained and width < PENALTY:
+                width *= WIDER
+                self._recentre(width)
+            else:
                 break
-            self.effort += 1
         return self.bound
+
+    def _recentre(self, width: float) -> None:
+        """Search for better duals around the best ones so far."""
+        master, best = self.master, self.best_duals
+        if best is None:
+            master.unbox()
+            return
+        row = np.full(master.rows - len(master.groups), width)
+        row[: len(self.scale)] = width * self.scale
+        kept = master.keep
+        row[master.keep_row[kept] - len(master.groups)] = width * self.scale[kept]
+        master.box(best, row)
 
     @property
     def bound(self) -> int:
@@ -173,18 +206,6 @@ class _Generation:
                 for counts in known:
                     if (counts[:, h] <= self.limits[g]).all():
                         self.master.add(g, counts[:, h], np.minimum(counts[:, h], group.now))
-
-    def _smooth(self, duals: Duals, share: float) -> Duals:
-        """Duals on the way from the best ones so far to those of the LP (Wentges smoothing)."""
-        best = self.best_duals
-        if best is None or not share:
-            return duals
-        return Duals(
-            *(
-                np.rint(share * getattr(best, f) + (1 - share) * getattr(duals, f)).astype(np.int64)
-                for f in ("size", "keep", "lock")
-            )
-        )
 
     def _price(self, duals: Duals, pool: ThreadPoolExecutor, true: Duals) -> bool:
         """Price every group at `duals`; whether a pattern came that lowers the LP at `true`."""
@@ -289,14 +310,14 @@ class _Generation:
         """How often each column is taken when the largest shares are rounded up, one by one."""
         master, fixed = self.master, dict[int, int]()
         effort, self.effort = self.effort, min(self.effort, 1)
+        master.unbox()
         try:
             while not self.budget.over():
-                solved = master.solve_fully(self.budget.remaining())
+                solved = master.solve(self.budget.remaining())
                 if solved is None:
                     return None
-                shares, duals = solved
-                whole = np.floor(shares + 1e-6)
-                part = shares - whole
+                duals, whole = solved.duals, np.floor(solved.shares + 1e-6)
+                part = solved.shares - whole
                 if part.max(initial=0.0) < 1e-6:
                     return [int(n) for n in whole]
                 left, before = self._round_up(whole, part), fixed.copy()

@@ -8,22 +8,23 @@ bound is computed in exact integers.
 
 from __future__ import annotations
 
-import datetime
 import math
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from ortools.math_opt.python import mathopt
 
 from optsched.arrays import Bools, Ints
 from optsched.classes import ItemClasses
 from optsched.levels import TermKind
 from optsched.problem import Evict, PlacementProblem
+from optsched.solvers.programs import FREE, LinearProgram
 
 Floats = npt.NDArray[np.float64]
 
 SCALE = 1 << 24
+PENALTY = 64.0  # of breaking a row by one item, in units of the goal
+TIGHT = 1e-7  # slack up to this is rounding
 
 
 @dataclass(frozen=True)
@@ -61,25 +62,35 @@ class Lock:
 class Duals:
     """Prices of the rows as whole multiples of 1 / SCALE; sign as of a minimisation.
 
-    `size` (K,) <= 0, `keep` (K,) >= 0 (evict rows), `lock` one per lock.
+    `size` (K,) <= 0 unless all items of the class must be placed, `keep` (K,) >= 0 (evict rows),
+    `lock` one per lock, >= 0.
     """
 
     size: Ints
     keep: Ints
     lock: Ints
 
-    @classmethod
-    def of(cls, size: Floats, keep: Floats, lock: Floats) -> Duals:
-        """Rounded from an LP's duals, with the signs they must have."""
-        return cls(
-            np.minimum(np.rint(size * SCALE).astype(np.int64), 0),
-            np.maximum(np.rint(keep * SCALE).astype(np.int64), 0),
-            np.maximum(np.rint(lock * SCALE).astype(np.int64), 0),
-        )
+
+@dataclass(frozen=True)
+class Relaxed:
+    """The LP within its box: value with the offset, rounded duals, share of each column.
+
+    `strained`: whether the box binds, so that the value is not that of the whole LP.
+    """
+
+    value: float
+    duals: Duals
+    shares: Floats
+    strained: bool
 
 
 class Master:
-    """Columns, rows and the incremental LP."""
+    """Columns, rows and the incremental LP.
+
+    Rows that say the same twice make the LP degenerate: where a lock leaves nothing unplaced, the
+    classes it counts have one equation each (`must`) instead, and where it leaves nothing evicted,
+    nothing is.
+    """
 
     def __init__(
         self,
@@ -93,50 +104,72 @@ class Master:
         items = problem.items
         self.weight = items.weight[classes.first]
         evictable = items.evictable[classes.first] & (problem.evict is not Evict.NEVER)
+        self.must, kept = np.zeros(len(classes), bool), np.zeros(len(classes), bool)
+        for lock in locks:
+            if lock.value == 0 and lock.kind is TermKind.UNPLACED:
+                self.must |= lock.mask
+            if lock.value == 0 and lock.kind is TermKind.EVICTED:
+                kept |= lock.mask
+        evictable &= ~(self.must | kept)
         self.most_evicted = np.where(evictable, classes.running, 0)
-        disturbs = [lv for lv in (*locks, goal) if lv.kind is not TermKind.UNPLACED]
         tracked = np.zeros(len(classes), bool)
-        for lock in disturbs:
-            tracked |= lock.mask
+        for lock in (*locks, goal):
+            if lock.kind is not TermKind.UNPLACED:
+                tracked |= lock.mask
         self.tracked = (tracked | ~evictable) & (classes.running > 0)
         self.columns: list[tuple[int, Ints, Ints]] = []
         self._table: list[list[Ints]] = [[] for _ in groups]
         self._seen: set[bytes] = set()
-        self.model = mathopt.Model()
-        self._build()
-        self.solver = mathopt.IncrementalSolver(self.model, mathopt.SolverType.GLOP)
-        # Only duals are read; turning everything else into Python objects takes longer than GLOP.
-        nothing = mathopt.VariableFilter(filtered_items=())
-        self._wanted = mathopt.ModelSolveParameters(
-            variable_values_filter=nothing, reduced_costs_filter=nothing
-        )
-        self.z: list[mathopt.Variable] = []
+        self._number_rows()
+        self.lp = LinearProgram(*self._sides())
+        self.ev = {k: self._add_evicted(k) for k in np.flatnonzero(self.most_evicted).tolist()}
+        self._slack = self._add_slack()
+        self._z: list[int] = []
 
-    def _build(self) -> None:
-        model, classes = self.model, self.classes
-        inf = math.inf
-        self.conv = [model.add_linear_constraint(lb=-inf, ub=len(g.hosts)) for g in self.groups]
-        self.size = [model.add_linear_constraint(lb=-inf, ub=int(n)) for n in classes.size]
-        self.keep: dict[int, mathopt.LinearConstraint] = {}
-        self.ev: dict[int, mathopt.Variable] = {}
-        for k in np.flatnonzero(self.tracked).tolist():
-            self.keep[k] = model.add_linear_constraint(lb=int(classes.running[k]), ub=inf)
-            if self.most_evicted[k]:
-                self.ev[k] = model.add_variable(lb=0.0, ub=float(self.most_evicted[k]))
-                self.keep[k].set_coefficient(self.ev[k], 1.0)
-        self.rows = [
-            model.add_linear_constraint(lb=float(self.floor(lock)), ub=inf) for lock in self.locks
-        ]
-        for row, lock in zip(self.rows, self.locks, strict=True):
-            for k, ev in self.ev.items():
-                if lock.mask[k] and lock.kind is not TermKind.UNPLACED:
-                    row.set_coefficient(ev, self.ev_coefficient(lock.kind))
-        model.objective.is_maximize = False
-        for k, ev in self.ev.items():
-            if self.goal.mask[k] and self.goal.kind is not TermKind.UNPLACED:
-                # EVICTED: sum of ev; MOVED: running - ev - stays.
-                cost = 1.0 if self.goal.kind is TermKind.EVICTED else -1.0
-                model.objective.set_linear_coefficient(ev, cost)
+    def _number_rows(self) -> None:
+        """Rows: hosts of each group, size of each class, kept items, active locks."""
+        first = len(self.groups) + len(self.classes)
+        self.keep = np.flatnonzero(self.tracked & ~self.must)
+        self.keep_row = np.full(len(self.classes), -1)
+        self.keep_row[self.keep] = first + np.arange(len(self.keep))
+        first += len(self.keep)
+        active = [bool(lock.value) or lock.kind is TermKind.MOVED for lock in self.locks]
+        self.lock_row = np.where(active, first + np.cumsum(active) - 1, -1).astype(np.int64)
+        self.rows = first + sum(active)
+
+    def _sides(self) -> tuple[Floats, Floats]:
+        low, high = np.full(self.rows, -math.inf), np.full(self.rows, math.inf)
+        groups, classes = len(self.groups), self.classes
+        high[:groups] = [len(group.hosts) for group in self.groups]
+        high[groups : groups + len(classes)] = classes.size
+        low[groups : groups + len(classes)] = np.where(self.must, classes.size, -math.inf)
+        low[self.keep_row[self.keep]] = classes.running[self.keep]
+        for row, lock in zip(self.lock_row.tolist(), self.locks, strict=True):
+            if row >= 0:
+                low[row] = self.floor(lock)
+        return low, high
+
+    def _add_evicted(self, k: int) -> int:
+        """A column that counts the evicted items of class k."""
+        rows, values, cost = [], [], 0.0
+        if self.keep_row[k] >= 0:
+            rows, values = [int(self.keep_row[k])], [1.0]
+        for row, lock in zip(self.lock_row.tolist(), self.locks, strict=True):
+            if row >= 0 and lock.mask[k] and lock.kind is not TermKind.UNPLACED:
+                rows.append(row)
+                values.append(self.ev_coefficient(lock.kind))
+        if self.goal.mask[k] and self.goal.kind is not TermKind.UNPLACED:
+            # EVICTED: sum of ev; MOVED: running - ev - stays.
+            cost = 1.0 if self.goal.kind is TermKind.EVICTED else -1.0
+        return self.lp.add(cost, np.array(rows, int), np.array(values), self.most_evicted[k])
+
+    def _add_slack(self) -> Ints:
+        """(rows that are not of groups, 2) columns that fill up and drain each row."""
+        rows = np.arange(len(self.groups), self.rows)
+        return np.array(
+            [[self.lp.add(0.0, rows[i : i + 1], np.array([s])) for s in (1.0, -1.0)]
+             for i in range(len(rows))]
+        ).reshape(-1, 2)  # fmt: skip
 
     @staticmethod
     def ev_coefficient(kind: TermKind) -> float:
@@ -159,20 +192,14 @@ class Master:
         if key in self._seen:
             return False
         self._seen.add(key)
-        z = self.model.add_variable(lb=0.0)
-        self.conv[group].set_coefficient(z, 1.0)
-        for k in np.flatnonzero(counts).tolist():
-            self.size[k].set_coefficient(z, float(counts[k]))
-            if k in self.keep:
-                self.keep[k].set_coefficient(z, float(counts[k]))
-        for row, lock in zip(self.rows, self.locks, strict=True):
-            worth = self._worth(lock, counts, stays)
-            if worth:
-                row.set_coefficient(z, float(worth))
+        used = np.flatnonzero(counts)
+        kept = used[self.keep_row[used] >= 0]
+        worth = np.array([self._worth(lock, counts, stays) for lock in self.locks], dtype=np.int64)
+        locked = (self.lock_row >= 0) & (worth != 0)
+        rows = [[group], len(self.groups) + used, self.keep_row[kept], self.lock_row[locked]]
+        values = [[1], counts[used], counts[kept], worth[locked]]
         cost = -self._worth(self.goal, counts, stays)
-        if cost:
-            self.model.objective.set_linear_coefficient(z, float(cost))
-        self.z.append(z)
+        self._z.append(self.lp.add(cost, np.concatenate(rows), np.concatenate(values)))
         self.columns.append((group, counts, stays))
         self._table[group].append(np.concatenate([counts, stays]))
         return True
@@ -193,49 +220,72 @@ class Master:
 
     # ---------------------------------------------------------------------- LP
 
-    def solve(self, seconds: float) -> tuple[float, Duals] | None:
-        """Value of the LP (with the offset) and rounded duals; None if it was not solved."""
-        result = self._solve(seconds, self._wanted)
-        return (
-            None
-            if result is None
-            else (result.objective_value() + self.offset(), self._duals(result))
-        )
+    def box(self, centre: Duals, width: Floats) -> None:
+        """Let the duals of all rows but those of groups differ from `centre` by at most `width`.
 
-    def solve_fully(self, seconds: float) -> tuple[Floats, Duals] | None:
-        """How much of each column the LP takes, and rounded duals; None if it was not solved."""
-        result = self._solve(seconds, mathopt.ModelSolveParameters())
-        if result is None:
+        Without, the duals of the first LPs swing wildly and dozens of rounds of pricing are of no
+        use (Marsten, Hogan and Blankenship 1975, the boxstep method). `width` is (rows,).
+        """
+        dual = np.zeros(self.rows - len(self.groups))
+        dual[: len(self.classes)] = centre.size
+        dual[self.keep_row[self.keep] - len(self.groups)] = centre.keep[self.keep]
+        active = self.lock_row >= 0
+        dual[self.lock_row[active] - len(self.groups)] = centre.lock[active]
+        self._charge(width + dual / SCALE, width - dual / SCALE)
+
+    def _charge(self, fill: Floats, drain: Floats) -> None:
+        """Costs of the slack columns."""
+        for (plus, minus), up, down in zip(
+            self._slack.tolist(), fill.tolist(), drain.tolist(), strict=True
+        ):
+            self.lp.change("cost", plus, up)
+            self.lp.change("cost", minus, down)
+
+    def unbox(self) -> None:
+        """Let the rows be broken only at a high price."""
+        much = np.full(len(self._slack), PENALTY)
+        self._charge(much, much)
+
+    def solve(self, seconds: float) -> Relaxed | None:
+        """The LP within the box of duals; None if it was not solved."""
+        solution = self.lp.solve(seconds)
+        if solution is None:
             return None
-        return np.array(result.variable_values(self.z)), self._duals(result)
+        return Relaxed(
+            solution.value + self.offset(),
+            self._duals(solution.dual),
+            solution.x[self._z],
+            bool(solution.x[self._slack].max(initial=0.0) > TIGHT),
+        )
 
     def fix(self, column: int, least: int) -> None:
         """Make the LP take a column at least so many times (0: as it likes)."""
-        self.z[column].lower_bound = float(least)
+        self.lp.change("lower", self._z[column], least)
 
-    def _duals(self, result: mathopt.SolveResult) -> Duals:
-        size = np.array(result.dual_values(self.size))
-        keep = np.zeros(len(self.classes))
-        if self.keep:
-            keep[list(self.keep)] = result.dual_values(list(self.keep.values()))
-        lock = np.array(result.dual_values(self.rows)) if self.rows else np.zeros(0)
-        return Duals.of(size, keep, lock)
+    def _duals(self, dual: Floats) -> Duals:
+        whole = np.rint(dual[len(self.groups) :] * SCALE).astype(np.int64)
+        size = whole[: len(self.classes)]
+        keep, lock = np.zeros(len(self.classes), np.int64), np.zeros(len(self.locks), np.int64)
+        keep[self.keep] = whole[self.keep_row[self.keep] - len(self.groups)]
+        active = self.lock_row >= 0
+        lock[active] = whole[self.lock_row[active] - len(self.groups)]
+        return self.signed(size, keep, lock)
 
-    def _solve(
-        self, seconds: float, wanted: mathopt.ModelSolveParameters
-    ) -> mathopt.SolveResult | None:
-        """One LP; where GLOP gives up on the numbers, again from scratch."""
-        params = mathopt.SolveParameters(time_limit=_seconds(seconds))
-        for _ in range(2):
-            try:
-                result = self.solver.solve(params=params, model_params=wanted)
-            except (RuntimeError, AttributeError):
-                # MathOpt turns GLOP's ABNORMAL into an exception (ortools 9.15: AttributeError).
-                self.solver = mathopt.IncrementalSolver(self.model, mathopt.SolverType.GLOP)
-                continue
-            solved = result.termination.reason is mathopt.TerminationReason.OPTIMAL
-            return result if solved else None
-        return None
+    def signed(self, size: Ints, keep: Ints, lock: Ints) -> Duals:
+        """Duals with the signs they must have."""
+        free = np.where(self.must, size, np.minimum(size, 0))
+        return Duals(free, np.maximum(keep, 0), np.maximum(lock, 0))
+
+    def fold(self, size: Ints, keep: Ints, lock: Ints) -> Duals:
+        """Duals of a model that has all rows, for the rows that there are here."""
+        size, keep, lock = size.copy(), keep.copy(), lock.copy()
+        for k, (row, one) in enumerate(zip(self.lock_row, self.locks, strict=True)):
+            if row < 0:
+                if one.kind is TermKind.UNPLACED:
+                    size += np.where(one.mask, lock[k] * self.weight, 0)
+                lock[k] = 0
+        size += np.where(self.must, keep, 0)
+        return self.signed(size, np.where(self.keep_row >= 0, keep, 0), lock)
 
     def prices(self, duals: Duals) -> tuple[Ints, Ints]:
         """(K,) worth of one more copy in a pattern, and of a copy that was there before."""
@@ -261,7 +311,7 @@ class Master:
         """The Lagrangian bound, times SCALE, given the best (or more) pattern value per group."""
         total = SCALE * self.offset()
         total += sum(int(d) * int(n) for d, n in zip(duals.size, self.classes.size, strict=True))
-        total += sum(int(duals.keep[k]) * int(self.classes.running[k]) for k in self.keep)
+        total += sum(int(duals.keep[k]) * int(self.classes.running[k]) for k in self.keep.tolist())
         prices = duals.lock.tolist()
         total += sum(p * self.floor(lock) for p, lock in zip(prices, self.locks, strict=True))
         for group, value in zip(self.groups, best, strict=True):
@@ -276,18 +326,14 @@ class Master:
 
     def integer(self, seconds: float) -> list[int] | None:
         """How often each column is taken in the best whole solution found (HiGHS); None: none."""
-        for variable in (*self.z, *self.ev.values()):
-            variable.integer = True
-        params = mathopt.SolveParameters(time_limit=_seconds(seconds), absolute_gap_tolerance=0.99)
+        whole = np.ones(len(self.lp), bool)
+        slack = self._slack.ravel()
+        whole[slack] = False
+        for column in slack.tolist():
+            self.lp.change("upper", column, 0.0)
         try:
-            result = mathopt.solve(self.model, mathopt.SolverType.HIGHS, params=params)
+            found = self.lp.solve_whole(whole, seconds, 0.99)
         finally:
-            for variable in (*self.z, *self.ev.values()):
-                variable.integer = False
-        if not result.solutions or result.solutions[0].primal_solution is None:
-            return None
-        return [round(x) for x in result.variable_values(self.z)]
-
-
-def _seconds(seconds: float) -> datetime.timedelta:
-    return datetime.timedelta(seconds=max(seconds, 0.001))
+            for column in slack.tolist():
+                self.lp.change("upper", column, FREE)
+        return None if found is None else np.rint(found[self._z]).astype(int).tolist()

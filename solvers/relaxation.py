@@ -1,23 +1,20 @@
 """The class x group LP: the hosts of a group as one, items divisible. A first set of duals.
 
 Its bound is what any solver here must at least reach; started from its duals, column generation
-needs a fraction of the rounds. Built as a MathOpt proto from arrays: adding its tens of thousands
-of coefficients one by one would take longer than solving it.
+needs a fraction of the rounds.
 """
 
 from __future__ import annotations
 
-import datetime
 import math
 
 import numpy as np
 import numpy.typing as npt
-from ortools.math_opt import model_pb2
-from ortools.math_opt.python import mathopt
 
 from optsched.arrays import Ints
 from optsched.levels import TermKind
-from optsched.solvers.master import Duals, Lock, Master
+from optsched.solvers.master import SCALE, Duals, Lock, Master
+from optsched.solvers.programs import LinearProgram
 
 Floats = npt.NDArray[np.float64]
 
@@ -35,20 +32,14 @@ def first_duals(master: Master, demand: Ints, seconds: float) -> Duals | None:
         Time limit.
     """
     lp = _Relaxation(master, demand)
-    model = mathopt.Model.from_model_proto(lp.proto())
-    limit = datetime.timedelta(seconds=max(seconds, 0.001))
-    try:
-        result = mathopt.solve(
-            model, mathopt.SolverType.GLOP, params=mathopt.SolveParameters(time_limit=limit)
-        )
-    except (RuntimeError, AttributeError):  # GLOP's ABNORMAL, see Master
+    solution = lp.program().solve(seconds)
+    if solution is None:
         return None
-    if result.termination.reason is not mathopt.TerminationReason.OPTIMAL:
-        return None
-    dual = np.array(result.dual_values(list(model.linear_constraints())))
+    dual = solution.dual
     keep = np.zeros(lp.classes)
     keep[lp.tracked] = dual[lp.keep_row[lp.tracked]]
-    return Duals.of(dual[: lp.classes], keep, dual[lp.lock_row])
+    whole = [np.rint(part * SCALE).astype(np.int64) for part in (dual[: lp.classes], keep)]
+    return master.fold(*whole, np.rint(dual[lp.lock_row] * SCALE).astype(np.int64))
 
 
 class _Relaxation:
@@ -74,33 +65,13 @@ class _Relaxation:
         ).astype(np.float64)
         self.entries: list[tuple[Ints, Ints, Floats]] = []
 
-    def proto(self) -> model_pb2.ModelProto:
+    def program(self) -> LinearProgram:
         """The LP."""
-        low, high = self._rows()
+        lp = LinearProgram(*self._rows())
         self._fill()
         row, column, value = (np.concatenate(part) for part in zip(*self.entries, strict=True))
-        order = np.lexsort((column, row))
-        cost = self._cost()
-        costly = np.flatnonzero(cost)
-        return model_pb2.ModelProto(
-            variables=model_pb2.VariablesProto(
-                ids=range(len(self.upper)),
-                lower_bounds=np.zeros(len(self.upper)),
-                upper_bounds=self.upper,
-                integers=[False] * len(self.upper),
-            ),
-            objective=model_pb2.ObjectiveProto(
-                linear_coefficients={"ids": costly, "values": cost[costly]}
-            ),
-            linear_constraints=model_pb2.LinearConstraintsProto(
-                ids=range(len(low)), lower_bounds=low, upper_bounds=high
-            ),
-            linear_constraint_matrix={
-                "row_ids": row[order],
-                "column_ids": column[order],
-                "coefficients": value[order],
-            },
-        )
+        lp.fill(self._cost(), self.upper, row, column, value)
+        return lp
 
     def _rows(self) -> tuple[Floats, Floats]:
         master = self.master

@@ -141,15 +141,15 @@ def test_a_dive_that_gets_stuck_ends(
 ) -> None:
     """Where no pattern can be rounded up and no new one helps, the dive is over."""
     solved: list[Master] = []
-    solve = Master.solve_fully
+    solve = Master.solve
 
     def counted(master: Master, seconds: float) -> Any:
         solved.append(master)
         return solve(master, seconds)
 
-    monkeypatch.setattr(Master, "solve_fully", counted)
+    monkeypatch.setattr(Master, "solve", counted)
     Ladder(on(**tables)).take(ColumnGeneration(stays=False), 0, Budget.of(2))
-    assert 0 < len(solved) < 20
+    assert 0 < len(solved) < 40
 
 
 def test_enumeration_closes_the_gap(on: Make, monkeypatch: pytest.MonkeyPatch) -> None:

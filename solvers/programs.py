@@ -1,0 +1,208 @@
+"""Linear programs held as arrays and passed to MathOpt as protos.
+
+MathOpt's Python layer makes an object of every coefficient and of every basis status; for masters
+that are solved a hundred times a second that takes longer than GLOP itself.
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from ortools.math_opt import (
+    callback_pb2,
+    model_parameters_pb2,
+    model_pb2,
+    model_update_pb2,
+    result_pb2,
+)
+from ortools.math_opt import parameters_pb2 as settings
+from ortools.math_opt.core.python import solver as core
+from ortools.math_opt.python import mathopt
+from pybind11_abseil.status import StatusNotOk
+
+from optsched.arrays import Bools, Ints
+
+Floats = npt.NDArray[np.float64]
+FREE = math.inf
+# What `core.solve` takes after the parameters: all values are wanted, there are no callbacks.
+_NOTHING = (
+    model_parameters_pb2.ModelSolveParametersProto(),
+    None,
+    callback_pb2.CallbackRegistrationProto(),
+    None,
+    None,
+)
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Value, columns (N,) and row duals (M,) of an optimal solution; duals as of a minimisation."""
+
+    value: float
+    x: Floats
+    dual: Floats
+
+
+class LinearProgram:
+    """Minimise cost x over low <= A x <= high and lower <= x <= upper; columns may be added.
+
+    Parameters
+    ----------
+    low, high
+        (M,) the rows, all there from the start.
+    """
+
+    def __init__(self, low: Floats, high: Floats) -> None:
+        self.low, self.high = np.asarray(low, float), np.asarray(high, float)
+        self.cost: list[float] = []
+        self.lower: list[float] = []
+        self.upper: list[float] = []
+        self._row: list[int] = []
+        self._column: list[int] = []
+        self._value: list[float] = []
+        self._sent = (0, 0)  # columns and entries that the solver has
+        self._changed: dict[str, dict[int, float]] = {"cost": {}, "lower": {}, "upper": {}}
+        self._solver: core.Solver | None = None
+
+    def __len__(self) -> int:
+        return len(self.cost)
+
+    def add(self, cost: float, rows: Ints, values: Ints | Floats, upper: float = FREE) -> int:
+        """Add a column with lower bound 0; its number."""
+        column = len(self.cost)
+        self.cost.append(float(cost))
+        self.lower.append(0.0)
+        self.upper.append(float(upper))
+        self._row += rows.tolist()
+        self._column += [column] * len(rows)
+        self._value += values.tolist()
+        return column
+
+    def fill(self, cost: Floats, upper: Floats, rows: Ints, columns: Ints, values: Floats) -> None:
+        """Add many columns at once; `columns` number them from 0."""
+        first = len(self.cost)
+        self.cost += cost.tolist()
+        self.lower += [0.0] * len(cost)
+        self.upper += upper.tolist()
+        self._row += rows.tolist()
+        self._column += (columns + first).tolist()
+        self._value += values.tolist()
+
+    def change(self, what: str, column: int, value: float) -> None:
+        """Give `cost`, `lower` or `upper` of a column a new value."""
+        table = getattr(self, what)
+        if table[column] != value:
+            table[column] = float(value)
+            if column < self._sent[0]:
+                self._changed[what][column] = float(value)
+
+    def solve(self, seconds: float) -> Solution | None:
+        """Optimum by GLOP, from the last basis; None if there is none or time is up."""
+        for _ in range(2):  # where GLOP gives up on the numbers, again from scratch
+            try:
+                answer = self._solve(seconds)
+            except (RuntimeError, AttributeError, StatusNotOk):
+                self._solver = None
+                continue
+            if answer.termination.reason != result_pb2.TERMINATION_REASON_OPTIMAL:
+                return None
+            found = answer.solutions[0]
+            return Solution(
+                found.primal_solution.objective_value,
+                np.array(found.primal_solution.variable_values.values),
+                np.array(found.dual_solution.dual_values.values),
+            )
+        return None
+
+    def solve_whole(self, whole: Bools, seconds: float, gap: float) -> Floats | None:
+        """(N,) the best solution found by HiGHS in which the columns `whole` are whole numbers.
+
+        `gap` is the absolute difference from the optimum that is good enough.
+        """
+        limits = _limits(seconds)
+        limits.absolute_gap_tolerance = gap
+        answer = core.solve(
+            self._model(whole),
+            mathopt.SolverType.HIGHS.value,
+            settings.SolverInitializerProto(),
+            limits,
+            *_NOTHING,
+        )
+        if not answer.solutions or not answer.solutions[0].HasField("primal_solution"):
+            return None
+        return np.array(answer.solutions[0].primal_solution.variable_values.values)
+
+    def _solve(self, seconds: float) -> result_pb2.SolveResultProto:
+        if self._solver is None or not self._solver.update(self._update()):
+            self._solver = core.new(
+                mathopt.SolverType.GLOP.value,
+                self._model(np.zeros(len(self), bool)),
+                settings.SolverInitializerProto(),
+            )
+        self._sent = len(self.cost), len(self._row)
+        for table in self._changed.values():
+            table.clear()
+        return self._solver.solve(_limits(seconds), *_NOTHING)
+
+    def _columns(self, first: int, whole: Bools) -> model_pb2.VariablesProto:
+        return model_pb2.VariablesProto(
+            ids=range(first, len(self.cost)),
+            lower_bounds=self.lower[first:],
+            upper_bounds=self.upper[first:],
+            integers=whole[first:].tolist(),
+        )
+
+    def _entries(self, first: int) -> dict[str, list[int] | list[float]]:
+        row, column = np.array(self._row[first:], int), np.array(self._column[first:], int)
+        order = np.lexsort((column, row))
+        value = np.array(self._value[first:], float)
+        return {
+            "row_ids": row[order].tolist(),
+            "column_ids": column[order].tolist(),
+            "coefficients": value[order].tolist(),
+        }
+
+    def _model(self, whole: Bools) -> model_pb2.ModelProto:
+        cost = np.array(self.cost)
+        costly = np.flatnonzero(cost)
+        return model_pb2.ModelProto(
+            variables=self._columns(0, whole),
+            objective={
+                "linear_coefficients": {"ids": costly.tolist(), "values": cost[costly].tolist()}
+            },
+            linear_constraints={
+                "ids": range(len(self.low)),
+                "lower_bounds": self.low.tolist(),
+                "upper_bounds": self.high.tolist(),
+            },
+            linear_constraint_matrix=self._entries(0),
+        )
+
+    def _update(self) -> model_update_pb2.ModelUpdateProto:
+        columns, entries = self._sent
+        new = np.arange(columns, len(self.cost))
+        cost = {**self._changed["cost"], **{k: self.cost[k] for k in new.tolist() if self.cost[k]}}
+        return model_update_pb2.ModelUpdateProto(
+            new_variables=self._columns(columns, np.zeros(len(self.cost), bool)),
+            variable_updates={
+                "lower_bounds": _sparse(self._changed["lower"]),
+                "upper_bounds": _sparse(self._changed["upper"]),
+            },
+            objective_updates={"linear_coefficients": _sparse(cost)},
+            linear_constraint_matrix_updates=self._entries(entries),
+        )
+
+
+def _sparse(values: dict[int, float]) -> dict[str, list[int] | list[float]]:
+    ids = sorted(values)
+    return {"ids": ids, "values": [values[k] for k in ids]}
+
+
+def _limits(seconds: float) -> settings.SolveParametersProto:
+    limits = settings.SolveParametersProto()
+    limits.time_limit.FromTimedelta(datetime.timedelta(seconds=max(seconds, 0.001)))
+    return limits
