@@ -16,6 +16,7 @@ from optsched.solvers.ladder import Found, Ladder
 
 SLICE = 40  # batches between two looks at the clock (about 5 ms compiled)
 FIRST = 200  # batches of the first run
+POLISH = 100  # batches of a run that mends a placement
 # Weights of the level in work and of those after it; of locked levels, which must not get worse; of
 # what is not allowed at all; and of overload by one average item, over the level in work.
 NEXT = (16.0, 4.0, 1.0, 0.25)
@@ -69,6 +70,17 @@ class Annealing:
                     ladder.offer(placement)
             self.seed += 1
             length = min(2 * length, self.longest)
+
+
+def polish(
+    ladder: Ladder, level: int, placement: Placement, budget: Budget, *, seed: int = 0
+) -> None:
+    """Offer what a cool run makes of a placement that may leave out what it must not."""
+    search = _Search(ladder, level, seed)
+    if COMPILED and search.possible:
+        better = search.run(POLISH, 0.3, budget, placement)
+        if better is not None:
+            ladder.offer(better)
 
 
 class _Search:
@@ -148,9 +160,11 @@ class _Search:
         mean = np.maximum(self.demand.mean(axis=0), 1e-9)
         self.price = OVERLOAD * NEXT[0] / mean / len(mean)
 
-    def run(self, batches: int, hot: float, budget: Budget) -> Placement | None:
-        """One run from the incumbent; the best placement it saw, if it saw one."""
-        host = self.ladder.placement.host[self.items].copy()
+    def run(
+        self, batches: int, hot: float, budget: Budget, start: Placement | None = None
+    ) -> Placement | None:
+        """One run from `start` or the incumbent; the best placement it saw, if it saw one."""
+        host = (self.ladder.placement if start is None else start).host[self.items].copy()
         load = np.zeros_like(self.room)
         placed = np.flatnonzero(host >= 0)
         np.add.at(load, host[placed], self.demand[placed])

@@ -14,23 +14,21 @@ import numpy as np
 
 from optsched.arrays import Bools, Ints
 from optsched.budget import Budget
-from optsched.classes import count, deal, eligible, pinned_use
+from optsched.classes import count, eligible, pinned_use
 from optsched.kernels.jit import COMPILED
 from optsched.kernels.pricing import best_pattern
 from optsched.levels import TermKind
 from optsched.plan import Placement
 from optsched.result import Bound
-from optsched.solvers.enumeration import choose, patterns_within
+from optsched.solvers.closing import Closing
 from optsched.solvers.ladder import Found, Ladder
-from optsched.solvers.master import PENALTY, SCALE, Duals, Floats, Group, Lock, Master
+from optsched.solvers.master import PENALTY, SCALE, Duals, Group, Lock, Master
 from optsched.solvers.relaxation import first_duals
 
 KINDS = (TermKind.UNPLACED, TermKind.EVICTED, TermKind.MOVED)
 # Nodes of one pricing search: few while columns still come easily, more when they do not. A search
 # that is cut short bounds its host by the root's bound.
 NODES = (2_000, 30_000, 1_000_000, 10_000_000)
-NARROW = 1.0  # gap up to which all patterns that matter are enumerated at once
-SURE = 0.8  # share of a column from which a dive rounds it up at once
 GENERATE = 0.65  # share of the time for columns; the rest is for whole combinations
 KEPT = 4  # patterns that one pricing may add
 LARGEST_WEIGHT = 1 << 16  # of an item; beyond, prices could outgrow 64 bits
@@ -56,7 +54,8 @@ class ColumnGeneration:
 
     def __init__(self, *, stays: bool, integer: bool = True) -> None:
         self.stays, self.integer = stays, integer
-        self._last: _Generation | None = None
+        self._last: Generation | None = None
+        self._closing: Closing | None = None
 
     def __call__(self, ladder: Ladder, level: int, budget: Budget) -> Found:
         """Generate columns until the bound is met, nothing improves, or time is up."""
@@ -71,14 +70,15 @@ class ColumnGeneration:
             return Found()
         run.budget = budget
         if self.integer:
-            bound = run.close()
+            bound = self._closing.close()
         return Found(bound=Bound(bound, "patterns (column generation)"))
 
-    def _resume(self, ladder: Ladder, level: int, locks: list[Lock]) -> _Generation:
+    def _resume(self, ladder: Ladder, level: int, locks: list[Lock]) -> Generation:
         """The run that was left off, if it was for the same question."""
         last, given = self._last, ladder.values[:level]
         if last is None or last.ladder is not ladder or (last.level, last.given) != (level, given):
-            last = self._last = _Generation(ladder, level, locks, self.stays)
+            last = self._last = Generation(ladder, level, locks, self.stays)
+            self._closing = Closing(last)
         return last
 
 
@@ -111,7 +111,9 @@ def _stays_matter(ladder: Ladder, locks: list[Lock]) -> bool:
     return any(lock.kind is TermKind.MOVED and (lock.mask & running).any() for lock in locks)
 
 
-class _Generation:
+class Generation:
+    """Columns for one level, given the values of the earlier ones."""
+
     budget: Budget
 
     def __init__(self, ladder: Ladder, level: int, locks: list[Lock], stays: bool) -> None:
@@ -145,7 +147,7 @@ class _Generation:
             if first is not None:
                 self._price(first, pool, first)
             self.started = True
-        self._add_present()
+        self.add_present()
         width, nulls = WIDTH, 0
         self._recentre(width)
         while not self.budget.over() and self.bound < self.ladder.values[self.level]:
@@ -195,7 +197,7 @@ class _Generation:
         """The best bound as a whole number."""
         return max(0, -((-self.scaled) // SCALE))
 
-    def _add_present(self) -> None:
+    def add_present(self) -> None:
         """Patterns of the incumbent, so that the LP is feasible, and of others seen on the way."""
         ladder = self.ladder
         known = [self.now]
@@ -209,16 +211,16 @@ class _Generation:
 
     def _price(self, duals: Duals, pool: ThreadPoolExecutor, true: Duals) -> bool:
         """Price every group at `duals`; whether a pattern came that lowers the LP at `true`."""
-        answers = self._answers(duals, pool, self.limits)
+        answers = self.answers(duals, pool, self.limits)
         if not answers:
             return False
         bound = self.master.bound(duals, [top for top, _ in answers])
         if bound > self.scaled:
             self.scaled, self.best_duals = bound, duals
             self.tops = [top for top, _ in answers]
-        return self._take(answers, true)
+        return self.take(answers, true)
 
-    def _answers(
+    def answers(
         self, duals: Duals, pool: ThreadPoolExecutor, limits: list[Ints]
     ) -> list[tuple[int, list[Ints]]]:
         """Per group, an upper bound of the best pattern's value at `duals`, and patterns."""
@@ -231,7 +233,7 @@ class _Generation:
 
         return list(pool.map(one, range(len(self.groups))))
 
-    def _take(self, answers: list[tuple[int, list[Ints]]], true: Duals) -> bool:
+    def take(self, answers: list[tuple[int, list[Ints]]], true: Duals) -> bool:
         """Add the patterns that lower the LP at its duals `true`; whether there were any."""
         true_copy, true_stay = self.master.prices(true)
         useful = False
@@ -270,131 +272,6 @@ class _Generation:
             np.add.at(counts, which, row)
             patterns.append(counts)
         return int(top), patterns
-
-    def close(self) -> int:
-        """Improve the incumbent or the bound until they meet; the bound of the level.
-
-        While the gap is wide: round the LP, then combine the columns there are. Once it is narrow,
-        or nothing else is left to try: all patterns that could still matter.
-        """
-        ladder, level = self.ladder, self.level
-        ways, tried = [self._dive, self._combine], -1
-        self._add_present()
-        while self.bound < ladder.values[level] and not self.budget.over():
-            if ladder.values[:level] != self.given:
-                break
-            value = ladder.values[level]
-            narrow = (value - 1) * SCALE - self.scaled <= NARROW * SCALE
-            if value != tried and (narrow or not ways):
-                tried = value
-                found = self._decide(value - 1)
-                if found is None:
-                    return value
-            elif ways:
-                found = ways.pop(0)()
-            else:
-                break
-            for placement in found:
-                ladder.offer(placement)
-        return self.bound
-
-    def _dive(self) -> list[Placement]:
-        """A placement by rounding the LP step by step, with new patterns for what is left."""
-        with ThreadPoolExecutor(max_workers=self.budget.workers) as pool:
-            taken = self._round(pool)
-        if taken is None:
-            return []
-        return self._deal([(g, counts) for g, counts, _ in self.master.columns], taken)
-
-    def _round(self, pool: ThreadPoolExecutor) -> list[int] | None:
-        """How often each column is taken when the largest shares are rounded up, one by one."""
-        master, fixed = self.master, dict[int, int]()
-        effort, self.effort = self.effort, min(self.effort, 1)
-        master.unbox()
-        try:
-            while not self.budget.over():
-                solved = master.solve(self.budget.remaining())
-                if solved is None:
-                    return None
-                duals, whole = solved.duals, np.floor(solved.shares + 1e-6)
-                part = solved.shares - whole
-                if part.max(initial=0.0) < 1e-6:
-                    return [int(n) for n in whole]
-                left, before = self._round_up(whole, part), fixed.copy()
-                for column in np.flatnonzero(whole).tolist():
-                    fixed[column] = int(whole[column])
-                    master.fix(column, fixed[column])
-                limits = [np.clip(left, 0, most) for most in self.limits]
-                new = self._take(self._answers(duals, pool, limits), duals)
-                if fixed == before and not new:
-                    return [int(n) for n in whole]  # what is left fits nowhere
-            return None
-        finally:
-            self.effort = effort
-            for column in fixed:
-                master.fix(column, 0)
-
-    def _round_up(self, whole: Floats, part: Floats) -> Ints:
-        """Raise `whole` by the largest shares that what is left has room for; (K,) what is left."""
-        columns = self.master.columns
-        left = self.master.classes.size.copy()
-        hosts = np.array([len(group.hosts) for group in self.groups])
-        for column in np.flatnonzero(whole).tolist():
-            left -= int(whole[column]) * columns[column][1]
-            hosts[columns[column][0]] -= int(whole[column])
-        done = 0
-        for column in np.argsort(-part).tolist():
-            if part[column] < 1e-6 or (done and part[column] < SURE):
-                break
-            g, counts, _ = columns[column]
-            if hosts[g] and (counts <= left).all():
-                whole[column] += 1
-                hosts[g] -= 1
-                left -= counts
-                done += 1
-        return left
-
-    def _combine(self) -> list[Placement]:
-        """A placement from whole multiples of the columns, if one is found."""
-        taken = self.master.integer(self.budget.remaining())
-        if taken is None:
-            return []
-        return self._deal([(g, counts) for g, counts, _ in self.master.columns], taken)
-
-    def _decide(self, target: int) -> list[Placement] | None:
-        """A placement of value `target` or less, if one is found; None: there is none."""
-        if self.best_duals is None:
-            return []
-        copy, stay = self.master.prices(self.best_duals)
-        gap = target * SCALE - self.scaled
-        pool = patterns_within(
-            self.master, self.integers, copy, stay, [top - gap for top in self.tops]
-        )
-        if pool is None or self.budget.over():
-            return []
-        verdict = choose(self.master, pool, target, self.budget)
-        if verdict.none_better:
-            return None
-        if verdict.taken is None:
-            return []
-        used = np.flatnonzero(verdict.taken).tolist()
-        patterns = [(int(pool.group[p]), pool.counts[p]) for p in used]
-        return self._deal(patterns, verdict.taken[used].tolist())
-
-    def _deal(self, patterns: list[tuple[int, Ints]], taken: list[int]) -> list[Placement]:
-        """The placement that takes each pattern so many times; none if rounding spoilt it."""
-        problem, classes = self.ladder.problem, self.ladder.classes
-        counts = count(problem, classes, self.ladder.placement)
-        counts[self.play] = 0
-        free = [group.hosts.tolist() for group in self.groups]
-        for times, (g, pattern) in zip(taken, patterns, strict=True):
-            for _ in range(times):
-                counts[:, free[g].pop()] += pattern
-        try:
-            placement = deal(problem, classes, counts)
-        except ValueError:
-            return []
-        return [self.ladder.complete(placement.host, self.play)]
 
 
 def _groups(ladder: Ladder, play: Bools, now: Ints, stays: bool) -> list[Group]:

@@ -20,8 +20,7 @@ from optsched.levels import TermKind
 from optsched.solvers.linear import total, weighted
 from optsched.solvers.master import Lock, Master
 
-MOST = 40_000  # patterns of all groups together
-NODES = 20_000_000  # of one enumeration
+NODES = 500  # of one enumeration, per pattern that is allowed
 
 
 @dataclass(frozen=True)
@@ -34,9 +33,9 @@ class Pool:
 
 
 def patterns_within(
-    master: Master, demand: Ints, copy: Ints, stay: Ints, least: list[int]
+    master: Master, demand: Ints, copy: Ints, stay: Ints, least: list[int], limit: int
 ) -> Pool | None:
-    """All patterns worth at least `least` (per group) at the prices given; None: too many."""
+    """All patterns worth at least `least` (per group) at the prices given; None: over `limit`."""
     groups, counts, stays = [], [], []
     total = 0
     for g, group in enumerate(master.groups):
@@ -53,10 +52,10 @@ def patterns_within(
         after[len(bonus) :] = position[rest]
         value = np.concatenate([(copy + stay)[bonus], copy[rest]])
         copies = np.concatenate([here[bonus], rest_copies[rest]])
-        found = np.zeros((MOST - total, len(which)), np.int64)
+        found = np.zeros((limit - total, len(which)), np.int64)
         number = patterns_above(
             group.room.astype(np.float64), demand[which].astype(np.float64), value, copies, after,
-            least[g], NODES, found,
+            least[g], NODES * limit, found,
         )  # fmt: skip
         if number < 0:
             return None

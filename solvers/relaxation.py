@@ -38,8 +38,11 @@ def first_duals(master: Master, demand: Ints, seconds: float) -> Duals | None:
     dual = solution.dual
     keep = np.zeros(lp.classes)
     keep[lp.tracked] = dual[lp.keep_row[lp.tracked]]
-    whole = [np.rint(part * SCALE).astype(np.int64) for part in (dual[: lp.classes], keep)]
-    return master.fold(*whole, np.rint(dual[lp.lock_row] * SCALE).astype(np.int64))
+    return master.fold(_whole(dual[: lp.classes]), _whole(keep), _whole(dual[lp.lock_row]))
+
+
+def _whole(dual: Floats) -> Ints:
+    return np.rint(dual * SCALE).astype(np.int64)
 
 
 class _Relaxation:

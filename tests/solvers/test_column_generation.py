@@ -12,7 +12,7 @@ from optsched.budget import Budget
 from optsched.levels import Level, Term, TermKind, place_first, then_host_cost, tier_order
 from optsched.plan import Placement
 from optsched.problem import Evict, Limit, LimitKind, PlacementProblem
-from optsched.solvers import column_generation as module
+from optsched.solvers import closing
 from optsched.solvers.column_generation import ColumnGeneration
 from optsched.solvers.ladder import Found, Ladder
 from optsched.solvers.master import Master
@@ -160,7 +160,7 @@ def test_enumeration_closes_the_gap(on: Make, monkeypatch: pytest.MonkeyPatch) -
     ladder = Ladder(problem)
     ladder.take(ColumnGeneration(stays=False), 0, Budget.of(60))
     assert ladder.proven(0)
-    monkeypatch.setattr(module, "patterns_within", lambda *_: None)
+    monkeypatch.setattr(closing, "patterns_within", lambda *_: None)
     other = Ladder(problem)
     other.take(ColumnGeneration(stays=False), 0, Budget.of(60))
     assert other.bounds[0].value <= ladder.values[0] <= other.values[0]

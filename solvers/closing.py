@@ -1,0 +1,165 @@
+"""From columns to placements: rounding, combining, and deciding what the LP leaves open."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from optsched.arrays import Ints
+from optsched.classes import count, deal
+from optsched.plan import Placement
+from optsched.solvers.annealing import polish
+from optsched.solvers.enumeration import choose, patterns_within
+from optsched.solvers.master import SCALE, Floats
+
+if TYPE_CHECKING:
+    from optsched.solvers.column_generation import Generation
+
+NARROW = 1.0  # gap up to which all patterns that matter are enumerated at once
+SURE = 0.8  # share of a column from which a dive rounds it up at once
+DIVES = 3  # dives in one call; all but the first are randomised
+NOISE = 0.5  # largest factor, below 1, by which a randomised dive shrinks a share
+# Patterns that matter: as many as are enumerated at first, and at most; after a failure four times
+# more, as long as time is spent in vain on too many of them.
+FEW, MOST, MORE = 4_000, 64_000, 4
+
+
+class Closing:
+    """Improves the incumbent, or the bound, of one level with the columns of a generation."""
+
+    def __init__(self, run: Generation) -> None:
+        self.run, self.few = run, FEW
+        self.random = np.random.default_rng(run.level)
+        self.dives, self.decided = 0, -1
+
+    def close(self) -> int:
+        """Improve the incumbent or the bound until they meet; the bound of the level."""
+        run, level, ladder = self.run, self.run.level, self.run.ladder
+        run.add_present()
+        ways = [self._dive, self._decide, self._combine, *[self._dive] * (DIVES - 1)]
+        for way in ways:
+            if self._met() or run.budget.over() or ladder.values[:level] != run.given:
+                break
+            if way():
+                return ladder.values[level]
+        return run.bound
+
+    def _met(self) -> bool:
+        return self.run.bound >= self.run.ladder.values[self.run.level]
+
+    # ------------------------------------------------------------------- dives
+
+    def _dive(self) -> bool:
+        """A placement by rounding the LP step by step, with new patterns for what is left."""
+        run = self.run
+        with ThreadPoolExecutor(max_workers=run.budget.workers) as pool:
+            taken = self._round(pool)
+        self.dives += 1
+        for placement in [] if taken is None else self._deal(run.master.columns, taken):
+            if not run.ladder.offer(placement):
+                polish(run.ladder, run.level, placement, run.budget, seed=self.dives)
+        return False
+
+    def _round(self, pool: ThreadPoolExecutor) -> list[int] | None:
+        """How often each column is taken when the largest shares are rounded up, one by one."""
+        run, fixed = self.run, dict[int, int]()
+        master = run.master
+        effort, run.effort = run.effort, min(run.effort, 1)
+        master.unbox()
+        try:
+            while not run.budget.over():
+                solved = master.solve(run.budget.remaining())
+                if solved is None:
+                    return None
+                whole = np.floor(solved.shares + 1e-6)
+                part = solved.shares - whole
+                if part.max(initial=0.0) < 1e-6:
+                    return [int(n) for n in whole]
+                left, before = self._round_up(whole, part), fixed.copy()
+                for column in np.flatnonzero(whole).tolist():
+                    fixed[column] = int(whole[column])
+                    master.fix(column, fixed[column])
+                limits = [np.clip(left, 0, most) for most in run.limits]
+                new = run.take(run.answers(solved.duals, pool, limits), solved.duals)
+                if fixed == before and not new:
+                    return [int(n) for n in whole]  # what is left fits nowhere
+            return None
+        finally:
+            run.effort = effort
+            for column in fixed:
+                master.fix(column, 0)
+
+    def _round_up(self, whole: Floats, part: Floats) -> Ints:
+        """Raise `whole` by the largest shares that what is left has room for; (K,) what is left."""
+        master = self.run.master
+        left = master.classes.size.copy()
+        hosts = np.array([len(group.hosts) for group in master.groups])
+        for column in np.flatnonzero(whole).tolist():
+            left -= int(whole[column]) * master.columns[column][1]
+            hosts[master.columns[column][0]] -= int(whole[column])
+        noise = NOISE * self.random.random(len(part)) if self.dives else 0.0
+        done = 0
+        for column in np.argsort(-part * (1.0 - noise)).tolist():
+            if part[column] < 1e-6 or (done and part[column] < SURE):
+                break
+            g, counts, _ = master.columns[column]
+            if hosts[g] and (counts <= left).all():
+                whole[column] += 1
+                hosts[g] -= 1
+                left -= counts
+                done += 1
+        return left
+
+    # --------------------------------------------------------- whole solutions
+
+    def _combine(self) -> bool:
+        """A placement from whole multiples of the columns, if one is found."""
+        run = self.run
+        taken = run.master.integer(run.budget.share(0.5).remaining())
+        if taken is not None:
+            for placement in self._deal(run.master.columns, taken):
+                run.ladder.offer(placement)
+        return False
+
+    def _decide(self) -> bool:
+        """Where the gap is narrow: whether nothing below the incumbent's value exists."""
+        run = self.run
+        value = run.ladder.values[run.level]
+        gap = (value - 1) * SCALE - run.scaled
+        if gap > NARROW * SCALE or run.best_duals is None or self.decided == value:
+            return False
+        copy, stay = run.master.prices(run.best_duals)
+        least = [top - gap for top in run.tops]
+        pool = patterns_within(run.master, run.integers, copy, stay, least, self.few)
+        if pool is None:
+            self.few *= MORE
+            self.decided = value if self.few > MOST else self.decided
+            return False
+        if run.budget.over():
+            return False
+        verdict = choose(run.master, pool, value - 1, run.budget.share(0.5))
+        if verdict.none_better or verdict.taken is None:
+            return verdict.none_better
+        used = np.flatnonzero(verdict.taken).tolist()
+        patterns = [(int(pool.group[p]), pool.counts[p], pool.stays[p]) for p in used]
+        for placement in self._deal(patterns, verdict.taken[used].tolist()):
+            run.ladder.offer(placement)
+        return False
+
+    def _deal(self, patterns: list[tuple[int, Ints, Ints]], taken: list[int]) -> list[Placement]:
+        """The placement that takes each pattern so many times; none if rounding spoilt it."""
+        run = self.run
+        problem, classes = run.ladder.problem, run.ladder.classes
+        counts = count(problem, classes, run.ladder.placement)
+        counts[run.play] = 0
+        free = [group.hosts.tolist() for group in run.groups]
+        for times, (g, pattern, _) in zip(taken, patterns, strict=True):
+            for _ in range(times):
+                counts[:, free[g].pop()] += pattern
+        try:
+            placement = deal(problem, classes, counts)
+        except ValueError:
+            return []
+        return [run.ladder.complete(placement.host, run.play)]
