@@ -54,15 +54,15 @@ class ColumnGeneration:
 
     def __init__(self, *, stays: bool, integer: bool = True) -> None:
         self.stays, self.integer = stays, integer
-        self._last: Generation | None = None
-        self._closing: Closing | None = None
+        self._last: Closing | None = None
 
     def __call__(self, ladder: Ladder, level: int, budget: Budget) -> Found:
         """Generate columns until the bound is met, nothing improves, or time is up."""
         locks = _locks(ladder, level, self.stays)
         if not COMPILED or locks is None or (self.stays and not _stays_matter(ladder, locks)):
             return Found()
-        run = self._resume(ladder, level, locks)
+        closing = self._resume(ladder, level, locks)
+        run = closing.run
         run.budget = budget.share(GENERATE) if self.integer else budget
         with ThreadPoolExecutor(max_workers=budget.workers) as pool:
             bound = run.generate(pool)
@@ -70,15 +70,14 @@ class ColumnGeneration:
             return Found()
         run.budget = budget
         if self.integer:
-            bound = self._closing.close()
+            bound = closing.close()
         return Found(bound=Bound(bound, "patterns (column generation)"))
 
-    def _resume(self, ladder: Ladder, level: int, locks: list[Lock]) -> Generation:
+    def _resume(self, ladder: Ladder, level: int, locks: list[Lock]) -> Closing:
         """The run that was left off, if it was for the same question."""
-        last, given = self._last, ladder.values[:level]
-        if last is None or last.ladder is not ladder or (last.level, last.given) != (level, given):
-            last = self._last = Generation(ladder, level, locks, self.stays)
-            self._closing = Closing(last)
+        last, asked = self._last, (ladder, level, ladder.values[:level])
+        if last is None or (last.run.ladder, last.run.level, last.run.given) != asked:
+            last = self._last = Closing(Generation(ladder, level, locks, self.stays))
         return last
 
 
