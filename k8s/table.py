@@ -222,7 +222,7 @@ class Board:
     memory (an emptyDir of medium Memory): on a disk publishing takes four times as long.
     """
 
-    HEARTBEAT = 1.0  # seconds between acknowledgements
+    HEARTBEAT = 0.5  # seconds between acknowledgements
     LOOK = 0.02  # seconds between looks of a front end that nobody asks anything
 
     def __init__(self, folder: str | Path) -> None:

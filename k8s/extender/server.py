@@ -1,0 +1,296 @@
+"""The process: three ports, one loop, a heartbeat."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import signal
+import socket
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+import uvloop
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from optsched.errors import InputError
+from optsched.k8s.configuration import Watched
+from optsched.k8s.extender.app import Verbs
+from optsched.k8s.extender.front import Front
+from optsched.k8s.extender.metrics import Metrics
+from optsched.k8s.extender.ops import Health, health_app, metrics_app
+from optsched.k8s.extender.scorer import Scorer
+from optsched.k8s.settings import Listen, Settings
+from optsched.k8s.table import Board
+from optsched.k8s.tls import Certificates, common_name
+
+log = logging.getLogger(__name__)
+
+CONNECTIONS = 1024  # open at once, idle ones included
+HEADER_BYTES = 1 << 16
+GRACE = 5  # seconds for answers that are being given when the process is to end
+
+
+class Patience(HttpToolsProtocol):
+    """HTTP/1.1 that waits neither for ever nor for headers without end, and knows its clients.
+
+    Attributes
+    ----------
+    seconds
+        For the headers of a request, from their first byte.
+    clients
+        Common names that may ask; empty: all whose certificate is good.
+    """
+
+    seconds = 2.0
+    clients: frozenset[str] = frozenset()
+    _timer: asyncio.TimerHandle | None = None
+    _in_headers = False
+    _header_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Turn away clients that are not on the list."""
+        super().connection_made(transport)
+        if self.clients:
+            name = common_name(transport.get_extra_info("peercert"))
+            if name not in self.clients:
+                self._end(b"403 Forbidden")
+                return
+        # A connection on which nothing is ever asked ends like one that fell silent.
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
+
+    def data_received(self, data: bytes) -> None:
+        """Start the clock with the first byte of a request; stop it with the last header."""
+        if self.transport.is_closing():
+            return
+        if self.cycle is None or self.cycle.response_complete:
+            if self._timer is None:
+                self._timer = self.loop.call_later(self.seconds, self._too_slow)
+                self._header_bytes = 0
+            self._in_headers = True
+        super().data_received(data)
+        if self._in_headers:
+            self._header_bytes += len(data)
+            if self._header_bytes > HEADER_BYTES and not self.transport.is_closing():
+                self._end(b"431 Request Header Fields Too Large")
+
+    def on_headers_complete(self) -> None:
+        """The rest is the application's matter."""
+        self._stop_timer()
+        self._in_headers = False
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """No clock outlives its connection."""
+        self._stop_timer()
+        self._unset_keepalive_if_required()
+        super().connection_lost(exc)
+
+    def _too_slow(self) -> None:
+        self._timer = None
+        if not self.transport.is_closing():
+            self._end(b"408 Request Timeout")
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _end(self, status: bytes) -> None:
+        self.transport.write(
+            b"HTTP/1.1 " + status + b"\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+        )
+        self.transport.close()
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves the signals to the process, since there are several."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """None."""
+        yield
+
+
+class Process:
+    """Everything that the front end consists of."""
+
+    def __init__(self, watched: Watched) -> None:
+        self.watched = watched
+        settings = watched.current
+        self.front = Front(_board(settings.runtime), settings.guard.rules())
+        self.metrics = Metrics(self.front)
+        self.health = Health()
+        self.scorer = Scorer(settings.prioritize) if settings.prioritize.scorer else None
+        self.verbs = Verbs(self.front, settings.extender, self.metrics, self.scorer)
+        tls = settings.extender.tls
+        self.certificates = Certificates(tls) if tls.enabled else None
+        self._servers: list[tuple[_Server, socket.socket]] = []
+        self._check()
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT."""
+        settings = self.watched.current
+        extender = settings.extender
+        context = self.certificates.context if self.certificates else None
+        ports = {
+            "verbs": self._open(
+                self.verbs, Listen(extender.address, extender.port), settings, context
+            ),
+            "metrics": self._open(metrics_app(self.metrics.registry), settings.metrics, settings),
+            "health": self._open(health_app(self.health), settings.health, settings),
+        }
+        told = " ".join(f"{name}={port}" for name, port in ports.items())
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        gc.collect()
+        gc.freeze()  # what is here now stays; the collector need not look at it again
+        log.info("serving %s tls=%s", told, "on" if context else "off")
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._beat())
+                for server, opened in self._servers:
+                    group.create_task(server.serve([opened]))
+        finally:
+            if self.scorer is not None:
+                self.scorer.close()
+
+    def stop(self) -> None:
+        """Take no more requests and end."""
+        self.health.stopping = True
+        for server, _ in self._servers:
+            server.should_exit = True
+
+    def _open(
+        self, app: Any, listen: Listen, settings: Settings, context: ssl.SSLContext | None = None
+    ) -> int:
+        """Open a port; returns its number."""
+        extender = settings.extender
+        names = frozenset(extender.tls.client_names) if context else frozenset()
+        protocol = type(
+            "Limited", (Patience,), {"seconds": extender.body_timeout.seconds, "clients": names}
+        )
+        config = uvicorn.Config(
+            app,
+            loop="uvloop",
+            http=protocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            backlog=256,
+            limit_concurrency=CONNECTIONS,
+            timeout_keep_alive=max(1, int(extender.keep_alive.seconds)),
+            timeout_graceful_shutdown=GRACE,
+        )
+        config.load()
+        config.ssl = context
+        family = socket.AF_INET6 if ":" in listen.address else socket.AF_INET
+        opened = socket.socket(family)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            opened.bind((listen.address, listen.port))
+        except OSError as error:
+            opened.close()
+            raise InputError(
+                f"port {listen.port} of {listen.address} cannot be opened: {error.strerror}"
+            ) from error
+        self._servers.append((_Server(config), opened))
+        port: int = opened.getsockname()[1]
+        return port
+
+    async def _beat(self) -> None:
+        """Look at the board often, at files and memory now and then."""
+        loop = asyncio.get_running_loop()
+        next_beat = 0.0
+        while not self.health.stopping:
+            self.front.look()
+            now = loop.time()
+            if now >= next_beat:
+                next_beat = now + Board.HEARTBEAT
+                self.front.acknowledge()
+                self.front.memory.tidy(self.front.clock.now())
+                self._refresh()
+                self.health.beat()
+            await asyncio.sleep(Board.LOOK)
+
+    def _refresh(self) -> None:
+        """Take over files that changed."""
+        if self.watched.refresh():
+            settings = self.watched.current
+            self.front.rules = settings.guard.rules()
+            self.verbs.settings = settings.extender
+            logging.getLogger("optsched").setLevel(settings.logging.level.upper())
+            self._reloaded("configuration", "in force")
+        if self.certificates is not None and self.certificates.refresh():
+            self._reloaded("certificate", "in force")
+
+    def _reloaded(self, what: str, result: str) -> None:
+        log.info("a new %s is %s", what, result)
+        self.metrics.reloads.labels(what, result).inc()
+
+    def _check(self) -> None:
+        """What /readyz looks at."""
+        front, watched, certificates = self.front, self.watched, self.certificates
+
+        def table() -> tuple[str, bool, str]:
+            live = front.view.table
+            if front.error:
+                return "table", False, front.error
+            if not live.plan:
+                return "table", True, "no plan is live"
+            return (
+                "table",
+                True,
+                (
+                    f"plan {live.plan} generation {live.generation}: {len(live.members)} members, "
+                    f"{len(live.tokens)} tokens, {len(front.view.locks)} locked nodes"
+                ),
+            )
+
+        def configuration() -> tuple[str, bool, str]:
+            if watched.error:
+                return "configuration", False, f"the last good one is in force: {watched.error}"
+            if watched.pending:
+                return "configuration", False, f"a restart is due for {', '.join(watched.pending)}"
+            return "configuration", True, "in force"
+
+        def files() -> tuple[str, bool, str]:
+            if certificates is None:
+                return "certificate", True, "none; loopback only"
+            if certificates.error:
+                return "certificate", False, f"the last good one is in force: {certificates.error}"
+            return "certificate", True, "in force"
+
+        def validity() -> tuple[str, bool, str]:
+            left = certificates.expires - front.clock.now() / 1000 if certificates else 1.0
+            return "validity", left > 0, "good" if left > 0 else "the certificate has expired"
+
+        self.health.checks.append(validity)
+        self.health.notes.extend((table, configuration, files))
+        if certificates is not None:
+            self.metrics.expiry.set_function(lambda: certificates.expires)
+
+
+def _board(folder: str) -> Board:
+    try:
+        Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"the folder runtime {folder} cannot be made: {error.strerror}") from error
+    return Board(folder)
+
+
+def serve(watched: Watched) -> None:
+    """Run the front end until it is told to end."""
+    process = Process(watched)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(process.run())
