@@ -31,6 +31,7 @@ from optsched.k8s.tls import Certificates, common_name
 log = logging.getLogger(__name__)
 
 CONNECTIONS = 1024  # open at once, idle ones included
+BACKLOG = 256
 HEADER_BYTES = 1 << 16
 GRACE = 5  # seconds for answers that are being given when the process is to end
 
@@ -187,7 +188,7 @@ class Process:
             access_log=False,
             server_header=False,
             date_header=False,
-            backlog=256,
+            backlog=BACKLOG,
             limit_concurrency=CONNECTIONS,
             timeout_keep_alive=max(1, int(extender.keep_alive.seconds)),
             timeout_graceful_shutdown=GRACE,
@@ -199,6 +200,7 @@ class Process:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             opened.bind((listen.address, listen.port))
+            opened.listen(BACKLOG)  # who comes before the loop runs waits
         except OSError as error:
             opened.close()
             raise InputError(
