@@ -16,7 +16,7 @@ from optsched.solvers.ladder import Found, Ladder
 
 SLICE = 40  # batches between two looks at the clock (about 5 ms compiled)
 FIRST = 200  # batches of the first run
-POLISH = 100  # batches of a run that mends a placement
+POLISH = 50  # batches of a run that mends a placement
 # Weights of the level in work and of those after it; of locked levels, which must not get worse; of
 # what is not allowed at all; and of overload by one average item, over the level in work.
 NEXT = (16.0, 4.0, 1.0, 0.25)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 NARROW = 1.0  # gap up to which all patterns that matter are enumerated at once
 SURE = 0.8  # share of a column from which a dive rounds it up at once
-DIVES = 3  # dives in one call; all but the first are randomised
+DIVING = 0.5  # share of the time for dives after the first; these are randomised
 NOISE = 0.5  # largest factor, below 1, by which a randomised dive shrinks a share
 # Patterns that matter: as many as are enumerated at first, and at most; after a failure four times
 # more, as long as time is spent in vain on too many of them.
@@ -32,22 +32,25 @@ class Closing:
     def __init__(self, run: Generation) -> None:
         self.run, self.few = run, FEW
         self.random = np.random.default_rng(run.level)
-        self.dives, self.decided = 0, -1
+        self.dives, self.decided, self.until = 0, -1, 0.0
 
     def close(self) -> int:
         """Improve the incumbent or the bound until they meet; the bound of the level."""
         run, level, ladder = self.run, self.run.level, self.run.ladder
         run.add_present()
-        ways = [self._dive, self._decide, self._combine, *[self._dive] * (DIVES - 1)]
-        for way in ways:
-            if self._met() or run.budget.over() or ladder.values[:level] != run.given:
+        self.until = (1 - DIVING) * run.budget.remaining()
+        for way in (self._dive, self._decide, self._dive_on, self._combine):
+            if self._over():
                 break
             if way():
                 return ladder.values[level]
         return run.bound
 
-    def _met(self) -> bool:
-        return self.run.bound >= self.run.ladder.values[self.run.level]
+    def _over(self) -> bool:
+        """Whether the bound is met, time is up, or another thread improved an earlier level."""
+        run, values = self.run, self.run.ladder.values
+        met = run.bound >= values[run.level]
+        return met or run.budget.over() or values[: run.level] != run.given
 
     # ------------------------------------------------------------------- dives
 
@@ -60,6 +63,12 @@ class Closing:
         for placement in [] if taken is None else self._deal(run.master.columns, taken):
             if not run.ladder.offer(placement):
                 polish(run.ladder, run.level, placement, run.budget, seed=self.dives)
+        return False
+
+    def _dive_on(self) -> bool:
+        """Many dives, each with other shares first."""
+        while not self._over() and self.run.budget.remaining() > self.until:
+            self._dive()
         return False
 
     def _round(self, pool: ThreadPoolExecutor) -> list[int] | None:
