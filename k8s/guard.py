@@ -24,14 +24,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import filterfalse
 from typing import Any
 
 from optsched.k8s.memory import Memory
 from optsched.k8s.table import EMPTY, Member, PlanTable, Room, Token
 from optsched.k8s.wire import Pod
 
-KEPT = "optsched: room on the node is kept for a plan"
-ELSEWHERE = "optsched: another node is planned for the pod"
+# Short, because a reply may hold thousands of them.
+KEPT = "optsched: kept for a plan"
+ELSEWHERE = "optsched: planned elsewhere"
 CLOSED = "optsched: waiting until pods that were moved for this one are placed"
 ABSENT = "optsched: waiting for the planned node {node}"
 
@@ -131,21 +133,25 @@ class View:
             name: {what: free - one.reserved.get(what, 0) for what, free in one.free.items()}
             for name, one in self.locks.items()
         }
-        self._blocked: dict[tuple[tuple[str, int], ...], frozenset[str]] = {}
+        self._split: dict[tuple[tuple[str, int], ...], tuple[frozenset[str], frozenset[str]]] = {}
 
-    def blocked(self, request: Room) -> frozenset[str]:
-        """The locked nodes that a request does not fit, whoever else may be on the way there."""
+    def split(self, request: Room) -> tuple[frozenset[str], frozenset[str]]:
+        """The locked nodes that a request does not fit, and those that it does.
+
+        Pods that may be on the way there are not looked at. Pods of one owner ask for the same, so
+        the answer is kept.
+        """
         key = tuple(request.items())
-        found = self._blocked.get(key)
+        found = self._split.get(key)
         if found is None:
-            if len(self._blocked) >= CACHED_REQUESTS:
-                self._blocked.clear()
-            found = frozenset(
+            if len(self._split) >= CACHED_REQUESTS:
+                self._split.clear()
+            blocked = frozenset(
                 name
                 for name, spare in self.spare.items()
                 if self.locks[name].closed or not fits(request, spare)
             )
-            self._blocked[key] = found
+            found = self._split[key] = blocked, frozenset(self.locks.keys() - blocked)
         return found
 
 
@@ -181,8 +187,8 @@ def decide(
     if now < target.deadline:
         if not target.open:
             return _turned_away(names, CLOSED, token)
-        if target.node in names:
-            others = dict.fromkeys((name for name in names if name != target.node), ELSEWHERE)
+        others = dict.fromkeys(names, ELSEWHERE)
+        if others.pop(target.node, ""):
             return Decision(Result.STEERED, [target.node], others, token=token)
         missed = memory.attempt(pod.uid, now)
         if missed <= target.attempts:
@@ -245,9 +251,9 @@ def _turned_away(names: list[str], why: str, token: str, missed: int = 0) -> Dec
 
 def _let(view: View, pod: Pod, names: list[str]) -> Decision:
     """All nodes; the locked ones among them are noted."""
-    shown = tuple(name for name in names if name in view.locks)
-    blocked = view.blocked(pod.request) if shown else frozenset()
-    return Decision(shown=shown, at_risk=tuple(name for name in shown if name in blocked))
+    shown = tuple(filter(view.locks.__contains__, names))
+    blocked = view.split(pod.request)[0] if shown else frozenset()
+    return Decision(shown=shown, at_risk=tuple(filter(blocked.__contains__, shown)))
 
 
 def _guarded(
@@ -260,19 +266,21 @@ def _guarded(
     own: str = "",
 ) -> Decision:
     """Rule 4; `own` is a target that was the pod's and has its room reserved still."""
-    locked = [name for name in names if name in view.locks and name != own]
-    if not locked:
+    if not view.locks or view.locks.keys().isdisjoint(names):
         return Decision()
     if pod.priority > view.table.priority:
         return _let(view, pod, names)
-    blocked = view.blocked(pod.request)
-    rejected = {
-        name: KEPT
-        for name in locked
-        if name in blocked or not _beside_others(view, memory, pod, name, now)
-    }
-    shown = tuple(name for name in locked if name not in rejected)
-    return _or_yield(memory, pod, names, rejected, shown, now, rules)
+    blocked, roomy = view.split(pod.request)
+    rejected = dict.fromkeys(filter(blocked.__contains__, names), KEPT)
+    shown = []
+    for name in filter(roomy.__contains__, names) if roomy else ():
+        if _beside_others(view, memory, pod, name, now):
+            shown.append(name)
+        else:
+            rejected[name] = KEPT
+    rejected.pop(own, None)
+    shown = [name for name in shown if name != own]
+    return _or_yield(memory, pod, names, rejected, tuple(shown), now, rules)
 
 
 def _beside_others(view: View, memory: Memory, pod: Pod, name: str, now: int) -> bool:
@@ -293,7 +301,7 @@ def _or_yield(
     if not rejected:
         return Decision(shown=shown)
     if len(rejected) < len(names):
-        kept = [name for name in names if name not in rejected]
+        kept = list(filterfalse(rejected.__contains__, names))
         return Decision(Result.GUARDED, kept, rejected, shown=shown)
     if memory.starved_for(pod.uid, now) >= rules.max_hold:
         at_risk = tuple(rejected)

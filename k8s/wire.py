@@ -23,6 +23,7 @@ from optsched.kube.wire import Labels, OwnerReference, Quantities, Wire
 
 T = TypeVar("T")
 EMPTY_RAW = msgspec.Raw(b"null")
+Data = bytes | bytearray | msgspec.Raw
 MAX_SCORE = 10  # of the protocol
 
 
@@ -223,7 +224,7 @@ _PREEMPT = msgspec.json.Decoder(_PreemptArgs)
 _ENCODE = msgspec.json.Encoder().encode
 
 
-def _decode(decoder: Callable[[bytes | msgspec.Raw], T], data: bytes | msgspec.Raw) -> T:
+def _decode(decoder: Callable[[Data], T], data: Data) -> T:
     try:
         return decoder(data)
     except (msgspec.MsgspecError, RecursionError) as error:
@@ -241,7 +242,7 @@ def _pod(pod: Pod | None) -> Pod:
     return pod
 
 
-def decode_nodes(body: bytes) -> Nodes:
+def decode_nodes(body: bytes | bytearray) -> Nodes:
     """Read a request for filter or prioritize.
 
     Raises
@@ -263,7 +264,7 @@ def decode_nodes(body: bytes) -> Nodes:
     return Nodes(pod, [_decode(_NODE.decode, one).metadata.name for one in whole], whole)
 
 
-def decode_candidates(body: bytes) -> Candidates:
+def decode_candidates(body: bytes | bytearray) -> Candidates:
     """Read a request for preempt; FormatError as for `decode_nodes`."""
     _check_text(body)
     args = _decode(_PREEMPT.decode, body)
@@ -279,7 +280,7 @@ def decode_candidates(body: bytes) -> Candidates:
     )
 
 
-def _check_text(body: bytes) -> None:
+def _check_text(body: bytes | bytearray) -> None:
     """Skipped strings are not looked at by the decoder."""
     try:
         body.decode()

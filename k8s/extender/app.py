@@ -24,10 +24,12 @@ from optsched.k8s.settings import Extender as Settings
 
 log = logging.getLogger(__name__)
 
+Body = bytes | bytearray
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+SWOLLEN = 1 << 20
 TOGETHER = 8  # largest bodies that may be held at once, of all requests together
 
 _JSON = (b"content-type", b"application/json")
@@ -54,6 +56,8 @@ class Verbs:
     ----------
     settings
         Limits; may be replaced while running.
+    swollen
+        Set when a body was so large that memory should be given back to the system.
     """
 
     def __init__(
@@ -63,9 +67,10 @@ class Verbs:
         self.settings = settings
         self.metrics = metrics
         self.scorer = scorer
+        self.swollen = False
         self._running = 0
         self._held = 0
-        self._answers: dict[str, Callable[[bytes], Awaitable[bytes]]] = {
+        self._answers: dict[str, Callable[[Body], Awaitable[bytes]]] = {
             f"{settings.prefix}/filter": self._filter,
             f"{settings.prefix}/prioritize": self._prioritize,
             f"{settings.prefix}/preempt": self._preempt,
@@ -104,7 +109,7 @@ class Verbs:
         await send({"type": "http.response.body", "body": reply})
         self.metrics.observe(verb, outcome, time.perf_counter() - began)
 
-    async def _admit(self, scope: Message, receive: Receive, known: bool) -> bytes:
+    async def _admit(self, scope: Message, receive: Receive, known: bool) -> Body:
         """The body of a request that we want to answer."""
         if not known:
             raise Refused(404, "refused", "there is no such verb")
@@ -124,13 +129,13 @@ class Verbs:
         except TimeoutError as error:
             raise Refused(408, "slow", "the request did not arrive in time") from error
 
-    async def _read(self, receive: Receive, length: int | None) -> bytes:
+    async def _read(self, receive: Receive, length: int | None) -> Body:
         largest = self.settings.max_body_bytes
-        parts: list[bytes] = []
+        if length is not None and length > largest:
+            raise Refused(413, "large", f"more than {largest} bytes", unread=True)
+        body: Body = b""
         size, more = 0, True
         try:
-            if length is not None and length > largest:
-                raise Refused(413, "large", f"more than {largest} bytes", unread=True)
             while more:
                 message = await receive()
                 if message["type"] == "http.disconnect":
@@ -139,16 +144,22 @@ class Verbs:
                 more = message.get("more_body", False)
                 size += len(part)
                 self._held += len(part)
-                parts.append(part)
+                self.swollen = self.swollen or size > SWOLLEN
                 if size > largest:
+                    body = b""  # the exception would hold it while the rest is read
                     raise Refused(413, "large", f"more than {largest} bytes", unread=more)
                 if self._held > TOGETHER * largest:
                     raise Refused(503, "busy", "too many large requests at once")
-            return parts[0] if len(parts) == 1 else b"".join(parts)
+                if size == len(part):
+                    body = part
+                else:
+                    body = body if isinstance(body, bytearray) else bytearray(body)
+                    body += part
+            return body
         finally:
             self._held -= size
 
-    async def _filter(self, body: bytes) -> bytes:
+    async def _filter(self, body: Body) -> bytes:
         asked = wire.decode_nodes(body)
         held = self.front.memory.starved_for(asked.pod.uid, self.front.clock.now())
         decision = self.front.filter(asked)
@@ -160,7 +171,7 @@ class Verbs:
             self.metrics.held.observe(held / 1000)
         return wire.filter_reply(asked, decision.kept, decision.rejected)
 
-    async def _prioritize(self, body: bytes) -> bytes:
+    async def _prioritize(self, body: Body) -> bytes:
         asked = wire.decode_nodes(body)
         scores = None
         result = "passthrough"
@@ -170,7 +181,7 @@ class Verbs:
         self.metrics.decided("prioritize", result)
         return wire.prioritize_reply(asked.names, scores)
 
-    async def _preempt(self, body: bytes) -> bytes:
+    async def _preempt(self, body: Body) -> bytes:
         asked = wire.decode_candidates(body)
         decision = self.front.preempt(asked)
         if decision is None or decision.kept is None:

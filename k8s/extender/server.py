@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import gc
 import logging
 import signal
@@ -223,6 +224,9 @@ class Process:
                 self.front.memory.tidy(self.front.clock.now())
                 self._refresh()
                 self.health.beat()
+                if self.verbs.swollen:
+                    self.verbs.swollen = False
+                    _trim()
             await asyncio.sleep(Board.LOOK)
 
     def _refresh(self) -> None:
@@ -281,6 +285,12 @@ class Process:
         self.health.notes.extend((table, configuration, files))
         if certificates is not None:
             self.metrics.expiry.set_function(lambda: certificates.expires)
+
+
+def _trim() -> None:
+    """Give free memory back; glibc keeps it, other C libraries have no such function."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _board(folder: str) -> Board:

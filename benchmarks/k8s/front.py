@@ -1,0 +1,121 @@
+"""A front end as a process on free ports, and a client that measures nothing but the exchange."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from optsched.k8s.table import Board
+
+CONFIG = """\
+apiVersion: optsched.io/v1alpha1
+kind: OptschedConfiguration
+runtime: {folder}/run
+extender: {{port: 0}}
+metrics: {{port: 0}}
+health: {{port: 0}}
+"""
+
+
+@dataclass
+class FrontEnd:
+    """A running front end."""
+
+    process: subprocess.Popen[bytes]
+    board: Board
+    ports: dict[str, int]
+
+    def memory(self) -> int:
+        """Resident bytes."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        found = re.search(r"VmRSS:\s+(\d+) kB", status)
+        return int(found[1]) * 1024 if found else 0
+
+    def alive(self) -> bool:
+        """Whether it runs still."""
+        return self.process.poll() is None
+
+
+@contextlib.contextmanager
+def front_end() -> Iterator[FrontEnd]:
+    """Start one, end it."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+        config, log = Path(folder, "optsched.yaml"), Path(folder, "log")
+        config.write_text(CONFIG.format(folder=folder))
+        with log.open("wb") as sink:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "optsched.k8s.extender", str(config)], stderr=sink
+            )
+        try:
+            deadline = time.monotonic() + 60
+            while not (told := re.search(r"serving (.*) tls=", log.read_text())):
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise SystemExit(f"the front end did not start: {log.read_text()}")
+                time.sleep(0.02)
+            ports = {name: int(port) for name, port in re.findall(r"(\w+)=(\d+)", told[1])}
+            yield FrontEnd(process, Board(Path(folder, "run")), ports)
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+class Connection:
+    """Keep-alive HTTP over a bare socket."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._socket = self._open()
+
+    def post(self, path: str, body: bytes) -> tuple[int, bytes]:
+        """Status and body of the answer."""
+        head = f"POST {path} HTTP/1.1\r\nHost: b\r\nContent-Length: {len(body)}\r\n\r\n"
+        try:
+            self._socket.sendall(head.encode() + body)
+            return self._read()
+        except OSError:
+            self.close()
+            self._socket = self._open()
+            raise
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        """Status and body of the answer."""
+        self._socket.sendall(f"GET {path} HTTP/1.1\r\nHost: b\r\n\r\n".encode())
+        return self._read()
+
+    def close(self) -> None:
+        """Hang up."""
+        self._socket.close()
+
+    def _open(self) -> socket.socket:
+        opened = socket.create_connection(("127.0.0.1", self._port), 60)
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return opened
+
+    def _read(self) -> tuple[int, bytes]:
+        data = bytearray()
+        while (end := data.find(b"\r\n\r\n")) < 0:
+            self._more(data)
+        head = bytes(data[:end]).lower()
+        found = re.search(rb"content-length: (\d+)", head)
+        whole = end + 4 + (int(found[1]) if found else 0)
+        while len(data) < whole:
+            self._more(data)
+        if b"connection: close" in head:
+            self.close()
+            self._socket = self._open()
+        return int(head[9:12]), bytes(data[end + 4 : whole])
+
+    def _more(self, data: bytearray) -> None:
+        part = self._socket.recv(1 << 18)
+        if not part:
+            raise ConnectionError("the front end hung up")
+        data += part
