@@ -112,7 +112,8 @@ def _take(der: bytes) -> tuple[int, bytes, bytes]:
 
 def _load(tls: Tls) -> tuple[ssl.SSLContext, float]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.num_tickets = 0  # a resumed session would outlive the authority it was checked with
     context.verify_mode = ssl.CERT_REQUIRED
     try:
         context.load_cert_chain(tls.cert_file, tls.key_file)
