@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -20,10 +21,12 @@ if TYPE_CHECKING:
 NARROW = 1.0  # gap up to which all patterns that matter are enumerated at once
 SURE = 0.8  # share of a column from which a dive rounds it up at once
 DIVING = 0.5  # share of the time for dives after the first; these are randomised
+REPEATS = 3  # dives that end as an earlier one did, before they are given up
 NOISE = 0.5  # largest factor, below 1, by which a randomised dive shrinks a share
 # Patterns that matter: as many as are enumerated at first, and at most; after a failure four times
 # more, as long as time is spent in vain on too many of them.
 FEW, MOST, MORE = 4_000, 64_000, 4
+PER_SECOND = 8_000  # patterns in a model that is built and presolved within a second, at least
 
 
 class Closing:
@@ -33,13 +36,15 @@ class Closing:
         self.run, self.few = run, FEW
         self.random = np.random.default_rng(run.level)
         self.dives, self.decided, self.until = 0, -1, 0.0
+        self.ends: set[bytes | None] = set()
+        self.repeats = 0
 
     def close(self) -> int:
         """Improve the incumbent or the bound until they meet; the bound of the level."""
         run, level, ladder = self.run, self.run.level, self.run.ladder
         run.add_present()
         self.until = (1 - DIVING) * run.budget.remaining()
-        for way in (self._dive, self._decide, self._dive_on, self._combine):
+        for way in (self._dive, self._decide, self._dive_on, self._combine, self._decide_wide):
             if self._over():
                 break
             if way():
@@ -60,6 +65,9 @@ class Closing:
         with ThreadPoolExecutor(max_workers=run.budget.workers) as pool:
             taken = self._round(pool)
         self.dives += 1
+        key = None if taken is None else np.array(taken).tobytes().rstrip(b"\0")
+        self.repeats += key in self.ends
+        self.ends.add(key)
         for placement in [] if taken is None else self._deal(run.master.columns, taken):
             if not run.ladder.offer(placement):
                 polish(run.ladder, run.level, placement, run.budget, seed=self.dives)
@@ -67,8 +75,11 @@ class Closing:
 
     def _dive_on(self) -> bool:
         """Many dives, each with other shares first."""
+        self.repeats = 0
         while not self._over() and self.run.budget.remaining() > self.until:
             self._dive()
+            if self.repeats == REPEATS:
+                break
         return False
 
     def _round(self, pool: ThreadPoolExecutor) -> list[int] | None:
@@ -132,16 +143,21 @@ class Closing:
                 run.ladder.offer(placement)
         return False
 
-    def _decide(self) -> bool:
+    def _decide_wide(self) -> bool:
+        """The same where the gap is wide, which only few classes make possible."""
+        return self._decide(math.inf)
+
+    def _decide(self, narrow: float = NARROW) -> bool:
         """Where the gap is narrow: whether nothing below the incumbent's value exists."""
         run = self.run
         value = run.ladder.values[run.level]
         gap = (value - 1) * SCALE - run.scaled
-        if gap > NARROW * SCALE or run.best_duals is None or self.decided == value:
+        if gap > narrow * SCALE or run.best_duals is None or self.decided == value:
             return False
         copy, stay = run.master.prices(run.best_duals)
         least = [top - gap for top in run.tops]
-        pool = patterns_within(run.master, run.integers, copy, stay, least, self.few)
+        limit = min(self.few, int(run.budget.remaining() * PER_SECOND))
+        pool = patterns_within(run.master, run.integers, copy, stay, least, limit)
         if pool is None:
             self.few *= MORE
             self.decided = value if self.few > MOST else self.decided

@@ -146,7 +146,7 @@ def exact(ladder: Ladder, budget: Budget, seed: int, pairs: int) -> None:
         patience = 1
         while not ladder.done() and not budget.over():
             search = Step(Annealing(seed + patience, longest=800 << patience), 0.3)
-            proof = Step(CpSat(seed + patience), 0.5)
+            proof = Step(CpSat(seed + patience), 0.25)
             ladder.climb([*([search] if alone else []), *patterns, proof], prover)
             patience += 1
 
