@@ -18,12 +18,18 @@ class TermKind(StrEnum):
     MOVED = "moved"  # items that had a host and have another, or other cells of the same host
     DRAINED = "drained"  # occupying items that sit on a host marked `drain`
     HOST_COST = "host_cost"  # sum of `hosts.cost` over hosts that hold an occupying item
-    FRAGMENTS = "fragments"  # sum over cells of (free units of cell resource `resource`) mod `size`
+    FRAGMENTS = "fragments"  # free units of a cell resource that no block of `size` can use
 
 
 @dataclass(frozen=True)
 class Term:
     """One weighted count.
+
+    FRAGMENTS are, summed over the hosts, the free units of `resource` on the host's cells less
+    those of its blocks. A block takes `size` units on each of `cells` different cells, so there are
+    as many as the largest q with sum over cells of min(free // size, q) >= cells * q. With one
+    cell per block that is the sum over cells of free modulo `size`. Less than nothing free counts
+    as nothing.
 
     Attributes
     ----------
@@ -36,7 +42,9 @@ class Term:
     resource
         Index of the cell resource, for FRAGMENTS.
     size
-        Block size in units of that resource, for FRAGMENTS.
+        Units of that resource that a block takes on each of its cells, for FRAGMENTS.
+    cells
+        Cells of one host that a block takes, for FRAGMENTS.
     """
 
     kind: TermKind
@@ -44,14 +52,23 @@ class Term:
     tier: int = -1
     resource: int = 0
     size: int = 1
+    cells: int = 1
 
 
 @dataclass(frozen=True)
 class Level:
-    """A weighted sum of terms; all levels before it are worth infinitely more."""
+    """A weighted sum of terms; all levels before it are worth infinitely more.
+
+    Attributes
+    ----------
+    goal
+        The level is worth what the sum exceeds this by: at or below it all are equally good. Only
+        for levels of nothing but FRAGMENTS.
+    """
 
     name: str
     terms: tuple[Term, ...]
+    goal: int = 0
 
 
 def _tier_level(kind: TermKind, tier: int) -> Level:

@@ -17,10 +17,13 @@ from .problem import PlacementProblem
 
 def evaluate(problem: PlacementProblem, placement: Placement) -> tuple[int, ...]:
     """The value of every level, in the objective's order; compare tuples lexicographically."""
-    return tuple(
-        sum(term.weight * term_value(problem, placement, term) for term in level.terms)
-        for level in problem.objective
-    )
+    return tuple(level_value(problem, placement, level) for level in problem.objective)
+
+
+def level_value(problem: PlacementProblem, placement: Placement, level: Level) -> int:
+    """One level: its weighted sum, as far as that exceeds the goal."""
+    total = sum(term.weight * term_value(problem, placement, term) for term in level.terms)
+    return max(total - level.goal, 0)
 
 
 def term_value(problem: PlacementProblem, placement: Placement, term: Term) -> int:
@@ -32,7 +35,7 @@ def term_value(problem: PlacementProblem, placement: Placement, term: Term) -> i
         return int(hosts.cost[used].sum())
     if term.kind is TermKind.FRAGMENTS:
         free = problem.cells.capacity - cell_use(problem, placement)
-        return int((np.maximum(free[:, term.resource], 0) % term.size).sum())
+        return int(fragments(free[:, term.resource], problem.cells.host, term.size, term.cells))
     counted = items.tier == term.tier if term.tier >= 0 else np.ones(len(items), bool)
     return int(_item_counts(problem, placement, term.kind)[counted].sum())
 
@@ -65,6 +68,45 @@ def cell_use(problem: PlacementProblem, placement: Placement) -> Ints:
     return use
 
 
+def fragments(free: Ints, host: Ints, size: int, cells: int) -> int:
+    """Free units that no block can use; a block takes `size` units on each of `cells` cells.
+
+    Parameters
+    ----------
+    free
+        (N,) free units of some cells; of a host, all or (where blocks take one cell) any.
+    host
+        (N,) the host of each, ascending.
+    """
+    free = np.maximum(free, 0)
+    if cells == 1:
+        return int((free % size).sum())
+    return int(free.sum()) - size * cells * int(blocks(free // size, host, cells).sum())
+
+
+def blocks(whole: Ints, host: Ints, cells: int) -> Ints:
+    """How many blocks of `cells` different cells each host holds, in the order of the hosts.
+
+    The largest q with sum(min(whole, q)) >= cells * q, which says that for every j < cells all but
+    the j largest of `whole` add up to (cells - j) * q.
+
+    Parameters
+    ----------
+    whole
+        (N,) parts of blocks that fit on a cell.
+    host
+        (N,) the host of each, ascending.
+    """
+    first = np.flatnonzero(np.diff(host, prepend=-1))
+    counts = np.diff(first, append=len(host))
+    table = np.zeros((len(first), max(int(counts.max(initial=0)), cells)), np.int64)
+    row = np.repeat(np.arange(len(first)), counts)
+    table[row, np.arange(len(host)) - first[row]] = whole
+    table.sort(axis=1)
+    rest = table.cumsum(axis=1)[:, ::-1][:, :cells]  # all, all but the largest, ...
+    return np.asarray((rest // np.arange(cells, 0, -1)).min(axis=1), dtype=np.int64)
+
+
 def scalar_weights(problem: PlacementProblem) -> tuple[int, ...]:
     """A weight per level so that the weighted sum orders placements as the levels do.
 
@@ -91,7 +133,14 @@ def _largest(problem: PlacementProblem, level: Level) -> int:
         if term.kind is TermKind.HOST_COST:
             total += term.weight * int(problem.hosts.cost.sum())
         elif term.kind is TermKind.FRAGMENTS:
-            total += term.weight * len(problem.cells) * (term.size - 1)
+            total += term.weight * _most_fragments(problem, term)
         else:
             total += term.weight * int(problem.items.weight.sum())
-    return total
+    return max(total - level.goal, 0)
+
+
+def _most_fragments(problem: PlacementProblem, term: Term) -> int:
+    cells = problem.cells
+    if term.cells == 1:
+        return len(cells) * (term.size - 1)
+    return int(np.maximum(cells.capacity - cells.fixed_use, 0)[:, term.resource].sum())

@@ -181,6 +181,12 @@ def _check_objective(p: PlacementProblem) -> None:
     for level in p.objective:
         if not level.terms:
             raise ProblemError(f"objective level {level.name!r}: it has no terms")
+        others = any(term.kind is not TermKind.FRAGMENTS for term in level.terms)
+        if level.goal < 0 or (level.goal and others):
+            raise ProblemError(
+                f"objective level {level.name!r}: a goal must be 0 or more, and above 0 only where "
+                "all terms count fragments"
+            )
         for term in level.terms:
             if term.weight < 1:
                 raise ProblemError(f"objective level {level.name!r}: a weight must be positive")
@@ -189,6 +195,8 @@ def _check_objective(p: PlacementProblem) -> None:
                     f"objective level {level.name!r}: tier {term.tier} does not exist"
                 )
             if term.kind is TermKind.FRAGMENTS and not (
-                term.size > 0 and 0 <= term.resource < len(p.cells.resources)
+                term.size > 0 and term.cells > 0 and 0 <= term.resource < len(p.cells.resources)
             ):
-                raise ProblemError(f"objective level {level.name!r}: no such cell resource or size")
+                raise ProblemError(
+                    f"objective level {level.name!r}: no such cell resource, size or cells"
+                )

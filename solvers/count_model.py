@@ -14,7 +14,7 @@ from ortools.sat.python import cp_model
 from optsched.arrays import Bools, Ints
 from optsched.classes import ItemClasses, count, eligible, pinned_use
 from optsched.levels import Level, Term, TermKind
-from optsched.objective import term_value
+from optsched.objective import level_value, term_value
 from optsched.plan import Placement
 from optsched.problem import Evict, PlacementProblem, Scope, When
 from optsched.solvers.count_limits import add_limits
@@ -228,6 +228,8 @@ class CountModel:
 
     def level(self, level: Level) -> Expr:
         """The value of a level, as far as items in play and pinned ones make it."""
+        if level.goal:  # of fragments alone
+            return total([level_value(self.problem, Placement.current(self.problem), level)])
         return total([t.weight * self._term(t) for t in level.terms])
 
     def _term(self, term: Term) -> Expr:

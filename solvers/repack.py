@@ -19,6 +19,7 @@ from optsched.arrays import NONE, Ints
 from optsched.budget import Budget
 from optsched.problem import Evict, Scope, When
 from optsched.solvers.linear import Sum
+from optsched.solvers.repack_fragments import add_fragments
 from optsched.solvers.repack_limits import add_limits
 from optsched.solvers.search import Search
 
@@ -439,7 +440,7 @@ class RepackModel:
                     terms[level].append(int(value[level] - waits[level]) * option.var)
             ranges += (np.max(rows, axis=0) - np.min(rows, axis=0)) * len(self.members[item])
         self._add_host_cost(terms, ranges)
-        self._add_fragments(terms, ranges)
+        add_fragments(self, terms, ranges)
         return [(sum(terms[k]), int(ranges[k])) for k in range(count) if terms[k] and ranges[k]]
 
     def _add_host_cost(self, terms: list[list[Sum]], ranges: Ints) -> None:
@@ -462,26 +463,6 @@ class RepackModel:
             for level in np.flatnonzero(worth.host_cost).tolist():
                 terms[level].append(int(worth.host_cost[level]) * cost * used)
                 ranges[level] += worth.host_cost[level] * cost
-
-    def _add_fragments(self, terms: list[list[Sum]], ranges: Ints) -> None:
-        cells, state = self.problem.cells, self.search.state
-        on_cell: dict[int, list[tuple[int, cp_model.IntVar]]] = defaultdict(list)
-        for option in self.options:
-            for cell, var in option.cells.items():
-                on_cell[cell].append((option.item, var))
-        for level, weight, resource, size in self.search.worth.fragments:
-            for cell, users in on_cell.items():
-                room = int(cells.capacity[cell, resource] - state.cell_use[cell, resource])
-                demand = self.problem.items.cell_demand[:, resource]
-                used = sum(int(demand[item]) * var for item, var in users)
-                if room <= 0:
-                    continue
-                free = self.model.new_int_var(0, room, "")
-                self.model.add_max_equality(free, [room - used, 0])
-                rest = self.model.new_int_var(0, size - 1, "")
-                self.model.add_modulo_equality(rest, free, size)
-                terms[level].append(weight * rest)
-                ranges[level] += weight * (size - 1)
 
     # -- solving ---------------------------------------------------------------------------------
 

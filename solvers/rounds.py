@@ -140,7 +140,7 @@ class Rounds:
         """(H,) fragments on the cells of each host."""
         search, cells = self.search, self.search.problem.cells
         total = np.zeros(len(search.problem.hosts))
-        for _, weight, resource, size in search.worth.fragments:
-            free = cells.capacity[:, resource] - search.state.cell_use[:, resource]
-            np.add.at(total, cells.host, weight * (np.maximum(free, 0) % size))
+        for _, term in search.worth.fragments:
+            free = cells.capacity[:, term.resource] - search.state.cell_use[:, term.resource]
+            np.add.at(total, cells.host, term.weight * (np.maximum(free, 0) % term.size))
         return total

@@ -40,6 +40,7 @@ class Mark:
 
     trail: int
     log: int
+    total: Ints
     value: Ints
 
 
@@ -50,8 +51,8 @@ class Search:
     ----------
     state, worth
         The placement and the objective's parts.
-    value
-        (L,) the value of every level; compare as tuples.
+    total
+        (L,) the weighted sum of every level; `value` is what it exceeds its goal by.
     on
         Per host, the items on it.
     occupants
@@ -91,7 +92,12 @@ class Search:
         self._log: list[tuple[int, int]] = []
         self._plan = _PlanRules(problem, self.state)
         self.entered, self.disturbed = self._plan.entered, self._plan.disturbed
-        self.value = self._whole_value()
+        self.total = self._whole_value()
+
+    @property
+    def value(self) -> Ints:
+        """(L,) the value of every level; compare as tuples."""
+        return np.maximum(self.total - self.worth.goal, 0)
 
     def _whole_value(self) -> Ints:
         items, state, worth = self.problem.items, self.state, self.worth
@@ -114,7 +120,7 @@ class Search:
         left = state.cells[item].copy()
         state.place(item, host, cells)
         self._log.append((item, old))
-        self.value = self.value + self._local(item) - before + self._shift(item, old, host)
+        self.total = self.total + self._local(item) - before + self._shift(item, old, host)
         if self.worth.fragments:
             self._refresh_fragments(item, left)
 
@@ -130,7 +136,7 @@ class Search:
         demand = self.problem.items.cell_demand[item]
         before[left[left >= 0]] += demand
         before[own[own >= 0]] -= demand
-        self.value += self.worth.of_cells(touched, after) - self.worth.of_cells(touched, before)
+        self.total += self.worth.of_cells(touched, after) - self.worth.of_cells(touched, before)
 
     def _shift(self, item: int, old: int, new: int) -> Ints:
         """Book-keeping of a change of host; the difference in host cost, (L,)."""
@@ -152,7 +158,7 @@ class Search:
 
     def mark(self) -> Mark:
         """A point to which `undo` can return."""
-        return Mark(self.state.mark(), len(self._log), self.value)
+        return Mark(self.state.mark(), len(self._log), self.total, self.value)
 
     def undo(self, mark: Mark) -> None:
         """Return to the placement at `mark`."""
@@ -162,7 +168,7 @@ class Search:
             item, old = self._log.pop()
             self._shift(item, now[item], old)
             now[item] = old
-        self.value = mark.value
+        self.total = mark.total
 
     def adopt(self, placement: Placement) -> None:
         """Go to a whole placement; no rule is looked at."""

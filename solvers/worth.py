@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from optsched.arrays import Ints
-from optsched.levels import TermKind
+from optsched.levels import Term, TermKind
+from optsched.objective import fragments
 from optsched.problem import PlacementProblem
 
 ITEM_KINDS = (TermKind.UNPLACED, TermKind.EVICTED, TermKind.MOVED, TermKind.DRAINED)
@@ -25,7 +26,9 @@ class Worth:
     host_cost
         (L,) factor of the cost of the hosts in use.
     fragments
-        (level, weight, resource, size) of every FRAGMENTS term.
+        (level, term) of every FRAGMENTS term.
+    goal
+        (L,) up to which a level is worth nothing.
     """
 
     def __init__(self, problem: PlacementProblem) -> None:
@@ -34,7 +37,8 @@ class Worth:
         shape = (max(len(problem.tiers), 1), len(levels))
         tables = {kind: np.zeros(shape, np.int64) for kind in ITEM_KINDS}
         self.host_cost = np.zeros(len(levels), np.int64)
-        self.fragments: list[tuple[int, int, int, int]] = []
+        self.goal = np.array([level.goal for level in levels], dtype=np.int64)
+        self.fragments: list[tuple[int, Term]] = []
         for level, one in enumerate(levels):
             for term in one.terms:
                 if term.kind in tables:
@@ -43,7 +47,7 @@ class Worth:
                 elif term.kind is TermKind.HOST_COST:
                     self.host_cost[level] += term.weight
                 else:
-                    self.fragments.append((level, term.weight, term.resource, term.size))
+                    self.fragments.append((level, term))
         self.unplaced = tables[TermKind.UNPLACED]
         self.evicted = tables[TermKind.EVICTED]
         self.moved = tables[TermKind.MOVED]
@@ -68,12 +72,24 @@ class Worth:
         return worth
 
     def of_cells(self, cells: Ints, cell_use: Ints) -> Ints:
-        """(L,) what the fragments of some cells add."""
+        """(L,) what the fragments of some cells add, or of their hosts where blocks span cells."""
         worth = np.zeros_like(self.host_cost)
-        for level, weight, resource, size in self.fragments:
-            free = self.problem.cells.capacity[cells, resource] - cell_use[cells, resource]
-            worth[level] += weight * int((np.maximum(free, 0) % size).sum())
+        every = self.problem.cells
+        whole_hosts = cells
+        if any(term.cells > 1 for _, term in self.fragments):
+            whole_hosts = self.cells_beside(cells)
+        for level, term in self.fragments:
+            of = whole_hosts if term.cells > 1 else cells
+            free = every.capacity[of, term.resource] - cell_use[of, term.resource]
+            worth[level] += term.weight * fragments(free, every.host[of], term.size, term.cells)
         return worth
+
+    def cells_beside(self, cells: Ints) -> Ints:
+        """All cells of the hosts of some cells, ascending."""
+        host = self.problem.cells.host
+        own = np.unique(host[cells])
+        first, end = np.searchsorted(host, own), np.searchsorted(host, own, side="right")
+        return np.concatenate([np.zeros(0, np.int64), *map(np.arange, first, end)])
 
     def gain_of_placing(self, item: int) -> tuple[int, ...]:
         """What placing `item` takes off every level, at best."""

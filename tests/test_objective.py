@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from optsched.levels import (
@@ -13,7 +14,15 @@ from optsched.levels import (
     then_host_cost,
     tier_order,
 )
-from optsched.objective import evaluate, moved, scalar, scalar_weights, term_value
+from optsched.objective import (
+    blocks,
+    evaluate,
+    fragments,
+    moved,
+    scalar,
+    scalar_weights,
+    term_value,
+)
 from optsched.plan import Placement
 from optsched.problem import Cells, Hosts, Items, PlacementProblem
 
@@ -96,6 +105,45 @@ def test_fragments_are_what_blocks_leave() -> None:
     full = problem().replace(cells=Cells.of([0, 1, 1, 1], [[4]] * 4))
     term = Term(TermKind.FRAGMENTS, size=3)
     assert term_value(full, crowded[1], term) == 0 + 0 + 1 + 1
+
+
+# Free cores on the two NUMA nodes of a machine with 44 on each; blocks of 64 take 32 of each.
+MACHINES = {
+    "empty": ((44, 44), 24, 24, 24),  # 88 free: 2 + 2 blocks of 16, one of 32 + 32, 2 of 16 + 16
+    "one node full": ((0, 40), 8, 40, 40),
+    "uneven": ((31, 44), 15 + 12, 75, 75 - 32),
+    "enough in sum only": ((20, 43), 4 + 11, 63, 63 - 32),
+    "overcommitted": ((-5, 44), 12, 44, 44),
+    "just enough": ((32, 32), 0, 0, 0),
+    "none": ((15, 15), 30, 30, 30),
+}
+
+
+@pytest.mark.parametrize("case", MACHINES)
+def test_blocks_of_two_cells_need_both(case: str) -> None:
+    """FR16, FR64 and blocks of 16 + 16 cores, worked by hand."""
+    free, singles, doubles, small = MACHINES[case]
+    host = np.array([0, 0])
+    assert fragments(np.array(free), host, 16, 1) == singles
+    assert fragments(np.array(free), host, 32, 2) == doubles
+    assert fragments(np.array(free), host, 16, 2) == small
+
+
+def test_a_block_uses_no_cell_twice() -> None:
+    """Cells with room for 5, 1 and 1 parts: two blocks of two, one of three; hosts on their own."""
+    whole, host = np.array([5, 1, 1, 3, 3, 9]), np.array([0, 0, 0, 2, 2, 3])
+    assert blocks(whole, host, 1).tolist() == [7, 6, 9]
+    assert blocks(whole, host, 2).tolist() == [2, 3, 0]
+    assert blocks(whole, host, 3).tolist() == [1, 0, 0]
+    assert blocks(np.array([2, 2, 1]), np.array([0, 0, 0]), 2).tolist() == [2]
+
+
+def test_a_goal_takes_off_what_is_good_enough() -> None:
+    """A level is worth what exceeds its goal."""
+    term = Term(TermKind.FRAGMENTS, weight=2, size=5)  # 2 * (2 + 3 + 2 + 2) now
+    for goal, left in ((0, 18), (5, 13), (18, 0), (99, 0)):
+        one = problem(objective=(Level("fragments", (term,), goal),))
+        assert evaluate(one, Placement.current(one)) == (left,)
 
 
 def test_orders_line_up_their_levels() -> None:

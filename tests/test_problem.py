@@ -156,6 +156,18 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     "level without terms": (lambda: leveled(), "'goal': it has no terms"),
     "level without weight": (lambda: leveled(Term(TermKind.MOVED, weight=0)), "'goal': a weight"),
     "level of no tier": (lambda: leveled(Term(TermKind.MOVED, tier=1)), "'goal': tier 1 does not"),
+    "level of half a block": (
+        lambda: leveled(Term(TermKind.FRAGMENTS, cells=0)),
+        "'goal': no such cell resource, size or cells",
+    ),
+    "goal of moves": (
+        lambda: two_hosts(objective=(Level("calm", (Term(TermKind.MOVED),), 3),)),
+        "'calm': a goal must be",
+    ),
+    "goal below 0": (
+        lambda: two_hosts(objective=(Level("calm", (Term(TermKind.MOVED),), -1),)),
+        "'calm': a goal must be",
+    ),
     "level of no cells": (lambda: leveled(Term(TermKind.FRAGMENTS)), "'goal': no such cell"),
     "too few cells": (lambda: celled(cells0=[[0, -1]]), "'vm': runs on a host but names too few"),
     "one cell twice": (lambda: celled(cells0=[[1, 1]]), "'vm': runs on a host but names too few"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 
 from optsched.levels import Term, TermKind
 
@@ -16,10 +16,11 @@ def level_values(reading: Reading, seating: Seating) -> tuple[int, ...]:
     An overcommitted cell has no free units, so it adds nothing to FRAGMENTS.
     """
     counts = _count_items(reading, seating)
-    return tuple(
-        sum(term.weight * _value(reading, seating, counts, term) for term in level.terms)
-        for level in reading.problem.objective
-    )
+    values = []
+    for level in reading.problem.objective:
+        total = sum(term.weight * _value(reading, seating, counts, term) for term in level.terms)
+        values.append(total - min(total, level.goal))
+    return tuple(values)
 
 
 def _count_items(reading: Reading, seating: Seating) -> Counter[tuple[TermKind, int]]:
@@ -55,11 +56,36 @@ def _value(
             if any(reading.occupies[item] for item in items)
         )
     if term.kind is TermKind.FRAGMENTS:
-        return sum(
-            _free(reading, seating, cell, term.resource) % term.size
-            for cell in range(len(reading.cell_host))
-        )
+        return _fragments(reading, seating, term)
     return counts[term.kind, term.tier]
+
+
+def _fragments(reading: Reading, seating: Seating, term: Term) -> int:
+    """Free units less those of the blocks, host by host."""
+    free: dict[int, list[int]] = defaultdict(list)
+    for cell, host in enumerate(reading.cell_host):
+        free[host].append(_free(reading, seating, cell, term.resource))
+    return sum(
+        sum(units) - term.size * term.cells * _blocks(units, term.size, term.cells)
+        for units in free.values()
+    )
+
+
+def _blocks(units: list[int], size: int, cells: int) -> int:
+    """How many blocks there are, each with `size` of the units of `cells` different cells.
+
+    Blocks can be dealt to cells without using one twice for a block exactly if, no cell taking
+    part in more blocks than there are, they have room for all parts.
+    """
+    most = 0
+    above = sum(units) // size + 1
+    while above - most > 1:
+        middle = (most + above) // 2
+        if sum(min(one // size, middle) for one in units) >= cells * middle:
+            most = middle
+        else:
+            above = middle
+    return most
 
 
 def _free(reading: Reading, seating: Seating, cell: int, resource: int) -> int:

@@ -366,8 +366,9 @@ def _objective(file: records.Snapshot, tiers: Names, cells: Names) -> tuple[Leve
                 NONE if term.tier is None else tiers.find(term.tier, by),
                 0 if term.resource is None else cells.find(term.resource, by),
                 term.size,
+                term.cells,
             )
             for term in level.terms
         )
-        levels.append(Level(level.name, terms))
+        levels.append(Level(level.name, terms, level.goal))
     return tuple(levels)

@@ -347,9 +347,11 @@ def _objective(p: PlacementProblem) -> list[records.ObjectiveLevel] | None:
                     tier=p.tiers[term.tier] if term.tier >= 0 else None,
                     resource=p.cells.resources[term.resource] if term.resource else None,
                     size=term.size,
+                    cells=term.cells,
                 )
                 for term in level.terms
             ],
+            goal=level.goal,
         )
         for level in p.objective
     ]

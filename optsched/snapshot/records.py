@@ -155,20 +155,29 @@ class Key(Record):
 
 
 class ObjectiveTerm(Record):
-    """One weighted count; no `tier`: all tiers."""
+    """One weighted count; no `tier`: all tiers.
+
+    Fragments are free units of the cell resource `resource` beyond the blocks that a host holds; a
+    block takes `size` units on each of `cells` cells.
+    """
 
     kind: TermKind
     weight: Positive = 1
     tier: str | None = None
     resource: str | None = None
     size: Positive = 1
+    cells: Positive = 1
 
 
 class ObjectiveLevel(Record):
-    """A weighted sum; all levels before it are worth infinitely more."""
+    """A weighted sum; all levels before it are worth infinitely more.
+
+    Values up to `goal` are equally good; only where all terms count fragments.
+    """
 
     name: str
     terms: list[ObjectiveTerm]
+    goal: Amount = 0
 
 
 class Snapshot(Record, kw_only=True):

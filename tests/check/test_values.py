@@ -74,3 +74,32 @@ def test_fragments_are_what_no_block_of_the_size_uses() -> None:
     assert values(problem) == (36 % 16 + 19 % 16 + 0, 0)
     assert values(problem, Move(0, 0, 0, (1,))) == (40 % 16 + 15 % 16 + 0, 1)
     assert values(problem, Move(1, 1, 0, (1,))) == (36 % 16 + 9 % 16 + 8 % 16, 1)
+
+
+def test_blocks_over_cells_are_counted_per_host() -> None:
+    """A machine with two NUMA nodes of 44 cores, a VM on one of them or on both; goals reached."""
+    double = Term(TermKind.FRAGMENTS, size=16, cells=2)
+    levels = (
+        Level("both", (double, Term(TermKind.FRAGMENTS, size=16, weight=3))),
+        Level("goal", (double,), goal=43),
+    )
+    problem = PlacementProblem.of(
+        Hosts.of([[], []]),
+        Items.of(
+            [[], []],
+            cells_needed=[1, 2],
+            cell_demand=[[14], [8]],
+            host0=[0, 1],
+            cells0=[[0, -1], [2, 3]],
+        ),
+        cells=Cells.of([0, 0, 1, 1], [[44]] * 4),
+        objective=levels,
+    )
+    # 30 and 44 free: 1 + 2 blocks of 16 and one of 16 + 16. 36 and 36: 2 + 2 and two.
+    assert values(problem) == (42 + 8 + 3 * (26 + 8), 42 + 8 - 43)
+    # Both on the second: 44 and 44 free, 36 and 22.
+    assert values(problem, Move(0, 0, 1, (3,))) == (24 + 26 + 3 * (24 + 10), 24 + 26 - 43)
+    # All on the first: 22 and 36 free, 44 and 44.
+    assert values(problem, Move(1, 1, 0, (0, 1))) == (26 + 24 + 3 * (10 + 24), 26 + 24 - 43)
+    # Nobody on the first, nobody out of reach of the goal of fewer than 43.
+    assert values(problem, Move(0, 0, 0, (1,)))[1] == 7

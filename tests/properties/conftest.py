@@ -228,7 +228,9 @@ def tiny_objective(random: Random, cells: Cells) -> tuple[Level, ...]:
     elif extra == 4:
         levels = (levels[0], Level("drained", (Term(TermKind.DRAINED, tier=1),)), *levels[1:])
     elif extra == 5 and len(cells):
-        levels = (*levels, Level("fragments", (Term(TermKind.FRAGMENTS, size=2),)))
+        wanted = Term(TermKind.FRAGMENTS, size=random.randint(1, 2), cells=random.randint(1, 2))
+        fragments = Level("fragments", (wanted,), random.choice([0, 0, 1, 3]))
+        levels = (fragments, *levels) if random.random() < 0.4 else (*levels, fragments)
     return levels
 
 
@@ -270,7 +272,10 @@ class Everything:
         self.host = self._per_way(lambda item, way: way[0])
         self._home = self._per_way(lambda item, way: way == self._now(item))
         self.values = np.column_stack(
-            [sum(t.weight * self._term(t) for t in level.terms) for level in problem.objective]
+            [
+                np.maximum(sum(t.weight * self._term(t) for t in level.terms) - level.goal, 0)
+                for level in problem.objective
+            ]
         )
         self.order = np.lexsort(self.values.T[::-1])
         self._allowed: dict[int, bool] = {}
@@ -330,7 +335,16 @@ class Everything:
         on_cell = self._per_way(lambda item, way: [int(cell in way[1]) for cell in count])
         used = (on_cell * items.cell_demand[:, term.resource][None, :, None]).sum(axis=1)
         free = (cells.capacity - cells.fixed_use)[:, term.resource] - used
-        return (np.maximum(free, 0) % term.size).sum(axis=1)
+        free = np.maximum(free, 0)
+        total = free.sum(axis=1)
+        for host in range(len(self.problem.hosts)):
+            whole = (free // term.size)[:, cells.host == host]
+            most = int(whole.sum(axis=1).max(initial=0))
+            possible = [
+                np.minimum(whole, q).sum(axis=1) >= term.cells * q for q in range(1, most + 1)
+            ]
+            total = total - term.size * term.cells * np.sum(possible, axis=0, dtype=np.int64)
+        return total
 
     def placement(self, row: int) -> Placement:
         """One of the placements."""

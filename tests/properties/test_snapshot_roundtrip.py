@@ -140,8 +140,10 @@ def draw_objective(draw: Draw, tiers: int, cells: Cells) -> tuple[str, tuple[Lev
         return order, then_host_cost(levels, before_moves=draw(st.booleans()))
     if choice == 2 and cells.resources:
         at = draw(st.integers(0, len(cells.resources) - 1))
-        term = Term(TermKind.FRAGMENTS, draw(st.integers(1, 3)), resource=at, size=16)
-        return draw(NAMES), (Level(draw(NAMES), (term, Term(TermKind.MOVED))),)
+        weight, cells = (draw(st.integers(1, 3)) for _ in range(2))
+        term = Term(TermKind.FRAGMENTS, weight, resource=at, size=16, cells=cells)
+        alone = Level(draw(NAMES), (term,), draw(st.integers(0, 9)))
+        return draw(NAMES), (alone, Level(draw(NAMES), (term, Term(TermKind.MOVED))))
     return order, levels
 
 
