@@ -16,7 +16,17 @@ from optsched.errors import OptschedError
 
 from .exits import EPILOG, Exit
 
-COMMANDS = ("solve", "check", "explain", "compare", "report", "convert", "generate", "bench")
+COMMANDS = (
+    "solve",
+    "check",
+    "explain",
+    "compare",
+    "report",
+    "convert",
+    "generate",
+    "bench",
+    "serve",
+)
 
 
 class Failure(click.ClickException):
