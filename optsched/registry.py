@@ -25,6 +25,7 @@ FORMATS: dict[str, str] = {
     "kubectl": "optsched.formats.kubectl:KubectlFormat",
     "openb": "optsched.formats.openb:OpenbFormat",
     "priority-matters": "optsched.formats.priority_matters:PriorityMattersFormat",
+    "bytedance-vm": "optsched.formats.bytedance_vm:BytedanceVmFormat",
     "cloudbalancing": "optsched.formats.cloudbalancing:CloudBalancingFormat",
 }
 
