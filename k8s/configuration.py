@@ -338,7 +338,7 @@ def _shout(name: str) -> str:
 
 def _at(settings: Any, path: str) -> Any:
     for name in path.split("."):
-        settings = getattr(settings, name)
+        settings = getattr(settings, _shout(name).lower())
     return settings
 
 

@@ -340,10 +340,16 @@ FIXED: Sequence[str] = (
     "runtime",
     "extender.address",
     "extender.port",
+    "extender.prefix",
+    "extender.tls",
+    "extender.bodyTimeout",
+    "extender.keepAlive",
     "metrics",
     "health",
+    "prioritize",
     "client",
     "leader",
+    "logging.format",
 )
 
 

@@ -4,7 +4,7 @@
 
 A front end runs as its own process; a client sends requests over one keep-alive connection, as the
 scheduler does, and measures from the first byte sent to the last byte read. Beside them as many
-solves as there are cores run in processes of a lower priority (--nice), as the planner starts them.
+solves as there are cores run in processes of a lower priority (nice 10), or of the same (0).
 Cases: no plan; a pod of the plan, for which all nodes but one are rejected; another pod, for which
 the nodes that a plan has locked (--locked of all) are.
 """
@@ -39,16 +39,17 @@ def main() -> None:
     parser.add_argument("--locked", type=float, default=0.86, help="share of nodes; default 0.86")
     parser.add_argument("--requests", type=int, default=3000, help="per case; default 3000")
     parser.add_argument("--busy", type=int, default=os.cpu_count() or 1, help="solves beside")
-    parser.add_argument("--nice", type=int, default=10, help="of the solves; default 10")
+    parser.add_argument("--nice", default="10,0", help="of the solves; default 10,0")
     parser.add_argument("--pause", type=float, default=0.001, help="seconds between requests")
     parser.add_argument("--table", type=Path, help="write the table here, as markdown")
     args = parser.parse_args()
-    head = ["names", "case", "rejected", "p50 ms", "p99 ms", "p99.9 ms", "worst ms"]
+    head = ["nice", "names", "case", "rejected", "p50 ms", "p99 ms", "p99.9 ms", "worst ms"]
     rows: list[list[object]] = [[*head, "in the front end, mean ms"]]
-    with front_end() as front, load(args.busy, args.nice):
-        for count in map(int, args.names.split(",")):
-            for case in CASES:
-                rows.append([count, case, *measure(front, count, case, args)])
+    for nice in map(int, args.nice.split(",")):
+        with front_end() as front, load(args.busy, nice):
+            for count in map(int, args.names.split(",")):
+                for case in CASES:
+                    rows.append([nice, count, case, *measure(front, count, case, args)])
     page = "# Latency of filter\n\n" + machine.header(
         "uvicorn", "uvloop", "msgspec", load=f"{os.getloadavg()[0]:.1f} at the end"
     )

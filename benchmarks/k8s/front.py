@@ -18,6 +18,7 @@ from optsched.k8s.table import Board
 CONFIG = """\
 apiVersion: optsched.io/v1alpha1
 kind: OptschedConfiguration
+mode: Enforce
 runtime: {folder}/run
 extender: {{port: 0}}
 metrics: {{port: 0}}

@@ -49,6 +49,8 @@ class Front:
     ----------
     rules
         Of the guard; may be replaced while running.
+    enforcing
+        Whether tables count; see `enforce`.
     error
         Why the newest table is not the one in force; "" if it is.
     failures
@@ -60,6 +62,7 @@ class Front:
         self.rules = rules
         self.clock = clock or Clock()
         self.memory = Memory()
+        self.enforcing = True
         self.error = ""
         self.failures = 0
         self._table = EMPTY
@@ -76,6 +79,12 @@ class Front:
         now = self.clock.now()
         if now >= self.view.until:
             self.view = View(self._table, now)
+
+    def enforce(self, on: bool) -> None:
+        """Let tables count, or none: the switch works without the brain, and whatever it wrote."""
+        if on is not self.enforcing:
+            self.enforcing, self._stamp = on, -1
+            self.look()
 
     def filter(self, asked: Nodes) -> Decision | None:
         """Which nodes the pod may see; None if that cannot be said, and all are right."""
@@ -126,7 +135,7 @@ class Front:
 
     def _load(self) -> None:
         try:
-            table = self.board.read()
+            table = self.board.read() if self.enforcing else EMPTY
         except FormatError as error:
             self.error = str(error)
             log.error("%s; the last one stays in force until it ends", error)

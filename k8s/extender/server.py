@@ -25,7 +25,7 @@ from optsched.k8s.extender.front import Front
 from optsched.k8s.extender.metrics import Metrics
 from optsched.k8s.extender.ops import Health, health_app, metrics_app
 from optsched.k8s.extender.scorer import Scorer
-from optsched.k8s.settings import Listen, Settings
+from optsched.k8s.settings import Listen, Mode, Settings
 from optsched.k8s.table import Board
 from optsched.k8s.tls import Certificates, common_name
 
@@ -127,6 +127,7 @@ class Process:
         self.watched = watched
         settings = watched.current
         self.front = Front(_board(settings.runtime), settings.guard.rules())
+        self.front.enforce(settings.mode is Mode.ENFORCE)
         self.metrics = Metrics(self.front)
         self.health = Health()
         self.scorer = Scorer(settings.prioritize) if settings.prioritize.scorer else None
@@ -184,7 +185,9 @@ class Process:
             loop="uvloop",
             http=protocol,
             ws="none",
+            interface="asgi3",
             lifespan="off",
+            proxy_headers=False,
             log_config=None,
             access_log=False,
             server_header=False,
@@ -234,6 +237,7 @@ class Process:
         if self.watched.refresh():
             settings = self.watched.current
             self.front.rules = settings.guard.rules()
+            self.front.enforce(settings.mode is Mode.ENFORCE)
             self.verbs.settings = settings.extender
             logging.getLogger("optsched").setLevel(settings.logging.level.upper())
             self._reloaded("configuration", "in force")
@@ -252,6 +256,8 @@ class Process:
             live = front.view.table
             if front.error:
                 return "table", False, front.error
+            if not front.enforcing:
+                return "table", True, f"not looked at in mode {watched.current.mode.value}"
             if not live.plan:
                 return "table", True, "no plan is live"
             return (

@@ -118,6 +118,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
         config, log = folder / "optsched.yaml", folder / "log"
         tree = {
             **HEAD,
+            "mode": "Enforce",
             "runtime": str(folder / "run"),
             "extender": {"port": 0, **settings.pop("extender", {})},
             "metrics": {"port": 0},

@@ -420,6 +420,22 @@ def test_settings_are_taken_over_while_running(start: Start) -> None:
     assert "[+] configuration: in force" in health.get("/readyz?verbose")[1]
 
 
+def test_the_switch_works_without_the_brain(start: Start) -> None:
+    """In every other mode a table that is there counts for nothing, and is not acknowledged."""
+    front = start(mode="Advisory")
+    published = front.board.publish(table(locks={"n1": full()}))
+    client, health = front.client(), front.client("health")
+    assert ask(client, pod()) == NODES
+    assert not front.board.is_acknowledged(published)
+    assert "not looked at in mode Advisory" in health.get("/readyz?verbose")[1]
+    tree = yaml.safe_load(front.config.read_text())
+    for mode, left in (("Enforce", ["n0", "n2", "n3"]), ("Off", NODES), ("Enforce", NODES[:1])):
+        if left == NODES[:1]:
+            front.board.publish(table(locks={n: full() for n in NODES[1:]}))
+        front.config.write_text(yaml.safe_dump({**tree, "mode": mode}))
+        until(lambda left=left: ask(client, pod()) == left)
+
+
 def test_a_bad_configuration_is_refused_at_the_start(start: Start) -> None:
     """One sentence, exit code 2."""
     with pytest.raises(AssertionError, match=r"Error: .*extender\.port"):
