@@ -84,6 +84,21 @@ def refuse(bad: Bools, names: Sequence[str], what: str) -> None:
         raise ProblemError(f"{names[int(np.argmax(rows))][:80]!r}: {what}")
 
 
+def row_numbers(table: Ints) -> Ints:
+    """(n,) equal numbers for equal rows of `table` (n, k), counted from 0."""
+    if not table.size:
+        return np.zeros(len(table), np.int64)
+    telling = table[:, table.min(axis=0) != table.max(axis=0)]
+    if not telling.shape[1]:
+        return np.zeros(len(table), np.int64)
+    order = np.lexsort(telling.T)
+    rows = telling[order]
+    new = np.concatenate([[False], (rows[1:] != rows[:-1]).any(axis=1)])
+    number = np.empty(len(table), np.int64)
+    number[order] = np.cumsum(new)
+    return number
+
+
 @dataclass(frozen=True)
 class Ragged:
     """Lists of indices of unequal length, stored end to end.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arrays import NONE, Bools, Ints
+from .arrays import NONE, Bools, Ints, row_numbers
 from .plan import Placement
 from .problem import PlacementProblem, Scope
 
@@ -61,12 +61,14 @@ def item_classes(problem: PlacementProblem) -> ItemClasses:
             _memberships(problem),
         ]
     )[free]
-    _, first, of_free = np.unique(key, axis=0, return_index=True, return_inverse=True)
+    of_free = row_numbers(key.astype(np.int64))
+    first = np.zeros(int(of_free.max(initial=-1)) + 1, np.int64)
+    first[of_free[::-1]] = np.arange(len(free))[::-1]
     # Number classes by their first item, so that the numbering follows the file.
     rank = np.empty(len(first), np.int64)
     rank[np.argsort(first, kind="stable")] = np.arange(len(first))
     of_item = np.full(len(items), NONE, np.int64)
-    of_item[free] = rank[of_free.ravel()]
+    of_item[free] = rank[of_free]
     count = len(first)
     runs = free[items.host0[free] >= 0]
     return ItemClasses(

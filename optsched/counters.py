@@ -89,6 +89,10 @@ class _Builder:
         self.rows: list[Ints] = []
         self.counters: dict[tuple[int, int], int] = {}
         self.view_size: list[int] = []
+        # What rows of limits derive from their keys and host sets alone; many rows share it.
+        self._plain: dict[int, int] = {}
+        self._skew: dict[tuple[int, ...], tuple[int, Bools, Ints]] = {}
+        self._require: dict[tuple[int, ...], tuple[int, Bools]] = {}
 
     def _view(self, row: Ints, size: int) -> int:
         key = (row.tobytes(), size)
@@ -98,11 +102,11 @@ class _Builder:
             self.view_size.append(size)
         return self.views[key]
 
-    def _counter(self, group: int, row: Ints, size: int) -> int:
-        return self.counters.setdefault((group, self._view(row, size)), len(self.counters))
+    def _counter(self, group: int, view: int) -> int:
+        return self.counters.setdefault((group, view), len(self.counters))
 
     def build(self) -> Counters:
-        problem, limits = self.problem, self.problem.limits
+        limits = self.problem.limits
         count = len(limits)
         main, subject, anywhere = (np.full(count, NONE, np.int64) for _ in range(3))
         allowed: dict[int, Bools] = {}
@@ -113,31 +117,53 @@ class _Builder:
                 bundle_keys.setdefault(int(limits.bundle[row]), []).append(int(limits.key[row]))
         for row in range(count):
             kind, key = LimitKind(limits.kind[row]), int(limits.key[row])
-            plain, size = self._domain(key)
             group = int(limits.counted[row])
             keys = bundle_keys.get(int(limits.bundle[row]), [key])
             if kind is LimitKind.SKEW:
-                has_all: Bools = np.all(problem.where.domain[keys] >= 0, axis=0)
-                in_set = has_all.copy()
-                if limits.host_set[row] >= 0:
-                    in_set &= problem.where.host_sets[limits.host_set[row]]
-                allowed[row] = has_all
-                domains[row] = np.unique(plain[in_set])
-                main[row] = self._counter(group, np.where(in_set, plain, NONE), size)
+                view, allowed[row], domains[row] = self._of_skew(
+                    key, int(limits.host_set[row]), keys
+                )
+                main[row] = self._counter(group, view)
                 continue
-            main[row] = self._counter(group, plain, size)
+            main[row] = self._counter(group, self._of_key(key))
             if kind is LimitKind.CONFLICT:
-                subject[row] = self._counter(int(limits.subject[row]), plain, size)
+                subject[row] = self._counter(int(limits.subject[row]), self._of_key(key))
             elif kind is LimitKind.REQUIRE:
-                has_any = (problem.where.domain[keys] >= 0).any(axis=0)
-                allowed[row] = plain >= 0
-                anywhere[row] = self._counter(group, np.where(has_any, 0, NONE), 1)
+                view, allowed[row] = self._of_require(key, keys)
+                anywhere[row] = self._counter(group, view)
         return self._finish(main, subject, anywhere, allowed, domains)
 
     def _domain(self, key: int) -> tuple[Ints, int]:
         if key < 0:
             return np.zeros(len(self.problem.hosts), np.int64), 1
         return self.problem.where.domain[key], len(self.problem.where.domain_names[key])
+
+    def _of_key(self, key: int) -> int:
+        """The view of the domains of a key."""
+        if key not in self._plain:
+            self._plain[key] = self._view(*self._domain(key))
+        return self._plain[key]
+
+    def _of_skew(self, key: int, host_set: int, keys: list[int]) -> tuple[int, Bools, Ints]:
+        """The view, the hosts that have all keys, and the domains of a SKEW row."""
+        what = (key, host_set, *keys)
+        if what not in self._skew:
+            where = self.problem.where
+            plain, size = self._domain(key)
+            has_all: Bools = np.all(where.domain[keys] >= 0, axis=0)
+            in_set = has_all & where.host_sets[host_set] if host_set >= 0 else has_all
+            view = self._view(np.where(in_set, plain, NONE), size)
+            self._skew[what] = view, has_all, np.unique(plain[in_set])
+        return self._skew[what]
+
+    def _of_require(self, key: int, keys: list[int]) -> tuple[int, Bools]:
+        """The view of all hosts with any of the keys, and those that have the row's own."""
+        what = (key, *keys)
+        if what not in self._require:
+            has_any = (self.problem.where.domain[keys] >= 0).any(axis=0)
+            view = self._view(np.where(has_any, 0, NONE), 1)
+            self._require[what] = view, self._domain(key)[0] >= 0
+        return self._require[what]
 
     def _finish(
         self,
@@ -150,19 +176,13 @@ class _Builder:
         problem, limits = self.problem, self.problem.limits
         pairs = list(self.counters)
         sizes = [self.view_size[view] + 1 for _, view in pairs]
-        groups = problem.where.groups
-        feeds: list[list[int]] = [[] for _ in range(len(problem.items))]
-        for counter, (group, _) in enumerate(pairs):
-            for item in groups[group].tolist():
-                feeds[item].append(counter)
-        bound: list[set[int]] = [set() for _ in range(len(problem.items))]
+        groups, rows = problem.where.groups, np.arange(len(limits))
         members = {
             g: frozenset(groups[g].tolist())
             for g in {*limits.subject.tolist(), *limits.counted.tolist()}
         }
-        for row in range(len(limits)):
-            for item in members[int(limits.subject[row])] | members[int(limits.counted[row])]:
-                bound[item].add(row)
+        fed = np.array([group for group, _ in pairs], dtype=np.int64)
+        bound = np.concatenate([limits.subject, limits.counted])
         shape = (len(self.rows), len(problem.hosts))  # -1 cannot be inferred without hosts
         domain = np.array(self.rows, dtype=np.int64).reshape(shape)
         last = np.array(self.view_size, dtype=np.int64).reshape(-1, 1)
@@ -171,8 +191,8 @@ class _Builder:
             view=np.array([view for _, view in pairs], dtype=np.int64),
             domain=domain,
             slot=np.where(domain < 0, last, domain),
-            of_item=Ragged.of(feeds),
-            rows_of_item=Ragged.of([sorted(rows) for rows in bound]),
+            of_item=_by_item(problem, fed, np.arange(len(pairs))),
+            rows_of_item=_by_item(problem, bound, np.concatenate([rows, rows])),
             main=main,
             subject=subject,
             anywhere=anywhere,
@@ -181,3 +201,15 @@ class _Builder:
             in_subject=tuple(members[int(g)] for g in limits.subject),
             in_counted=tuple(members[int(g)] for g in limits.counted),
         )
+
+
+def _by_item(problem: PlacementProblem, group: Ints, value: Ints) -> Ragged:
+    """Per item the `value` (n,) of each `group` (n,) that it is in, ascending and once each."""
+    groups = problem.where.groups
+    size = (groups.start[1:] - groups.start[:-1])[group]
+    first = np.repeat(groups.start[group] - np.cumsum(size) + size, size)
+    item = groups.values[first + np.arange(len(first))]
+    width = int(value.max(initial=0)) + 1
+    pair = np.unique(item * width + np.repeat(value, size))
+    start = np.searchsorted(pair, np.arange(len(problem.items) + 1) * width)
+    return Ragged(start.astype(np.int64), pair % width)

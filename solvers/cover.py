@@ -13,10 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from ortools.sat.python import cp_model
 
-from optsched.arrays import Bools, Ints
+from optsched.arrays import Bools, Ints, row_numbers
 from optsched.budget import Budget
 from optsched.problem import Evict, PlacementProblem
-from optsched.solvers.fitting import row_numbers
 from optsched.solvers.lp import Floats, minimize
 from optsched.solvers.relaxed import Lock, Relaxed
 

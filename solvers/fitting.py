@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from optsched.arrays import Bools, Ints
+from optsched.arrays import Bools, Ints, row_numbers
 from optsched.rules import limit_blocks
 from optsched.solvers.search import Search
 from optsched.tables import Items
@@ -184,15 +184,3 @@ def item_kinds(items: Items, row: Ints) -> Ints:
         ]
     )
     return row_numbers(table)
-
-
-def row_numbers(table: Ints) -> Ints:
-    """(n,) equal numbers for equal rows."""
-    if not table.shape[1] or not len(table):
-        return np.zeros(len(table), np.int64)
-    order = np.lexsort(table.T)
-    rows = table[order]
-    new = np.concatenate([[False], (rows[1:] != rows[:-1]).any(axis=1)])
-    number = np.empty(len(table), np.int64)
-    number[order] = np.cumsum(new)
-    return number

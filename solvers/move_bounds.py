@@ -26,10 +26,9 @@ from itertools import combinations, product
 
 import numpy as np
 
-from optsched.arrays import NONE, Bools, Ints
+from optsched.arrays import NONE, Bools, Ints, row_numbers
 from optsched.budget import Budget
 from optsched.problem import When
-from optsched.solvers.fitting import row_numbers
 from optsched.solvers.lp import Floats, minimize
 from optsched.solvers.relaxed import Lock, Relaxed
 

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optsched.arrays import Bools, Ints
+from optsched.arrays import Bools, Ints, row_numbers
 from optsched.objective import cell_use
 from optsched.plan import Placement
 from optsched.problem import Evict, LimitKind, PlacementProblem
-from optsched.solvers.fitting import row_numbers
 from optsched.solvers.lp import Floats, minimize
 from optsched.solvers.search import closed_hosts, loose_items
 

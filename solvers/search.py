@@ -82,8 +82,9 @@ class Search:
         self.closed = closed_hosts(problem)
         items, state = problem.items, self.state
         self.on: list[set[int]] = [set() for _ in range(len(problem.hosts))]
-        for item in np.flatnonzero(state.host >= 0).tolist():
-            self.on[state.host[item]].add(item)
+        placed = np.flatnonzero(state.host >= 0)
+        for item, host in zip(placed.tolist(), state.host[placed].tolist(), strict=True):
+            self.on[host].add(item)
         occupying = items.occupies & (state.host >= 0)
         self.occupants = np.bincount(state.host[occupying], minlength=len(problem.hosts))
         self.entered = set(np.flatnonzero((state.host >= 0) & (state.host != items.host0)).tolist())
@@ -383,11 +384,11 @@ def loose_items(problem: PlacementProblem) -> Bools:
     running = np.zeros(len(items), bool)
     running[inflight.item] = True
     loose &= ~running
-    for row in range(len(budgets)):
-        members = budgets.groups[row]
-        taken = int(running[members].sum()) if budgets.scope[row] == Scope.WAVE else 0
-        if budgets.allowed[row] - taken <= 0:
-            loose[members] = False
+    groups = budgets.groups
+    row = np.repeat(np.arange(len(budgets)), groups.start[1:] - groups.start[:-1])
+    taken = np.bincount(row[running[groups.values]], minlength=len(budgets))
+    taken[budgets.scope != Scope.WAVE] = 0
+    loose[groups.values[(budgets.allowed <= taken)[row]]] = False
     if problem.owner_at_once >= 0:
         owned = items.owner >= 0
         busy = np.bincount(items.owner[running & owned], minlength=len(problem.owners) + 1)
