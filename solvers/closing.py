@@ -12,17 +12,16 @@ from optsched.arrays import Ints
 from optsched.classes import count, deal
 from optsched.plan import Placement
 from optsched.solvers.annealing import polish
+from optsched.solvers.diving import Dive
 from optsched.solvers.enumeration import choose, patterns_within
-from optsched.solvers.master import SCALE, Floats
+from optsched.solvers.master import SCALE
 
 if TYPE_CHECKING:
     from optsched.solvers.column_generation import Generation
 
 NARROW = 1.0  # gap up to which all patterns that matter are enumerated at once
-SURE = 0.8  # share of a column from which a dive rounds it up at once
 DIVING = 0.5  # share of the time for dives after the first; these are randomised
 REPEATS = 3  # dives that end as an earlier one did, before they are given up
-NOISE = 0.5  # largest factor, below 1, by which a randomised dive shrinks a share
 # Patterns that matter: as many as are enumerated at first, and at most; after a failure four times
 # more, as long as time is spent in vain on too many of them.
 FEW, MOST, MORE = 4_000, 64_000, 4
@@ -63,7 +62,7 @@ class Closing:
         """A placement by rounding the LP step by step, with new patterns for what is left."""
         run = self.run
         with ThreadPoolExecutor(max_workers=run.budget.workers) as pool:
-            taken = self._round(pool)
+            taken = Dive(run, self.random if self.dives else None).take(pool)
         self.dives += 1
         key = None if taken is None else np.array(taken).tobytes().rstrip(b"\0")
         self.repeats += key in self.ends
@@ -81,56 +80,6 @@ class Closing:
             if self.repeats == REPEATS:
                 break
         return False
-
-    def _round(self, pool: ThreadPoolExecutor) -> list[int] | None:
-        """How often each column is taken when the largest shares are rounded up, one by one."""
-        run, fixed = self.run, dict[int, int]()
-        master = run.master
-        effort, run.effort = run.effort, min(run.effort, 1)
-        master.unbox()
-        try:
-            while not run.budget.over():
-                solved = master.solve(run.budget.remaining())
-                if solved is None:
-                    return None
-                whole = np.floor(solved.shares + 1e-6)
-                part = solved.shares - whole
-                if part.max(initial=0.0) < 1e-6:
-                    return [int(n) for n in whole]
-                left, before = self._round_up(whole, part), fixed.copy()
-                for column in np.flatnonzero(whole).tolist():
-                    fixed[column] = int(whole[column])
-                    master.fix(column, fixed[column])
-                limits = [np.clip(left, 0, most) for most in run.limits]
-                new = run.take(run.answers(solved.duals, pool, limits), solved.duals)
-                if fixed == before and not new:
-                    return [int(n) for n in whole]  # what is left fits nowhere
-            return None
-        finally:
-            run.effort = effort
-            for column in fixed:
-                master.fix(column, 0)
-
-    def _round_up(self, whole: Floats, part: Floats) -> Ints:
-        """Raise `whole` by the largest shares that what is left has room for; (K,) what is left."""
-        master = self.run.master
-        left = master.classes.size.copy()
-        hosts = np.array([len(group.hosts) for group in master.groups])
-        for column in np.flatnonzero(whole).tolist():
-            left -= int(whole[column]) * master.columns[column][1]
-            hosts[master.columns[column][0]] -= int(whole[column])
-        noise = NOISE * self.random.random(len(part)) if self.dives else 0.0
-        done = 0
-        for column in np.argsort(-part * (1.0 - noise)).tolist():
-            if part[column] < 1e-6 or (done and part[column] < SURE):
-                break
-            g, counts, _ = master.columns[column]
-            if hosts[g] and (counts <= left).all():
-                whole[column] += 1
-                hosts[g] -= 1
-                left -= counts
-                done += 1
-        return left
 
     # --------------------------------------------------------- whole solutions
 

@@ -262,6 +262,10 @@ class Master:
         """Make the LP take a column at least so many times (0: as it likes)."""
         self.lp.change("lower", self._z[column], least)
 
+    def ban(self, column: int, most: float) -> None:
+        """Make the LP take a column at most so often (infinity: as it likes)."""
+        self.lp.change("upper", self._z[column], most)
+
     def _duals(self, dual: Floats) -> Duals:
         whole = np.rint(dual[len(self.groups) :] * SCALE).astype(np.int64)
         size = whole[: len(self.classes)]
