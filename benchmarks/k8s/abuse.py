@@ -22,7 +22,7 @@ from pathlib import Path
 
 from benchmarks import machine
 from benchmarks.data import data_path
-from benchmarks.k8s.front import Connection, FrontEnd, front_end
+from benchmarks.k8s.front import FrontEnd, front_end
 from benchmarks.markdown import markdown
 
 VERBS = ("filter", "prioritize", "preempt")
@@ -94,7 +94,7 @@ def mutations(
     front: FrontEnd, requests: dict[str, list[bytes]], rng: random.Random, count: int
 ) -> tuple[collections.Counter[str], int]:
     """Answers per status, and how many 200s held no list of nodes."""
-    connection = Connection(front.ports["verbs"])
+    connection = front.connect()
     answers: collections.Counter[str] = collections.Counter()
     empty = 0
     for _ in range(count):

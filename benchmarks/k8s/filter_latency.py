@@ -4,7 +4,8 @@
 
 A front end runs as its own process; a client sends requests over one keep-alive connection, as the
 scheduler does, and measures from the first byte sent to the last byte read. Beside them as many
-solves as there are cores run in processes of a lower priority (nice 10), or of the same (0).
+solves as there are cores run in processes of their own: scheduled as idle, with nice 10, or with
+the same priority as the front end.
 Cases: no plan; a pod of the plan, for which all nodes but one are rejected; another pod, for which
 the nodes that a plan has locked (--locked of all) are.
 """
@@ -39,14 +40,17 @@ def main() -> None:
     parser.add_argument("--locked", type=float, default=0.86, help="share of nodes; default 0.86")
     parser.add_argument("--requests", type=int, default=3000, help="per case; default 3000")
     parser.add_argument("--busy", type=int, default=os.cpu_count() or 1, help="solves beside")
-    parser.add_argument("--nice", default="10,0", help="of the solves; default 10,0")
+    parser.add_argument(
+        "--solves", default="idle,10,0", help="their nice, or idle; default all three"
+    )
     parser.add_argument("--pause", type=float, default=0.001, help="seconds between requests")
+    parser.add_argument("--tls", action="store_true", help="mutual TLS, as between machines")
     parser.add_argument("--table", type=Path, help="write the table here, as markdown")
     args = parser.parse_args()
-    head = ["nice", "names", "case", "rejected", "p50 ms", "p99 ms", "p99.9 ms", "worst ms"]
+    head = ["solves", "names", "case", "rejected", "p50 ms", "p99 ms", "p99.9 ms", "worst ms"]
     rows: list[list[object]] = [[*head, "in the front end, mean ms"]]
-    for nice in map(int, args.nice.split(",")):
-        with front_end() as front, load(args.busy, nice):
+    for nice in args.solves.split(","):
+        with front_end(args.tls) as front, load(args.busy, nice):
             for count in map(int, args.names.split(",")):
                 for case in CASES:
                     rows.append([nice, count, case, *measure(front, count, case, args)])
@@ -63,12 +67,14 @@ def measure(front: FrontEnd, count: int, case: str, args: argparse.Namespace) ->
     """The cells of one row."""
     names = [f"ip-10-{i // 250}-{i % 250}-7.eu-west-1.compute.internal" for i in range(count)]
     front.board.publish(plan(names, args.locked) if case != "no plan" else EMPTY)
-    connection = Connection(front.ports["verbs"])
+    connection = front.connect()
     before = spent(front)
     times = []
     rejected = 0
+    uids = ["member"] if case == "pod of the plan" else [f"pod-{number}" for number in range(40)]
+    bodies = [request(names, uid) for uid in uids]
     for number in range(args.requests + 50):
-        body = request(names, "member" if case == "pod of the plan" else f"pod-{number % 40}")
+        body = bodies[number % len(bodies)]
         start = time.perf_counter()
         status, reply = connection.post("/filter", body)
         times.append(time.perf_counter() - start)
@@ -141,7 +147,7 @@ def spent(front: FrontEnd) -> tuple[float, float]:
 
 
 @contextlib.contextmanager
-def load(processes: int, nice: int) -> Iterator[None]:
+def load(processes: int, nice: str) -> Iterator[None]:
     """Solves that never end, each in a process."""
     context = multiprocessing.get_context("spawn")
     started: list[Any] = []
@@ -154,17 +160,22 @@ def load(processes: int, nice: int) -> Iterator[None]:
         for _ in started:
             ready.acquire()
         yield
+        if not all(process.is_alive() for process in started):
+            raise SystemExit("a solve ended in between; the figures are worth nothing")
     finally:
         for process in started:
             process.kill()
             process.join()
 
 
-def _solve(seed: int, nice: int, ready: Any) -> None:
+def _solve(seed: int, nice: str, ready: Any) -> None:
     from optsched import api
     from optsched.generate.cluster import cluster
 
-    os.nice(nice)
+    if nice == "idle":
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    else:
+        os.nice(int(nice))
     problem = cluster(seed=seed, nodes=200, pods_per_node=10, pending=60)
     tell: Callable[[], None] = ready.release
     while True:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -20,10 +21,13 @@ apiVersion: optsched.io/v1alpha1
 kind: OptschedConfiguration
 mode: Enforce
 runtime: {folder}/run
-extender: {{port: 0}}
+extender: {{port: 0{tls}}}
 metrics: {{port: 0}}
 health: {{port: 0}}
 """
+
+
+TLS = ", tls: {{certFile: {folder}/tls.crt, keyFile: {folder}/tls.key, caFile: {folder}/tls.crt}}"
 
 
 @dataclass
@@ -33,6 +37,11 @@ class FrontEnd:
     process: subprocess.Popen[bytes]
     board: Board
     ports: dict[str, int]
+    context: ssl.SSLContext | None = None
+
+    def connect(self) -> Connection:
+        """As a scheduler does."""
+        return Connection(self.ports["verbs"], self.context)
 
     def memory(self) -> int:
         """Resident bytes."""
@@ -46,12 +55,15 @@ class FrontEnd:
 
 
 @contextlib.contextmanager
-def front_end() -> Iterator[FrontEnd]:
-    """Start one, end it."""
+def front_end(tls: bool = False) -> Iterator[FrontEnd]:
+    """Start one, with mutual TLS if asked for; end it."""
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
         config, log = Path(folder, "optsched.yaml"), Path(folder, "log")
-        config.write_text(CONFIG.format(folder=folder))
+        config.write_text(
+            CONFIG.format(folder=folder, tls=TLS.format(folder=folder) if tls else "")
+        )
+        context = _certificates(Path(folder)) if tls else None
         with log.open("wb") as sink:
             process = subprocess.Popen(
                 [sys.executable, "-m", "optsched.k8s.extender", str(config)], stderr=sink
@@ -63,17 +75,35 @@ def front_end() -> Iterator[FrontEnd]:
                     raise SystemExit(f"the front end did not start: {log.read_text()}")
                 time.sleep(0.02)
             ports = {name: int(port) for name, port in re.findall(r"(\w+)=(\d+)", told[1])}
-            yield FrontEnd(process, Board(Path(folder, "run")), ports)
+            yield FrontEnd(process, Board(Path(folder, "run")), ports, context)
         finally:
             process.terminate()
             process.wait(30)
 
 
+def _certificates(folder: Path) -> ssl.SSLContext:
+    """One certificate for both sides, its own authority; the client's context."""
+    cert, key = str(folder / "tls.crt"), str(folder / "tls.key")
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-nodes", "-days", "2", "-subj", "/CN=bench"),
+            *("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+            *("-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.create_default_context(cafile=cert)
+    context.load_cert_chain(cert, key)
+    return context
+
+
 class Connection:
     """Keep-alive HTTP over a bare socket."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, context: ssl.SSLContext | None = None) -> None:
         self._port = port
+        self._context = context
         self._socket = self._open()
 
     def post(self, path: str, body: bytes) -> tuple[int, bytes]:
@@ -99,6 +129,8 @@ class Connection:
     def _open(self) -> socket.socket:
         opened = socket.create_connection(("127.0.0.1", self._port), 60)
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._context is not None:
+            return self._context.wrap_socket(opened, server_hostname="127.0.0.1")
         return opened
 
     def _read(self) -> tuple[int, bytes]:
