@@ -130,7 +130,10 @@ class View:
         for token in table.tokens:
             self.tokens.setdefault((token.namespace, token.owner), []).append(token)
         self.spare = {
-            name: {what: free - one.reserved.get(what, 0) for what, free in one.free.items()}
+            name: {
+                what: one.free.get(what, 0) - one.reserved.get(what, 0)
+                for what in one.free.keys() | one.reserved.keys()
+            }
             for name, one in self.locks.items()
         }
         self._split: dict[tuple[tuple[str, int], ...], tuple[frozenset[str], frozenset[str]]] = {}

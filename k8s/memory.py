@@ -21,7 +21,7 @@ ATTEMPT = (
     500  # ms; calls closer together belong to one attempt of the scheduler, as it backs off 1 s
 )
 ASSUMED = 30_000  # ms that a pod counts on a node it was let onto, unless its fate is known earlier
-IDLE = 60_000  # ms after which a pod that was not asked about is forgotten
+IDLE = 600_000  # ms after which a pod is forgotten; a scheduler retries after 5 min at the latest
 MOST = 5_000  # pods remembered in each of the tables below
 
 

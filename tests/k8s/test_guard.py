@@ -238,6 +238,12 @@ def test_resources_that_are_not_asked_for_do_not_matter() -> None:
     assert ask(table, pod(cpu="0")).rejected == {"n1": guard.KEPT}
 
 
+def test_what_a_lock_does_not_name_is_the_schedulers_matter() -> None:
+    """A resource that is reserved and not free is kept; one that is neither is not looked at."""
+    table = plan(locks={"n0": Lock(LATER, {}, {"cpu": 1}), "n1": Lock(LATER, {}, {"memory": 1})})
+    assert ask(table, pod(cpu="1m")).rejected == {"n0": guard.KEPT}
+
+
 def test_pods_on_their_way_count() -> None:
     """Until bound, gone or half a minute later, a pod that was let on takes its room."""
     table = plan(locks={"n0": lock(1000, 0)})
