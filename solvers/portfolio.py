@@ -30,9 +30,6 @@ ATTEMPTS = 3  # at a placement that can be sequenced
 # With limits CP-SAT has many more rows, and pays only up to this many pairs.
 LARGEST_BOUND = 12_000
 
-# Up to this many (class, host) pairs CP-SAT alone proves faster than columns are generated.
-TINY = 80
-
 
 class Portfolio:
     """The default solver."""
@@ -84,7 +81,7 @@ def work(ladder: Ladder, budget: Budget, seed: int) -> list[Placement]:
     small = pairs <= (LARGEST_BOUND if bound_by_more else LARGEST)
     small &= not problem.items.cells_needed.any()
     if small and not bound_by_more:
-        exact(ladder, budget, seed, pairs)
+        exact(ladder, budget, seed)
         return []
     rounds = ROUNDS if small else LARGE if len(problem.items) <= HUGE else SLOW
     others: list[Placement] = []
@@ -132,13 +129,11 @@ def _bound_freely(ladder: Ladder, budget: Budget) -> None:
             ladder.best.prove(level, bound, given[:level])
 
 
-def exact(ladder: Ladder, budget: Budget, seed: int, pairs: int) -> None:
+def exact(ladder: Ladder, budget: Budget, seed: int) -> None:
     """For problems small enough to be proven: rounds over the levels with growing patience.
 
     With more than one worker, one of them anneals all the time, while the others prove.
     """
-    if pairs <= TINY:
-        ladder.climb([Step(Annealing(seed, longest=200), 0.2), Step(CpSat(seed), 0.7)], budget)
     with Roaming(ladder, budget, seed) as prover:
         alone = prover.workers == budget.workers
         search, *patterns = pattern_steps(seed, anneal=800 if alone else 200)
