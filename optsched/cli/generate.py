@@ -144,6 +144,100 @@ def known_optimum(out: str, seed: int, **sizes: int) -> None:
     _write(out, draw(seed, **sizes).problem)
 
 
+@command.command("vm", cls=Command)
+@options(
+    "Size",
+    option(
+        "--pms", type=click.IntRange(1), default=279, show_default=True, help="Physical machines."
+    ),
+    option(
+        "--load",
+        type=click.Choice(["low", "middle", "high"]),
+        default="high",
+        show_default=True,
+        help="70, 80 or 90.7 % of the cores in use.",
+    ),
+    option(
+        "--usage",
+        type=click.FloatRange(0, 100),
+        metavar="PERCENT",
+        help="Cores in use, in place of --load.",
+    ),
+    option(
+        "--memory",
+        type=click.Choice(["slack", "tight", "mixed"]),
+        default="slack",
+        show_default=True,
+        help="2 GiB per core, 4, or 2 to 8 from VM to VM.",
+    ),
+    option(
+        "--drop",
+        type=click.FloatRange(0, 100),
+        metavar="PERCENT",
+        help="VMs of the base that leave. [default: as the published calibration]",
+    ),
+    option("--no-refill", is_flag=True, help="Only delete VMs; do not insert new ones up to load."),
+    option(
+        "--apart",
+        type=click.IntRange(0),
+        default=0,
+        show_default=True,
+        metavar="N",
+        help="Anti-affinity groups of two to four VMs.",
+    ),
+    option("--base", metavar="FILE", help="Start from this VM snapshot, not from a drawn one."),
+    option(
+        "--known-gains",
+        type=click.IntRange(0),
+        metavar="N",
+        help="Make an instance in which N blocks can be gained, by one move each.",
+    ),
+    option("--moves", type=click.IntRange(0), metavar="N", help="Limit of moves in the snapshot."),
+)
+@_out
+def vm(
+    out: str,
+    seed: int,
+    pms: int,
+    usage: float | None,
+    drop: float | None,
+    no_refill: bool,
+    base: str | None,
+    known_gains: int | None,
+    moves: int | None,
+    **rest: Any,
+) -> None:
+    """Virtual machines on physical machines with two NUMA nodes, their free cores in fragments.
+
+    \b
+    Example: as many PMs and VMs as the published Medium data set, a rate of about .55
+      optsched generate vm --seed 3 | optsched solve - --moves 50
+    Example: from a real snapshot
+      optsched generate vm --base reset_vm_pm_id_clear2.json --drop 25.5 -o snapshot.json.gz
+    Example: the optimum of 8 moves is 8 blocks more
+      optsched generate vm --known-gains 12 --pms 20 --moves 8 | optsched solve -
+    """
+    if known_gains is not None:
+        from optsched.generate.known_fragments import known_fragments
+
+        limit = known_gains if moves is None else moves
+        _write(out, known_fragments(seed, pms=pms, gains=known_gains, moves=limit).problem)
+        return
+    from optsched.api import read
+    from optsched.generate.vm import snapshot
+
+    drawn = snapshot(
+        seed,
+        pms=pms,
+        usage=None if usage is None else usage / 100,
+        drop=None if drop is None else drop / 100,
+        refill=not no_refill,
+        base=None if base is None else read(base),
+        **rest,
+    )
+    _write(out, drawn if moves is None else drawn.replace(max_moves=moves))
+
+
 def _write(out: str, drawn: PlacementProblem) -> None:
     from optsched.snapshot import encode_snapshot, write_atomically
 

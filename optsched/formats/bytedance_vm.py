@@ -147,7 +147,9 @@ class _Tables:
     def _hosts(self) -> None:
         self.hosts = Names("PM", [pm.node_id for _, pm in self.machines])
         self.cell: dict[tuple[int, int], int] = {}
-        host, capacity, self.claimed = [], [], []
+        host: list[int] = []
+        capacity: list[tuple[int, int]] = []
+        self.claimed: list[tuple[float | None, float | None]] = []
         for h, (_, pm) in enumerate(self.machines):
             for node in pm.numa:
                 if (h, node.node) in self.cell:
