@@ -14,6 +14,8 @@ from .errors import MissingExtraError, UnsupportedError
 
 SOLVERS: dict[str, str] = {
     "greedy": "optsched.solvers.greedy:Greedy",
+    "fragments": "optsched.solvers.fragments.exchange:Fragments",
+    "fragments-greedy": "optsched.solvers.fragments.greedy:FragmentsGreedy",
     "local": "optsched.solvers.local:LocalSearch",
     "counts": "optsched.solvers.counts:Counts",
     "patterns": "optsched.solvers.patterns:Patterns",

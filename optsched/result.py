@@ -69,10 +69,15 @@ class LevelValue:
 
 @dataclass(frozen=True)
 class Bound:
-    """A lower bound of one level, given the values of all levels before it."""
+    """A lower bound of one level, given the values of all levels before it.
+
+    `safe`: it holds for order-safe plans only, not for plans whose later waves need the earlier
+    ones.
+    """
 
     value: int
     source: str
+    safe: bool = False
 
 
 FREE = Bound(0, "counts are not negative")
@@ -197,6 +202,8 @@ def conclude(
             break
     best = min(ways, key=lambda way: way.values)
     plan, values, notes = best.plan, best.values, [*notes, *best.notes]
+    # What holds for order-safe plans only says nothing about the others.
+    bounds = [b if b and not (b.safe and order is not Order.SAFE) else None for b in bounds]
     graded = _grade(problem, values, stay, evaluate(problem, placement), bounds)
     notes += [
         f"{solver}: its bound of {level.name} is above the value that the plan has; it is wrong "
@@ -209,7 +216,7 @@ def conclude(
         status=Status.OPTIMAL if optimal else Status.FEASIBLE,
         plan=plan,
         levels=graded,
-        certificate=_certify(problem, order, graded),
+        certificate=_certify(problem, order, graded, any(b and b.safe for b in bounds)),
         solver=solver,
         seconds=time.monotonic() - started,
         dropped=best.dropped,
@@ -269,7 +276,7 @@ def _grade(
 
 
 def _certify(
-    problem: PlacementProblem, order: Order, levels: tuple[LevelValue, ...]
+    problem: PlacementProblem, order: Order, levels: tuple[LevelValue, ...], only_safe: bool
 ) -> Certificate:
     items = problem.items
     pending = int((items.host0 < 0).sum())
@@ -282,9 +289,19 @@ def _certify(
         if not open_levels
         else f"Not proven: {', '.join(open_levels[:6])}{' ...' if len(open_levels) > 6 else ''}."
     )
+    reach = (
+        f"The bounds range over all order-safe plans for {ranged}: what enters a cell or host fits "
+        "in what is free now. Plans whose later moves need earlier ones may do better."
+        if only_safe
+        else f"The bounds range over all placements of {ranged}, whatever the order of moves; "
+        f"the plan uses '{order.value}' moves."
+    )
+    if items.cells_needed.any():
+        reach += (
+            " Items on several cells move too, and a change of cells on the same host is a move."
+        )
     text = (
         f"{proof} Objective order '{problem.order}', levels minimised one after another. "
-        f"The bounds range over all placements of {ranged}, whatever the order of moves; "
-        f"the plan uses '{order.value}' moves. Evictions: {problem.evict.name.lower()}."
+        f"{reach} Evictions: {problem.evict.name.lower()}."
     )
     return Certificate(problem.order, order.value, ranged, text)

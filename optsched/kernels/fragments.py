@@ -1,0 +1,383 @@
+"""The best exchange of items on a cell or a host, at given prices: dynamic programs over units.
+
+An exchange on a cell lets residents go and takes others in. What goes costs `cost` an item, what
+comes in earns `reward`; what is left free is worth `gain`, a table over the change of the free
+units. Residents go as in a bounded knapsack, newcomers come as in an unbounded one, and as both
+meet only in their sums, every exchange of a cell is priced exactly: Martello and Toth, Knapsack
+Problems, 1990, chapters 2 and 3.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from .jit import jit
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+NEVER = -1e18  # of what cannot be done; sums of a few stay far below anything real
+
+
+@jit
+def earn(
+    reward: Floats, units: Ints, memory: Ints, allowed: Bools, exact: bool, table: Floats,
+    choice: Ints,
+) -> None:  # fmt: skip
+    """Fill `table` with the best reward of newcomers by what they use.
+
+    Parameters
+    ----------
+    reward, units, memory
+        (K,) of each class; units are at least 1.
+    allowed
+        (G, K) the classes that may enter.
+    exact
+        Whether memory m is used up, or just not exceeded.
+    table, choice
+        (G, M + 2, B + 1) for exactly b units and memory m; the last row does not look at memory.
+        `choice` is a class that the best set has, -1 where there is none.
+    """
+    groups, rows, width = table.shape
+    for g in range(groups):
+        for m in range(rows):
+            any_memory = m == rows - 1
+            table[g, m, 0] = 0.0 if any_memory or not exact or m == 0 else NEVER
+            choice[g, m, 0] = -1
+            for b in range(1, width):
+                best, pick = NEVER, -1
+                for k in range(len(units)):
+                    if not allowed[g, k] or units[k] > b:
+                        continue
+                    rest = m if any_memory else m - memory[k]
+                    if rest < 0:
+                        continue
+                    value = table[g, rest, b - units[k]] + reward[k]
+                    if value > best:
+                        best, pick = value, k
+                table[g, m, b] = best
+                choice[g, m, b] = pick
+
+
+@jit
+def release(residents: Ints, units: Ints, cost: Floats, table: Floats) -> None:
+    """Fill `table` (T, A + 1): minus the least cost at which residents give up exactly a units.
+
+    `residents` is (T, K), how many of each class may go; `units` and `cost` are (K,).
+    """
+    types, width = table.shape
+    for t in range(types):
+        for a in range(width):
+            table[t, a] = NEVER
+        table[t, 0] = 0.0
+        top = 0
+        for k in range(len(units)):
+            for _ in range(residents[t, k]):
+                top = min(top + units[k], width - 1)
+                for a in range(top, units[k] - 1, -1):
+                    value = table[t, a - units[k]] - cost[k]
+                    if value > table[t, a]:
+                        table[t, a] = value
+
+
+@jit
+def exchange_cells(
+    room: Ints, row: Ints, group: Ints, low: int, safe: bool, out: Floats, into: Floats,
+    gain: Floats, best: Floats, how: Ints,
+) -> None:  # fmt: skip
+    """The best exchange of every type of cell.
+
+    Parameters
+    ----------
+    room, row, group
+        (T,) whole free units (below 0: overfull), row of memory and row of `allowed`.
+    low
+        Column of `gain` that stands for no change; no exchange takes more units.
+    safe
+        Whether what enters must fit in what is free now, or only in what is free then.
+    out, into
+        (T, A + 1) of `release` and (G, M + 2, B + 1) of `earn`.
+    gain
+        (T, low + A + 1) value of a change of the free units.
+    best, how
+        (T,) the value and (T, 2) the units that go and come, to be filled.
+    """
+    types, width = out.shape
+    for t in range(types):
+        best[t] = 0.0
+        how[t, 0] = 0
+        how[t, 1] = 0
+        for a in range(width):
+            gone = out[t, a]
+            if gone <= NEVER:
+                continue
+            most = max(room[t] if safe else room[t] + a, 0)
+            for b in range(most + 1):
+                value = gone + into[group[t], row[t], b] + gain[t, low + a - b]
+                if value > best[t]:
+                    best[t] = value
+                    how[t, 0] = a
+                    how[t, 1] = b
+
+
+@jit
+def net(
+    room: int, shift: int, low: int, safe: bool, out: Floats, into: Floats, value: Floats
+) -> None:
+    """Best value by change of the free units, with `shift` more or less room for newcomers."""
+    for x in range(len(value)):
+        value[x] = NEVER
+    for a in range(len(out)):
+        if out[a] <= NEVER:
+            continue
+        most = (room if safe else room + a) + shift
+        if most < 0 and shift < 0:
+            continue  # what enters besides does not fit
+        for b in range(max(most, 0) + 1):
+            one = out[a] + into[b]
+            if one > value[low + a - b]:
+                value[low + a - b] = one
+
+
+@jit
+def whole_parts(
+    first: int, second: int, x: int, y: int, weight: Floats, parts: Ints, low: int
+) -> float:
+    """Value of the blocks that take a part on both cells, after changes x and y."""
+    total = 0.0
+    for n in range(len(weight)):
+        now = min(parts[n, first, low], parts[n, second, low])
+        then = min(parts[n, first, x], parts[n, second, y])
+        total += weight[n] * (then - now)
+    return total
+
+
+@jit
+def join(
+    first: int, second: int, shift: int, low: int, left: Floats, right: Floats, gain: Floats,
+    weight: Floats, parts: Ints, at: Ints,
+) -> float:  # fmt: skip
+    """The best pair of changes of two cells whose free units both change by `shift` besides.
+
+    `at` (2,) receives the changes, as columns of `left` and `right`.
+    """
+    width = len(left)
+    if len(weight) == 0:
+        one, two = NEVER, NEVER
+        for x in range(max(0, -shift), min(width, width - shift)):
+            if left[x] + gain[first, x + shift] > one:
+                one = left[x] + gain[first, x + shift]
+                at[0] = x
+            if right[x] + gain[second, x + shift] > two:
+                two = right[x] + gain[second, x + shift]
+                at[1] = x
+        return one + two
+    best = NEVER
+    for x in range(max(0, -shift), min(width, width - shift)):
+        if left[x] <= NEVER:
+            continue
+        one = left[x] + gain[first, x + shift]
+        for y in range(max(0, -shift), min(width, width - shift)):
+            if right[y] <= NEVER:
+                continue
+            both = one + right[y] + gain[second, y + shift]
+            both += whole_parts(first, second, x + shift, y + shift, weight, parts, low)
+            if both > best:
+                best = both
+                at[0] = x
+                at[1] = y
+    return best
+
+
+@jit
+def split(
+    x: int, room: int, shift: int, low: int, safe: bool, out: Floats, into: Floats, how: Ints
+) -> None:
+    """Find the units that go and come, `how` (2,), behind a change that `net` valued."""
+    best = NEVER
+    for a in range(len(out)):
+        b = low + a - x
+        most = (room if safe else room + a) + shift
+        if out[a] > NEVER and 0 <= b <= max(most, 0) and out[a] + into[b] > best:
+            best = out[a] + into[b]
+            how[0] = a
+            how[1] = b
+
+
+@jit
+def most_out(out: Floats) -> int:
+    """The most units that the residents of a cell can give up."""
+    for a in range(len(out) - 1, 0, -1):
+        if out[a] > NEVER:
+            return a
+    return 0
+
+
+@jit
+def host_now(
+    p: int, one: int, two: int, group: int, room: Ints, row: Ints, cell_group: Ints, low: int,
+    out: Floats, into: Floats, out_wide: Floats, into_wide: Floats, gain: Floats,
+    weight: Floats, parts: Ints, left: Floats, right: Floats, at: Ints, kept: Ints,
+) -> float:  # fmt: skip
+    """The best exchange of a host whose newcomers fit in what is free now.
+
+    `kept` (5,) receives wide units out and in, memory of these, and the columns of both changes.
+    """
+    last, best = into.shape[1] - 1, NEVER
+    any_memory = row[one] == last and row[two] == last
+    memories = 1 if any_memory else min(row[one], row[two]) + 1
+    for r in range(memories):
+        m = last if any_memory else r
+        line_one = last if row[one] == last else row[one] - r
+        line_two = last if row[two] == last else row[two] - r
+        for b in range(max(min(room[one], room[two]), 0) + 1):
+            earned = into_wide[group, m, b]
+            if earned <= NEVER / 2:
+                continue
+            ready = False
+            for a in range(out_wide.shape[1]):
+                if out_wide[p, a] <= NEVER or (a + b == 0 and len(weight) == 0):
+                    continue
+                if not ready:
+                    net(room[one], -b, low, True, out[one], into[cell_group[one], line_one], left)
+                    net(room[two], -b, low, True, out[two], into[cell_group[two], line_two], right)
+                    ready = True
+                value = out_wide[p, a] + earned
+                value += join(one, two, a - b, low, left, right, gain, weight, parts, at)
+                if value > best:
+                    best = value
+                    kept[0], kept[1], kept[2], kept[3], kept[4] = a, b, m, at[0], at[1]
+    return best
+
+
+@jit
+def host_then(
+    p: int, one: int, two: int, group: int, room: Ints, row: Ints, cell_group: Ints, low: int,
+    out: Floats, into: Floats, out_wide: Floats, into_wide: Floats, gain: Floats,
+    weight: Floats, parts: Ints, left: Floats, right: Floats, at: Ints, kept: Ints,
+) -> float:  # fmt: skip
+    """As `host_now`, with newcomers that fit in what is free then."""
+    width, last, best = out_wide.shape[1], into.shape[1] - 1, NEVER
+    # Only the difference of wide units matters to the cells: the best way to each.
+    by_shift = np.full(low + width, NEVER)
+    gone = np.zeros(low + width, np.int64)
+    ever = min(room[one] + most_out(out[one]), room[two] + most_out(out[two]))
+    for a in range(width):
+        if out_wide[p, a] <= NEVER:
+            continue
+        for b in range(max(ever + a, 0) + 1):
+            value = out_wide[p, a] + into_wide[group, last, b]
+            if value > by_shift[low + a - b] and (a + b > 0 or len(weight) > 0):
+                by_shift[low + a - b] = value
+                gone[low + a - b] = a
+    for s in range(low + width):
+        if by_shift[s] <= NEVER / 2:
+            continue
+        shift = s - low
+        net(room[one], shift, low, False, out[one], into[cell_group[one], row[one]], left)
+        net(room[two], shift, low, False, out[two], into[cell_group[two], row[two]], right)
+        value = by_shift[s]
+        value += join(one, two, shift, low, left, right, gain, weight, parts, at)
+        if value > best:
+            best = value
+            kept[0], kept[1], kept[2] = gone[s], gone[s] - shift, last
+            kept[3], kept[4] = at[0], at[1]
+    return best
+
+
+@jit
+def exchange_hosts(
+    cells: Ints, group: Ints, room: Ints, row: Ints, cell_group: Ints, low: int, safe: bool,
+    out: Floats, into: Floats, out_wide: Floats, into_wide: Floats, gain: Floats,
+    weight: Floats, parts: Ints, best: Floats, how: Ints,
+) -> None:  # fmt: skip
+    """The best exchange of every type of host with two cells, those of wide items included.
+
+    A wide item takes its units and memory on both cells. Without `weight` the cells meet only in
+    wide items, and exchanges without any are left to `exchange_cells`.
+
+    Parameters
+    ----------
+    cells, group
+        (P, 2) types of the cells, and (P,) row of what wide items may enter.
+    room, row, cell_group, low, safe, out, into, gain
+        As in `exchange_cells`.
+    out_wide, into_wide
+        (P, A + 1) of `release` and (G, M + 2, B + 1) of `earn`, exact, for wide items.
+    weight, parts
+        (N,) value of a block of each kind that takes a part on both cells, and (N, T, low + A + 1)
+        how many such parts a type of cell has after a change.
+    best, how
+        (P,) the value and (P, 7) the units and memory (wide out, wide in, memory of these, then
+        out and in of the two cells), to be filled.
+    """
+    last = into.shape[1] - 1
+    left, right = np.empty(gain.shape[1]), np.empty(gain.shape[1])
+    at, kept = np.zeros(2, np.int64), np.zeros(5, np.int64)
+    for p in range(len(cells)):
+        one, two = cells[p, 0], cells[p, 1]
+        if safe:
+            best[p] = host_now(
+                p, one, two, group[p], room, row, cell_group, low, out, into, out_wide, into_wide,
+                gain, weight, parts, left, right, at, kept,
+            )  # fmt: skip
+        else:
+            best[p] = host_then(
+                p, one, two, group[p], room, row, cell_group, low, out, into, out_wide, into_wide,
+                gain, weight, parts, left, right, at, kept,
+            )  # fmt: skip
+        if best[p] <= NEVER / 2:
+            best[p] = NEVER
+            continue
+        how[p, :3] = kept[:3]
+        shift = -kept[1] if safe else kept[0] - kept[1]
+        taken = 0 if kept[2] == last else kept[2]
+        for side in range(2):
+            t = cells[p, side]
+            line = row[t] if row[t] == last else row[t] - taken
+            split(
+                kept[3 + side], room[t], shift, low, safe, out[t], into[cell_group[t], line],
+                how[p, 3 + 2 * side :],
+            )  # fmt: skip
+
+
+@jit
+def leavers(residents: Ints, units: Ints, cost: Floats, a: int, counts: Ints) -> None:
+    """Add to `counts` (K,) the residents that give up exactly `a` units at the least cost."""
+    classes = len(units)
+    stage = np.full((classes + 1, a + 1), NEVER)
+    stage[0, 0] = 0.0
+    for k in range(classes):
+        for u in range(a + 1):
+            stage[k + 1, u] = stage[k, u]
+            for n in range(1, residents[k] + 1):
+                if n * units[k] > u:
+                    break
+                value = stage[k, u - n * units[k]] - n * cost[k]
+                if value > stage[k + 1, u]:
+                    stage[k + 1, u] = value
+    left = a
+    for k in range(classes - 1, -1, -1):
+        take, best = 0, stage[k, left]
+        for n in range(1, residents[k] + 1):
+            if n * units[k] > left:
+                break
+            value = stage[k, left - n * units[k]] - n * cost[k]
+            if value > best:
+                take, best = n, value
+        counts[k] += take
+        left -= take * units[k]
+
+
+@jit
+def newcomers(choice: Ints, units: Ints, memory: Ints, m: int, b: int, counts: Ints) -> None:
+    """Add to `counts` (K,) the set behind entry (m, b) of a table of `earn`; `choice` is (M, B)."""
+    last = choice.shape[0] - 1
+    while b > 0:
+        k = choice[m, b]
+        counts[k] += 1
+        b -= units[k]
+        if m != last:
+            m -= memory[k]

@@ -1,0 +1,272 @@
+"""`fragments`: exchanges of classes between types, priced exactly; fewest fragments, then moves."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from optsched.budget import Budget
+from optsched.objective import evaluate
+from optsched.plan import Order, Placement, Plan
+from optsched.problem import PlacementProblem
+from optsched.result import Bound, Result, conclude
+from optsched.solvers.fragments.decode import decode
+from optsched.solvers.fragments.goals import Goals, goals_of
+from optsched.solvers.fragments.greedy import steepest
+from optsched.solvers.fragments.integer import NOTHING, Chosen, choose
+from optsched.solvers.fragments.master import Master
+from optsched.solvers.fragments.model import Model, build
+from optsched.solvers.fragments.trim import keep_allowed, without_needless
+
+SOURCE = "exchange prices"
+CONCLUDE = 8e-6  # seconds per item that sequencing and checking take
+
+
+@dataclass
+class Outcome:
+    """What exchanges could do.
+
+    Attributes
+    ----------
+    placement, others
+        The best placement, and those to fall back on.
+    bounds
+        One per level; None: nothing is known.
+    proven
+        Whether the placement meets the bounds of all levels that exchanges serve.
+    """
+
+    placement: Placement
+    bounds: list[Bound | None]
+    others: list[Placement] = field(default_factory=list)
+    proven: bool = False
+    stats: dict[str, float | int | str] = field(default_factory=dict)
+
+
+class Fragments:
+    """Optimal rescheduling against fragments."""
+
+    name = "fragments"
+
+    def supports(self, problem: PlacementProblem) -> str | None:
+        """None, or one sentence why exchanges cannot express the problem."""
+        goals = goals_of(problem)
+        if isinstance(goals, str):
+            return goals
+        model = build(problem, problem.objective[goals.fragments], safe=True)
+        return model if isinstance(model, str) else None
+
+    def solve(
+        self,
+        problem: PlacementProblem,
+        budget: Budget,
+        *,
+        seed: int = 0,
+        start: Plan | None = None,
+        order: Order = Order.WAVES,
+    ) -> Result:
+        """Greedy, column generation, whole exchanges."""
+        started = time.monotonic()
+        outcome = reschedule(problem, in_time(problem, budget), seed, order)
+        if isinstance(outcome, str):
+            nothing: list[Bound | None] = [None] * len(problem.objective)
+            outcome = Outcome(Placement.current(problem), nothing, stats={"refused": outcome})
+        others = list(outcome.others)
+        if start is not None:
+            others.append(start.placement(problem))
+        return conclude(
+            problem,
+            outcome.placement,
+            outcome.bounds,
+            solver=self.name,
+            started=started,
+            order=order,
+            others=others,
+            stats=outcome.stats,
+        )
+
+
+def in_time(problem: PlacementProblem, budget: Budget) -> Budget:
+    """The budget, less what sequencing and checking a plan will take."""
+    left = budget.remaining()
+    return budget.until(left - min(0.5 * left, 0.005 + CONCLUDE * len(problem.items)))
+
+
+def reschedule(
+    problem: PlacementProblem, budget: Budget, seed: int = 0, order: Order = Order.SAFE
+) -> Outcome | str:
+    """The best placement by exchanges and bounds of it, or a sentence why there are none."""
+    goals = goals_of(problem)
+    if isinstance(goals, str):
+        return goals
+    model = build(problem, problem.objective[goals.fragments], safe=True)
+    if isinstance(model, str):
+        return model
+    run = _Run(model, goals, budget, seed)
+    run.construct(model)
+    if not len(model.shapes):
+        return run.outcome([model])
+    if order is Order.SAFE:
+        run.improve(model)
+        return run.outcome([model])
+    loose = build(problem, problem.objective[goals.fragments], safe=False)
+    if isinstance(loose, str):
+        run.improve(model)
+        return run.outcome([])
+    run.bound(loose)
+    run.improve(model)
+    run.improve(loose)
+    return run.outcome([loose])
+
+
+class _Run:
+    """One solve: the best placement so far and a master for each reading of the order."""
+
+    def __init__(self, model: Model, goals: Goals, budget: Budget, seed: int) -> None:
+        self.problem, self.goals, self.budget, self.seed = model.problem, goals, budget, seed
+        self.level = model.problem.objective[goals.fragments]
+        self.placement = Placement.current(model.problem)
+        self.values = evaluate(model.problem, self.placement)
+        self.others: list[Placement] = []
+        self.masters: dict[bool, Master] = {}
+        items, drain = self.problem.items, self.problem.hosts.drain
+        self.pinned = int((~items.movable & items.occupies & drain[items.host0]).sum())
+        excess = model.value - self.level.goal
+        self.needed = -(-excess // model.step) if self.level.goal else np.inf
+
+    def construct(self, model: Model) -> None:
+        """The first placement, by steepest ascent."""
+        self.offer(steepest(model))
+        value = self.values[self.goals.fragments]
+        self.budget.report("greedy", value=value)
+
+    def offer(self, placement: Placement) -> None:
+        """Keep the placement if it is better."""
+        values = evaluate(self.problem, placement)
+        if values >= self.values:
+            return
+        self.others.insert(0, self.placement)
+        self.placement, self.values = placement, values
+
+    def master(self, model: Model) -> Master:
+        """The master for a model."""
+        if model.safe not in self.masters:
+            self.masters[model.safe] = Master(model)
+        return self.masters[model.safe]
+
+    def gained(self, model: Model) -> int:
+        """Steps that the best placement gains, as the model counts them."""
+        if self.goals.drained >= 0 and self.values[self.goals.drained] > self.pinned:
+            return -1  # hosts are not empty: anything that empties them gains more
+        total = self.values[self.goals.fragments] + self.level.goal
+        if self.values[self.goals.fragments] == 0 and self.level.goal:
+            return self.target(model, 1 << 40)
+        return (model.value - total) // model.step + model.bonus * model.emptied
+
+    def target(self, model: Model, ceiling: float) -> int:
+        """Steps that are worth gaining: up to a ceiling, and no more than the goal needs."""
+        extra = model.bonus * model.emptied
+        return int(min(ceiling, max(self.needed, 0) + extra))
+
+    def bound(self, model: Model) -> None:
+        """Generate columns until the bound is that of the LP, or the best placement meets it."""
+        master = self.master(model)
+        master.generate(self.budget, max(self.gained(model), 0))
+        if not np.isfinite(master.bound):
+            return  # time was up before the first prices
+        ceiling = self.target(model, np.floor(master.bound))
+        self.budget.report("bound", bound=self._level_bound(model, ceiling))
+
+    def improve(self, model: Model) -> None:
+        """The best whole exchanges; then the fewest moves that do as well."""
+        if self.budget.over():
+            return
+        master = self.master(model)
+        self.bound(model)
+        if not np.isfinite(master.bound):
+            return
+        ceiling = self._ceiling(model)
+        if self.gained(model) < ceiling:
+            self.take(model, choose(master, self.budget, ceiling, self.seed))
+        if self.goals.moved >= 0:
+            self._save_moves(model, master)
+
+    def _ceiling(self, model: Model) -> int:
+        """Steps that no plan can pass, by any master whose bound holds for plans of the model."""
+        loosest = min(
+            np.floor(master.bound)
+            for master in (*self.masters.values(), self.master(model))
+            if model.safe or not master.model.safe
+        )
+        return self.target(model, loosest)
+
+    def take(self, model: Model, chosen: Chosen) -> None:
+        """Decode whole exchanges and keep the placement if it is allowed and better."""
+        if chosen is NOTHING:
+            return
+        placement = keep_allowed(self.problem, decode(model, chosen))
+        if self.goals.moved < 0:
+            placement = without_needless(self.problem, self.level, placement)
+        self.offer(placement)
+        self.budget.report("exchanges", value=self.values[self.goals.fragments])
+
+    def _save_moves(self, model: Model, master: Master) -> None:
+        """Fewer moves for the same gain: the fewest that prices allow, then one more at a time."""
+        gain = self.gained(model)
+        if gain <= 0:
+            return
+        moves = 0
+        while not self.budget.over():
+            fewest = max(moves, master.fewest_moves(gain))
+            if fewest >= self.values[self.goals.moved]:
+                break
+            moves = fewest
+            master.allow(moves)
+            master.generate(self.budget)
+            if np.floor(master.bound) < gain:
+                continue
+            self.take(model, choose(master, self.budget, gain, self.seed))
+            moves += 1
+        master.allow(model.moves)
+
+    def _level_bound(self, model: Model, ceiling: int) -> int:
+        """Value of the level after that many steps."""
+        steps = ceiling - model.bonus * model.emptied
+        return max(model.value - model.step * steps - self.level.goal, 0)
+
+    def outcome(self, models: list[Model]) -> Outcome:
+        """Placement, bounds and whether they meet; the last of `models` bounds plans asked for."""
+        bounds: list[Bound | None] = [None] * len(self.problem.objective)
+        stats: dict[str, float | int | str] = {}
+        proven = False
+        for model in models:
+            proven = self._prove(model, bounds)
+        for safe, master in self.masters.items():
+            name = "order-safe" if safe else "any order"
+            stats[f"rounds ({name})"] = master.rounds
+            stats[f"columns ({name})"] = len(master.columns)
+        return Outcome(self.placement, bounds, self.others, proven, stats)
+
+    def _prove(self, model: Model, bounds: list[Bound | None]) -> bool:
+        """Fill in the bounds; whether the placement meets them."""
+        goals, values = self.goals, self.values
+        if goals.drained >= 0:
+            bounds[goals.drained] = Bound(self.pinned, "items that may not move")
+            if values[goals.drained] > self.pinned:
+                return False
+        if not len(model.shapes):
+            bounds[goals.fragments] = Bound(values[goals.fragments], "nothing can move")
+            return True
+        master = self.master(model)
+        if not np.isfinite(master.bound):
+            return False
+        ceiling = self.target(model, np.floor(master.bound))
+        bounds[goals.fragments] = Bound(self._level_bound(model, ceiling), SOURCE, model.safe)
+        proven = values[goals.fragments] <= self._level_bound(model, ceiling)
+        if goals.moved >= 0:
+            fewest = min(master.fewest_moves(self.gained(model)), values[goals.moved])
+            bounds[goals.moved] = Bound(fewest, SOURCE, model.safe)
+            proven &= values[goals.moved] <= fewest
+        return proven

@@ -1,0 +1,217 @@
+"""Column generation over exchanges: the LP of the master, and a bound that no plan can pass.
+
+Rows, signs as of a maximisation of the gain: each type of cell (or host) takes part at most as
+often as there are such cells (hosts); of each class as many items leave as enter; at most `moves`
+leave. The duals of the last two kinds are prices, see `pricing`. The number of moves may be changed
+at any time: every price that was tried bounds the gain for every number of moves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from optsched.arrays import Ints
+from optsched.budget import Budget
+from optsched.solvers.fragments.model import Floats, Model
+from optsched.solvers.fragments.pricing import Column, Offer, Prices
+from optsched.solvers.programs import LinearProgram
+
+SMOOTH = 0.5  # of the way from the best prices to those of the LP
+START = (0.3, 0.5, 0.7)  # tolls to start with
+ROUNDING = 1e-6  # by which a sum of a basic LP solution may be off
+
+
+@dataclass(frozen=True)
+class Relaxed:
+    """An LP solution: value, share of each column, and the duals."""
+
+    value: float
+    shares: Floats
+    prices: Prices
+    cell_price: Floats
+    host_price: Floats
+
+
+class Master:
+    """Columns, the LP over them, and the best bound so far.
+
+    Attributes
+    ----------
+    columns
+        All so far.
+    moves
+        The most moves, to be set by `allow`.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.columns: list[Column] = []
+        self.moves = model.moves
+        self._tried: list[tuple[float, Prices]] = []  # worth of all exchanges, without the toll
+        self.relaxed: Relaxed | None = None
+        self.rounds = 0
+        self._seen: set[bytes] = set()
+        cells = model.cells.count if model.apart else np.zeros(0, np.int64)
+        self._first_host = len(cells)
+        self._first_class = len(cells) + len(model.hosts.count)
+        classes = len(model.shapes)
+        high = np.concatenate([cells, model.hosts.count, np.zeros(classes), [0.0]])
+        low = np.full(len(high), -np.inf)
+        low[self._first_class : self._first_class + classes] = 0.0
+        self._low, self._high = low, high
+        self._lp = LinearProgram(low, high)
+        self._last_row = np.array([len(high) - 1])
+        self._lp.add(0.0, self._last_row, np.array([-1]), self.moves)
+
+    def allow(self, moves: int) -> None:
+        """Set the most moves."""
+        self.moves = moves
+        self._lp.change("upper", 0, moves)
+
+    def bound_at(self, moves: int) -> float:
+        """No plan of that many moves gains more."""
+        return min((worth + p.toll * moves for worth, p in self._tried), default=np.inf)
+
+    @property
+    def bound(self) -> float:
+        """No plan gains more, with the moves that are allowed now."""
+        return self.bound_at(self.moves)
+
+    @property
+    def prices(self) -> Prices:
+        """Those that the bound comes from."""
+        return min(self._tried, key=lambda one: one[0] + one[1].toll * self.moves)[1]
+
+    def fewest_moves(self, gain: int) -> int:
+        """No plan of fewer moves gains as much; `Model.moves + 1`: no plan does."""
+        low, high = 0, self.model.moves + 1
+        while low < high:
+            middle = (low + high) // 2
+            if np.floor(self.bound_at(middle)) >= gain:
+                high = middle
+            else:
+                low = middle + 1
+        return low
+
+    def start(self) -> None:
+        """Columns at plausible prices: units are worth what they are worth in whole blocks."""
+        worth = unit_worth(self.model)
+        for toll in START:
+            self.price(Prices.of(worth, toll))
+
+    def price(self, prices: Prices) -> int:
+        """Price exchanges, take those in that can improve the LP, and keep the bound; how many."""
+        if self.relaxed is None:
+            return self.take(prices)
+        offer = Offer(self.model, prices)
+        self._tried.append((offer.worth, prices))
+        relaxed = self.relaxed
+        if prices is not relaxed.prices:
+            # What an exchange is worth at other prices says little about the LP's.
+            cells, hosts = len(self.model.cells.count), len(self.model.hosts.count)
+            found = offer.columns(np.zeros(cells), np.zeros(hosts))
+            return sum(self.add(one) for one in found if self.reduced(one) > ROUNDING)
+        return sum(map(self.add, offer.columns(relaxed.cell_price, relaxed.host_price)))
+
+    def take(self, prices: Prices) -> int:
+        """Take in all exchanges that are best at some prices; how many are new."""
+        offer = Offer(self.model, prices)
+        self._tried.append((offer.worth, prices))
+        cells, hosts = len(self.model.cells.count), len(self.model.hosts.count)
+        return sum(map(self.add, offer.columns(np.zeros(cells), np.zeros(hosts))))
+
+    def program(self, pool: Ints) -> LinearProgram:
+        """The LP with only the columns of the pool, after the one that counts the moves."""
+        program = LinearProgram(self._low, self._high)
+        program.add(0.0, self._last_row, np.array([-1]), self.moves)
+        for i in pool.tolist():
+            column = self.columns[i]
+            most = (
+                self.model.cells.count[column.cell]
+                if column.cell >= 0
+                else (self.model.hosts.count[column.host])
+            )
+            program.add(-column.gain, *self.entries(column), float(most))
+        return program
+
+    def reduced(self, column: Column) -> float:
+        """What a column is worth at the LP's prices, less what its cells and host cost."""
+        assert self.relaxed is not None
+        prices = self.relaxed.prices
+        balance = (column.into - column.out).sum(axis=0)
+        worth = column.gain + float(prices.price @ balance) - prices.toll * column.moves
+        if column.cell >= 0:
+            return worth - float(self.relaxed.cell_price[column.cell])
+        worth -= float(self.relaxed.host_price[column.host])
+        if self.model.apart:
+            worth -= float(self.relaxed.cell_price[self.model.hosts.cells[column.host]].sum())
+        return worth
+
+    def add(self, column: Column) -> bool:
+        """Take a column in; False if it is there already."""
+        key = column.key()
+        if key in self._seen:
+            return False
+        self._seen.add(key)
+        self.columns.append(column)
+        rows, values = self.entries(column)
+        self._lp.add(-column.gain, rows, values)
+        return True
+
+    def entries(self, column: Column) -> tuple[Ints, Ints]:
+        """Rows and coefficients of a column."""
+        balance = (column.out - column.into).sum(axis=0)
+        classes = np.flatnonzero(balance)
+        rows, values = [], []
+        if column.cell >= 0:
+            rows, values = [column.cell], [1]
+        else:
+            if self.model.apart:
+                one, two = self.model.hosts.cells[column.host].tolist()
+                rows, values = ([one], [2]) if one == two else ([one, two], [1, 1])
+            rows.append(self._first_host + column.host)
+            values.append(1)
+        rows += (self._first_class + classes).tolist()
+        values += balance[classes].tolist()
+        moves = column.moves
+        if moves:
+            rows.append(int(self._last_row[0]))
+            values.append(moves)
+        return np.array(rows, np.int64), np.array(values, np.int64)
+
+    def solve(self, budget: Budget) -> Relaxed | None:
+        """The LP over the columns so far; None if time is up."""
+        found = self._lp.solve(budget.remaining())
+        if found is None:
+            return None
+        classes = slice(self._first_class, len(found.dual) - 1)
+        host_price = np.maximum(-found.dual[self._first_host : self._first_class], 0.0)
+        cell_price = np.maximum(-found.dual[: self._first_host], 0.0)
+        if not self.model.apart:
+            cell_price = np.zeros(len(self.model.cells.count))
+        prices = Prices.of(-found.dual[classes], -found.dual[-1])
+        self.relaxed = Relaxed(-found.value, found.x[1:], prices, cell_price, host_price)
+        return self.relaxed
+
+    def generate(self, budget: Budget, enough: float = 0.0) -> None:
+        """Rounds of LP and pricing until the bound is that of the LP, or less than `enough + 1`."""
+        if not self._tried:
+            self.start()
+        while not budget.over() and self.bound >= enough + 1:
+            relaxed = self.solve(budget)
+            if relaxed is None:
+                return
+            self.rounds += 1
+            if np.floor(self.bound) <= np.floor(relaxed.value + ROUNDING):
+                return
+            added = self.price(self.prices.towards(relaxed.prices, SMOOTH))
+            if not added and not self.price(relaxed.prices):
+                return
+
+
+def unit_worth(model: Model) -> Floats:
+    """(K,) what the units of an item are worth in whole blocks, in steps."""
+    cells = np.where(np.arange(len(model.shapes)) < model.shapes.narrow, 1, 2)
+    return np.asarray(model.unit_worth * model.shapes.units * cells, dtype=np.float64)
