@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -48,11 +49,15 @@ class Part:
         Changes at least once in `STALE` seconds while the part is not stuck; None if it has none.
     deployments
         Where it is needed.
+    nice
+        How readily it and its children leave the processor to others. A scheduler waits for the
+        front end alone, so all else does.
     """
 
     module: str
     pulse: Pulse | None = None
     deployments: frozenset[Deployment] = frozenset(Deployment)
+    nice: int = 10
 
 
 PARTS = {
@@ -60,6 +65,7 @@ PARTS = {
         "optsched.k8s.extender",
         _acknowledged,
         frozenset({Deployment.CONTROL_PLANE, Deployment.SECOND_SCHEDULER}),
+        nice=0,
     ),
 }
 
@@ -148,6 +154,9 @@ class Service:
     def _start(self, one: _Running, now: float) -> None:
         command = [sys.executable, "-m", one.part.module]
         one.process = subprocess.Popen(command + ([self.config] if self.config else []))
+        if one.part.nice:
+            with contextlib.suppress(ProcessLookupError):
+                os.setpriority(os.PRIO_PROCESS, one.process.pid, one.part.nice)
         one.started = one.seen_at = now
         one.seen = one.part.pulse(self.settings) if one.part.pulse else None
         one.alive = False

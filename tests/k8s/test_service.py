@@ -19,7 +19,7 @@ from click.testing import CliRunner, Result
 from optsched.cli import group
 from optsched.errors import InputError
 from optsched.k8s.configuration import load
-from optsched.k8s.service import PARTS, choose
+from optsched.k8s.service import PARTS, Part, Service, _Running, _stop, choose
 from optsched.k8s.settings import Deployment, Settings
 from optsched.k8s.table import Board
 
@@ -113,6 +113,22 @@ def test_parts_that_cannot_be_configured_end_the_service(tmp_path: Path) -> None
     assert done.returncode == 2
     assert f"port {extender['port']} of 127.0.0.1 cannot be opened" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_parts_leave_the_processor_to_the_front_end(tmp_path: Path) -> None:
+    """Whatever else is started has a lower priority than what the scheduler waits for."""
+    assert PARTS["extender"].nice == 0
+    assert all(part.nice > 0 for name, part in PARTS.items() if name != "extender")
+    part = Part("timeit")
+    service = Service({"x": part}, Settings(runtime=str(tmp_path)), "__import__('time').sleep(99)")
+    running = _Running("x", part)
+    service._start(running, 0.0)
+    assert running.process is not None
+    try:
+        assert os.getpriority(os.PRIO_PROCESS, running.process.pid) == part.nice > 0
+    finally:
+        _stop([running])
+    assert running.process.poll() is not None
 
 
 def test_parts_follow_the_deployment() -> None:
