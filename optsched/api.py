@@ -13,6 +13,7 @@ from .check import check as _check
 from .errors import UnsupportedError
 from .plan import Order, Plan
 from .problem import PlacementProblem
+from .rates import usual_order
 from .result import Result
 
 
@@ -54,7 +55,7 @@ def solve(
     time_limit: float = 10.0,
     workers: int | None = None,
     seed: int = 0,
-    order: Order | str = Order.WAVES,
+    order: Order | str | None = None,
     start: Plan | None = None,
     stop: Callable[[], bool] = lambda: False,
     on_progress: Callable[[Progress], None] = lambda progress: None,
@@ -75,7 +76,8 @@ def solve(
     seed
         Of whatever the solver draws.
     order
-        Freedom of order that the plan may use, see `Order`.
+        Freedom of order that the plan may use, see `Order`; default: waves, or for problems that
+        count fragments (VM snapshots) order-safe.
     start
         A plan to start from.
     stop
@@ -92,6 +94,7 @@ def solve(
     reason = chosen.supports(problem)
     if reason is not None:
         raise UnsupportedError(f"solver {solver!r} cannot serve this problem: {reason}")
+    freedom = usual_order(problem) if order is None else Order(order)
     on_progress(Progress("loading compiled kernels (after an installation: compiling them)"))
     kernels.warm()
     budget = Budget.of(
@@ -100,7 +103,7 @@ def solve(
         stop=stop,
         on_progress=on_progress,
     )
-    result: Result = chosen.solve(problem, budget, seed=seed, start=start, order=Order(order))
+    result: Result = chosen.solve(problem, budget, seed=seed, start=start, order=freedom)
     return result
 
 

@@ -10,6 +10,8 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from .arrays import NONE
 from .errors import ProblemError
 from .levels import ORDERS, Level, TermKind, drain_first, then_host_cost
@@ -57,16 +59,18 @@ def with_drain(problem: PlacementProblem, hosts: Sequence[str]) -> PlacementProb
     Raises
     ------
     ProblemError
-        The problem has no host of that name.
+        The problem has no host of that name, or an item on it was pinned by `with_pins`.
     """
     drain = problem.hosts.drain.copy()
     drain[[find(problem.hosts.names, name, "host") for name in hosts]] = True
     drain.setflags(write=False)
     has_level = any(t.kind is TermKind.DRAINED for lv in problem.objective for t in lv.terms)
-    return problem.replace(
+    drained = problem.replace(
         hosts=replace(problem.hosts, drain=drain),
         objective=problem.objective if has_level else drain_first(problem.objective),
     )
+    _check_pins(drained)
+    return drained
 
 
 def with_pins(problem: PlacementProblem, items: Sequence[str]) -> PlacementProblem:
@@ -75,7 +79,8 @@ def with_pins(problem: PlacementProblem, items: Sequence[str]) -> PlacementProbl
     Raises
     ------
     ProblemError
-        The problem has no item of that name, or it is pending and so has no place to be kept.
+        The problem has no item of that name, it is pending and so has no place to be kept, or its
+        host is to be emptied.
     """
     rows = [find(problem.items.names, name, "item") for name in items]
     for row in rows:
@@ -92,7 +97,35 @@ def with_pins(problem: PlacementProblem, items: Sequence[str]) -> PlacementProbl
     for table in (movable, evictable, pinned_by):
         table.setflags(write=False)
     changed = replace(problem.items, movable=movable, evictable=evictable, pinned_by=pinned_by)
-    return problem.replace(items=changed, pin_reasons=tuple(reasons))
+    kept = problem.replace(items=changed, pin_reasons=tuple(reasons))
+    _check_pins(kept)
+    return kept
+
+
+def _check_pins(problem: PlacementProblem) -> None:
+    """Refuse a wish to keep an item on a host that another wish empties."""
+    if PINNED not in problem.pin_reasons or not problem.hosts.drain.any():
+        return
+    items, hosts = problem.items, problem.hosts
+    pinned = (items.pinned_by == problem.pin_reasons.index(PINNED)) & (items.host0 >= 0)
+    for item in np.flatnonzero(pinned & hosts.drain[items.host0])[:1].tolist():
+        raise ProblemError(
+            f"{items.names[item][:80]!r} is to be kept on {hosts.names[items.host0[item]][:80]!r}, "
+            "which is to be emptied; drop one of the two wishes"
+        )
+
+
+def with_max_moves(problem: PlacementProblem, moves: int) -> PlacementProblem:
+    """Move at most so many items; a warning where that cannot be meant."""
+    runs = int((problem.items.host0 >= 0).sum())
+    said = ""
+    if moves == 0:
+        said = "no move is allowed (the limit is 0), so nothing that runs can be put elsewhere"
+    elif moves > runs:
+        said = f"the limit of {moves:,} moves is no limit: only {runs:,} items run"
+    return problem.replace(
+        max_moves=moves, warnings=(*problem.warnings, said) if said else problem.warnings
+    )
 
 
 def consolidate(problem: PlacementProblem) -> PlacementProblem:

@@ -26,7 +26,7 @@ import numpy as np
 from .errors import ProblemError
 from .levels import Level, Term, TermKind
 from .objective import cell_use, term_value
-from .plan import Placement
+from .plan import Order, Placement
 from .problem import PlacementProblem
 
 LEVEL = "fragments"
@@ -87,6 +87,57 @@ def rates(problem: PlacementProblem, placement: Placement) -> tuple[Rate, ...]:
         used = (total - wasted) // (term.size * term.cells)
         out.append(Rate(name_of(problem, term), total, wasted, used))
     return tuple(out)
+
+
+@dataclass(frozen=True)
+class Change:
+    """A rate before and after a plan.
+
+    Attributes
+    ----------
+    before, after
+        See `Rate`; equal denominators as long as everything stays placed.
+    least
+        Fragments below which no plan can get, where a bound says so.
+    """
+
+    before: Rate
+    after: Rate
+    least: int | None = None
+
+    @property
+    def best(self) -> float | None:
+        """The rate below which no plan can get."""
+        return None if self.least is None else self.least / max(self.after.free, 1)
+
+
+def changes(
+    problem: PlacementProblem, after: Placement, bounds: Sequence[int] = ()
+) -> tuple[Change, ...]:
+    """Every rate of the objective before and after.
+
+    Parameters
+    ----------
+    bounds
+        Of the objective's levels. One says something about a rate where the level counts nothing
+        else and has no goal.
+    """
+    least = {}
+    for level, bound in zip(problem.objective, bounds, strict=False):
+        if len(level.terms) == 1 and not level.goal:
+            least[replace(level.terms[0], weight=1)] = -(-bound // level.terms[0].weight)
+    now = Placement.current(problem)
+    return tuple(
+        Change(was, will, least.get(term))
+        for term, was, will in zip(
+            terms(problem), rates(problem, now), rates(problem, after), strict=True
+        )
+    )
+
+
+def usual_order(problem: PlacementProblem) -> Order:
+    """What plans may use unless told: VMs migrate at once, in any order; others in waves."""
+    return Order.WAVES if fragment_level(problem) is None else Order.SAFE
 
 
 def share(problem: PlacementProblem, level: Level, value: int) -> float:

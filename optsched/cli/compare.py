@@ -49,7 +49,7 @@ def command(
     time_limit: float,
     workers: int | None,
     seed: int,
-    sequence: str,
+    sequence: str | None,
     quiet: bool,
     wishes: Wishes,
     output: str,
@@ -86,7 +86,7 @@ def command(
                     time_limit=time_limit,
                     workers=workers,
                     seed=seed,
-                    order=sequence,
+                    order=wishes.sequence(sequence),
                     stop=stop,
                     on_progress=lambda progress: say(progress_words(progress)),
                 )

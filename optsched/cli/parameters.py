@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+SEQUENCES = ("order-safe", "waves", "park")
+
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)?")
 _SECONDS = {"ms": 0.001, None: 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -97,6 +99,16 @@ class Wishes:
     add_hosts: bool
     add_host_like: tuple[str, ...]
     pin: tuple[str, ...]
+    objective: str | None
+    goal_fr: float | None
+
+    def sequence(self, given: str | None) -> str | None:
+        """Freedom of the plan's order, from --sequence or --order; None: the problem says."""
+        if self.order not in SEQUENCES:
+            return given
+        if given not in (None, self.order):
+            raise click.UsageError(f"--order {self.order} and --sequence {given} differ")
+        return self.order
 
     def load(self, path: str) -> PlacementProblem:
         """Read the file and apply the wishes."""
@@ -113,22 +125,24 @@ class Wishes:
 
     def apply(self, problem: PlacementProblem) -> PlacementProblem:
         """The problem with the wishes in its tables."""
-        from optsched import growth
+        from optsched import growth, rates
         from optsched import options as wish
         from optsched.problem import Evict
 
-        if self.order is not None:
+        if self.order is not None and self.order not in SEQUENCES:
             problem = wish.with_order(problem, self.order)
+        if self.objective is not None:
+            problem = rates.with_objective(problem, self.objective)
+        if self.goal_fr is not None:
+            problem = rates.with_goal(problem, self.goal_fr)
         if self.evict is not None:
             problem = wish.with_evict(problem, Evict[self.evict.upper()])
-        plain = {"max_moves": self.max_moves, "owner_at_once": self.owner_at_once}
-        changes: dict[str, Any] = {
-            name: value for name, value in plain.items() if value is not None
-        }
+        if self.max_moves is not None:
+            problem = wish.with_max_moves(problem, self.max_moves)
+        if self.owner_at_once is not None:
+            problem = problem.replace(owner_at_once=self.owner_at_once)
         if self.protect_higher:
-            changes["protect_higher"] = True
-        if changes:
-            problem = problem.replace(**changes)
+            problem = problem.replace(protect_higher=True)
         if pins := split_names(self.pin):
             problem = wish.with_pins(problem, pins)
         if hosts := split_names(self.drain):
@@ -165,7 +179,7 @@ def wishes(function: F) -> F:
         given = Wishes(**{one.name: kwargs.pop(one.name) for one in fields(Wishes)})
         return function(*args, wishes=given, **kwargs)
 
-    return _reading(_changing(with_wishes))  # type: ignore[return-value]
+    return _reading(_changing(_counting(with_wishes)))  # type: ignore[return-value]
 
 
 _reading = options(
@@ -196,19 +210,33 @@ _changing = options(
     ),
     option(
         "--order",
-        type=click.Choice(["tier", "place-first"]),
+        type=click.Choice(["tier", "place-first", *SEQUENCES]),
         help="Place then disturb tier by tier, or place in all tiers first. "
-        "[default: as the file says; tier for a cluster]",
+        "[default: as the file says; tier for a cluster] Or as --sequence.",
     ),
     option("--protect-higher", is_flag=True, help="Never move an item for one of a lower tier."),
-    option("--max-moves", type=click.IntRange(0), metavar="N", help="Move at most N items."),
+    option(
+        "--max-moves",
+        "--moves",
+        "max_moves",
+        type=click.IntRange(0),
+        metavar="N",
+        help="Move at most N items.",
+    ),
     option(
         "--owner-at-once",
         type=click.IntRange(1),
         metavar="N",
         help="Disturb at most N items of one owner in one wave.",
     ),
-    option("--pin", metavar="ITEM[,..]", multiple=True, help="Keep these items in place."),
+    option(
+        "--pin",
+        "--fix",
+        "pin",
+        metavar="ITEM[,..]",
+        multiple=True,
+        help="Keep these items in place.",
+    ),
     option("--drain", metavar="HOST[,..]", multiple=True, help="Empty these hosts."),
     option("--consolidate", is_flag=True, help="Use the fewest hosts, then move the least."),
     option(
@@ -221,6 +249,23 @@ _changing = options(
         metavar="HOST[:N][,..]",
         multiple=True,
         help="As --add-hosts, with up to N copies of this host.",
+    ),
+)
+
+_counting = options(
+    "Virtual machines (problems that count fragments)",
+    option(
+        "--objective",
+        metavar="RATE[:W][,..]",
+        help="Minimise these fragment rates: fr16 is the share of the free cores that no 16-core "
+        "VM can use, mem64 the same of memory for 64 GiB, and fr16:2,fr64 weighs one double. "
+        "[default: as the file says]",
+    ),
+    option(
+        "--goal-fr",
+        type=click.FloatRange(0, 1),
+        metavar="SHARE",
+        help="A rate of at most this is good enough; then move the least.",
     ),
 )
 
@@ -261,11 +306,10 @@ search = options(
     option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the search."),
     option(
         "--sequence",
-        type=click.Choice(["order-safe", "waves", "park"]),
-        default="waves",
-        show_default=True,
+        type=click.Choice(SEQUENCES),
         help="Freedom of the plan's order: one wave in any order; waves, each safe on the state "
-        "before it; or waves in which an item may wait without a host.",
+        "before it; or waves in which an item may wait without a host. "
+        "[default: order-safe for VM snapshots, else waves]",
     ),
     option("--quiet", "-q", is_flag=True, help="No progress on the terminal."),
 )

@@ -47,7 +47,7 @@ def command(
     time_limit: float,
     workers: int | None,
     seed: int,
-    sequence: str,
+    sequence: str | None,
     quiet: bool,
     wishes: Wishes,
     plan_out: str | None,
@@ -83,7 +83,7 @@ def command(
                 time_limit=time_limit,
                 workers=workers,
                 seed=seed,
-                order=sequence,
+                order=wishes.sequence(sequence),
                 stop=stop,
                 on_progress=lambda progress: say(progress_words(progress)),
             )

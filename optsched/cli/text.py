@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from optsched.plan import Plan
 from optsched.problem import PlacementProblem
-from optsched.report.summary import Summary, alike, level_rows, summarize, verdict
+from optsched.report.summary import Summary, alike, level_rows, rate_rows, summarize, verdict
 from optsched.report.units import plural
 from optsched.result import LevelValue, Result
 
@@ -20,6 +20,7 @@ def print_result(paper: Paper, problem: PlacementProblem, result: Result) -> Non
     told = summarize(problem, result.plan)
     paper.say(f"{told.name}: {plural(told.hosts, 'host')}, {plural(told.items, 'item')}")
     paper.say(verdict(told, result), STYLE[result.status.value])
+    print_rates(paper, problem, result.plan, result.levels)
     print_plan(paper, problem, result.plan, told)
     print_levels(paper, problem, result.levels)
     paper.say(result.certificate.text)
@@ -27,12 +28,25 @@ def print_result(paper: Paper, problem: PlacementProblem, result: Result) -> Non
     paper.say(f"\n{result.solver}, {result.seconds:.2f} s", "dim")
 
 
+def print_rates(
+    paper: Paper, problem: PlacementProblem, plan: Plan, levels: Sequence[LevelValue] = ()
+) -> None:
+    """Fragment rates before and after, with the least possible where a bound is known."""
+    rows = rate_rows(problem, plan, levels)
+    if rows:
+        paper.table(
+            "Fragment rates: shares of what is free that no block of the size can use",
+            ("rate", "#before", "#after", "#least possible", "#blocks before", "#after", "#free"),
+            rows,
+        )
+
+
 def print_plan(
     paper: Paper, problem: PlacementProblem, plan: Plan, told: Summary | None = None
 ) -> None:
     """Tiers, moves and what stays pending."""
     told = told if told is not None else summarize(problem, plan)
-    if told.tiers:
+    if told.tiers and not (told.rates and len(told.tiers) == 1 and not told.pending_before):
         paper.table(
             "By tier, highest first",
             ("tier", "#items", "#pending", "#placed now", "#without a host", "#moved", "#evicted"),

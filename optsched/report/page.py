@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from importlib.resources import files
 
 from optsched.plan import Plan
 from optsched.problem import PlacementProblem
-from optsched.result import Result
+from optsched.result import LevelValue, Result
 
 from .hosts import hosts_part
 from .markup import Column, Html, esc, join, section, table, tag
-from .summary import MoveRow, Summary, level_rows, summarize, verdict
+from .summary import MoveRow, Summary, level_rows, rate_rows, summarize, verdict
 from .units import plural
 from .usage import usage
 
@@ -30,6 +31,7 @@ def page(problem: PlacementProblem, result: Result) -> str:
     told = summarize(problem, result.plan)
     body = (
         _header(told, verdict(told, result)),
+        _rates(problem, result.plan, result.levels),
         _certificate(problem, result),
         *_about_plan(problem, result.plan, told),
         _notes((*problem.warnings, *result.notes)),
@@ -49,6 +51,7 @@ def plan_page(problem: PlacementProblem, plan: Plan) -> str:
     )
     body = (
         _header(told, sentence),
+        _rates(problem, plan),
         *_about_plan(problem, plan, told),
         _notes(problem.warnings),
         _footer(f"plan for problem {plan.problem}"),
@@ -57,9 +60,16 @@ def plan_page(problem: PlacementProblem, plan: Plan) -> str:
 
 
 def _header(told: Summary, sentence: str) -> Html:
-    tiles = [
+    pending = [
         (f"{told.placed} / {told.pending_before}", "pending items placed", told.placed > 0),
         (str(len(told.pending)), "without a host after", False),
+    ]
+    shares = [
+        (f"{one.before.share:.3f} → {one.after.share:.3f}", one.after.name, bool(told.moves))
+        for one in told.rates
+    ]
+    tiles = [
+        *(shares if shares and not told.pending_before else pending),
         (str(told.moved), "moved", False),
         (str(told.evicted), "evicted", False),
         (str(told.waves), "waves", False),
@@ -78,6 +88,19 @@ def _header(told: Summary, sentence: str) -> Html:
             ),
             class_="tiles",
         ),
+    )
+
+
+def _rates(problem: PlacementProblem, plan: Plan, levels: Sequence[LevelValue] = ()) -> Html:
+    rows = rate_rows(problem, plan, levels)
+    if not rows:
+        return Html("")
+    titles = ("before", "after", "least possible", "blocks before", "blocks after", "free")
+    return section(
+        "Fragment rates",
+        tag("p", "Shares of what is free that no block of the size can use.", class_="quiet"),
+        table((Column("rate"), *(Column(title, number=True) for title in titles)), rows),
+        id_="rates",
     )
 
 

@@ -12,6 +12,7 @@ from optsched.arrays import NONE
 from optsched.explain import why_pending
 from optsched.plan import Move, Placement, Plan
 from optsched.problem import PlacementProblem
+from optsched.rates import Change, changes
 from optsched.result import LevelValue, Result
 
 from .units import amount, percent, resource_words, short
@@ -66,6 +67,8 @@ class Summary:
         In the order of the plan.
     pending
         What has no host after the plan, highest tier first.
+    rates
+        Fragment rates before and after; none where the objective counts no fragments.
     """
 
     name: str
@@ -79,6 +82,7 @@ class Summary:
     tiers: tuple[TierRow, ...]
     moves: tuple[MoveRow, ...]
     pending: tuple[PendingRow, ...]
+    rates: tuple[Change, ...] = ()
 
 
 def summarize(problem: PlacementProblem, plan: Plan) -> Summary:
@@ -117,6 +121,7 @@ def summarize(problem: PlacementProblem, plan: Plan) -> Summary:
         ),
         moves=moves,
         pending=_pending_rows(problem, after),
+        rates=changes(problem, after),
     )
 
 
@@ -135,7 +140,7 @@ def _tier_row(problem: PlacementProblem, tier: int, after: Placement, moved: np.
 
 
 def _move_row(problem: PlacementProblem, wave: int, move: Move) -> MoveRow:
-    items, hosts = problem.items, problem.hosts.names
+    items = problem.items
     if move.source == NONE:
         kind = "place"
     elif move.target == NONE:
@@ -147,11 +152,21 @@ def _move_row(problem: PlacementProblem, wave: int, move: Move) -> MoveRow:
         wave=wave,
         kind=kind,
         item=short(items.names[move.item]),
-        source=short(hosts[move.source]) if move.source >= 0 else "",
-        target=short(hosts[move.target]) if move.target >= 0 else "",
+        source=_seat(problem, move.source, items.cells0[move.item].tolist()),
+        target=_seat(problem, move.target, move.cells),
         tier=short(problem.tiers[items.tier[move.item]]),
         owner=short(problem.owners[owner]) if owner >= 0 else "",
     )
+
+
+def _seat(problem: PlacementProblem, host: int, cells: Sequence[int]) -> str:
+    """A host, with the positions of the cells that are taken there."""
+    if host < 0:
+        return ""
+    own = [cell for cell in cells if cell >= 0 and problem.cells.host[cell] == host]
+    first = int(np.searchsorted(problem.cells.host, host))
+    at = " ".join(str(cell - first) for cell in sorted(own))
+    return short(problem.hosts.names[host]) + (f" [{at}]" if at else "")
 
 
 def needs(problem: PlacementProblem, item: int) -> str:
@@ -227,9 +242,36 @@ def level_words(problem: PlacementProblem, name: str) -> str:
     return f"{match[1]}, {short(tier)}" if len(problem.tiers) > 1 else match[1]
 
 
+def rate_rows(
+    problem: PlacementProblem, plan: Plan, levels: Sequence[LevelValue] = ()
+) -> list[tuple[str, str, str, str, str, str, str]]:
+    """Fragment rate, before, after, least possible, blocks before and after, and what is free.
+
+    Without a bound of its own, a rate's least is left out.
+    """
+    found = changes(problem, plan.placement(problem), [level.bound for level in levels])
+    return [
+        (
+            one.after.name,
+            f"{one.before.share:.4f}",
+            f"{one.after.share:.4f}",
+            "" if one.best is None else f"{one.best:.4f}",
+            f"{one.before.blocks:,}",
+            f"{one.after.blocks:,}",
+            f"{one.after.free:,}",
+        )
+        for one in found
+    ]
+
+
 def verdict(summary: Summary, result: Result) -> str:
     """The answer in one sentence."""
-    if summary.pending_before:
+    if summary.rates and not summary.pending_before:
+        told = ", ".join(
+            f"{one.after.name} {one.before.share:.4f} -> {one.after.share:.4f}"
+            for one in summary.rates
+        )
+    elif summary.pending_before:
         told = f"{summary.placed} of {summary.pending_before} pending items get a host"
     else:
         told = "nothing was pending"

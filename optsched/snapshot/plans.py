@@ -10,6 +10,7 @@ from optsched.arrays import NONE
 from optsched.errors import PlanError
 from optsched.plan import Move, Order, Plan, Wave
 from optsched.problem import PlacementProblem
+from optsched.rates import changes
 
 from . import text
 from .names import Names
@@ -70,6 +71,22 @@ class CertificateRecord(Record):
     text: str
 
 
+class RateRecord(Record):
+    """A fragment rate: the share of the `free` units that no block of the size can use.
+
+    `least` is a rate below which no plan can get, where a bound says so; `blocks` are those that
+    fit.
+    """
+
+    name: str
+    before: float
+    after: float
+    least: float | None
+    free: int
+    blocks_before: int
+    blocks_after: int
+
+
 class ResultRecord(Record, kw_only=True):
     """An answer: its status, the value and bound of every level, and the plan.
 
@@ -84,6 +101,7 @@ class ResultRecord(Record, kw_only=True):
     solver: str
     seconds: Annotated[float, Meta(ge=0)]
     levels: list[LevelRecord]
+    rates: list[RateRecord] = field(default_factory=list)
     certificate: CertificateRecord
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -140,6 +158,7 @@ def encode_result(problem: PlacementProblem, result: Result) -> bytes:
             )
             for level in result.levels
         ],
+        rates=_rates(problem, result),
         certificate=CertificateRecord(
             order=certificate.order,
             semantics=certificate.semantics,
@@ -153,6 +172,24 @@ def encode_result(problem: PlacementProblem, result: Result) -> bytes:
         plan=_plan_record(problem, result.plan),
     )
     return text.encode(record)
+
+
+def _rates(problem: PlacementProblem, result: Result) -> list[RateRecord]:
+    found = changes(
+        problem, result.plan.placement(problem), [level.bound for level in result.levels]
+    )
+    return [
+        RateRecord(
+            name=one.after.name,
+            before=one.before.share,
+            after=one.after.share,
+            least=one.best,
+            free=one.after.free,
+            blocks_before=one.before.blocks,
+            blocks_after=one.after.blocks,
+        )
+        for one in found
+    ]
 
 
 def decode_result(data: bytes, problem: PlacementProblem, path: str = "result") -> Result:
