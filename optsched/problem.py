@@ -48,6 +48,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from dataclasses import replace as _replace
 from enum import IntEnum
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -213,6 +214,10 @@ class PlacementProblem:
 
     def digest(self) -> str:
         """A short hash of every table, equal for equal problems on any machine."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
         hasher = hashlib.blake2b(digest_size=16)
         _feed(hasher, self)
         return hasher.hexdigest()

@@ -18,7 +18,8 @@ from optsched.plan import Placement
 from optsched.problem import Evict, PlacementProblem
 from optsched.result import Bound
 from optsched.solvers.cover import least_cost
-from optsched.solvers.move_bounds import FORBIDDEN, Ceiling, least_moves
+from optsched.solvers.move_bounds import least_moves
+from optsched.solvers.move_rooms import FORBIDDEN, Ceiling
 from optsched.solvers.relaxed import Lock, Relaxed
 
 DISTURBING = (TermKind.EVICTED, TermKind.MOVED)

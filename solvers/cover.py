@@ -16,6 +16,7 @@ from ortools.sat.python import cp_model
 from optsched.arrays import Bools, Ints, row_numbers
 from optsched.budget import Budget
 from optsched.problem import Evict, PlacementProblem
+from optsched.solvers import cpsat
 from optsched.solvers.lp import Floats, minimize
 from optsched.solvers.relaxed import Lock, Relaxed
 
@@ -124,11 +125,8 @@ class Cover:
             wanted = math.ceil(need * (1 + spare_room))
             model.add(cp_model.LinearExpr.weighted_sum(used, row) >= wanted)
         model.minimize(cp_model.LinearExpr.weighted_sum(used, self.cost[first].tolist()))
-        solver = cp_model.CpSolver()
-        solver.parameters.num_workers = 1
-        solver.parameters.max_deterministic_time = effort
-        solver.parameters.max_time_in_seconds = max(budget.remaining(), 0.01)
-        if solver.solve(model) not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+        solver = cpsat.prepared(budget, workers=1, effort=effort)
+        if cpsat.run(solver, model, budget) not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
             return None
         hosts = np.zeros(len(kind), bool)
         for k, var in enumerate(used):

@@ -17,6 +17,7 @@ from optsched.arrays import Ints
 from optsched.budget import Budget
 from optsched.kernels.pricing import patterns_above
 from optsched.levels import TermKind
+from optsched.solvers import cpsat
 from optsched.solvers.linear import total, weighted
 from optsched.solvers.master import Lock, Master
 
@@ -105,11 +106,10 @@ def choose(master: Master, pool: Pool, target: int, budget: Budget) -> Verdict:
             sign = int(master.ev_coefficient(lock.kind))
             gain = gain + sign * total(ev for k, ev in evicted.items() if lock.mask[k])
         model.add(gain >= master.floor(lock))
-    solver = cp_model.CpSolver()
-    solver.parameters.max_time_in_seconds = budget.remaining()
-    solver.parameters.num_workers = budget.workers
-    solver.parameters.catch_sigint_signal = False
-    status = solver.solve(model)
+    if budget.over():
+        return Verdict(None, none_better=False)
+    solver = cpsat.prepared(budget)
+    status = cpsat.run(solver, model, budget)
     if status == cp_model.INFEASIBLE:
         return Verdict(None, none_better=True)
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):

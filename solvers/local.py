@@ -26,7 +26,7 @@ from optsched.solvers.relaxed import Relaxed
 from optsched.solvers.rounds import Rounds
 from optsched.solvers.search import Search, starting
 
-CONCLUDE = 4e-5  # seconds per item that sequencing and checking take
+CONCLUDE = 1e-5  # seconds per item that sequencing and checking take
 BOUNDS = 0.15  # share of the time for bounds, before and after the rounds
 RESTARTS, MOST_RESTARTS = 0.2, 24  # share of the time for ejections from the start, and how often
 GUESTS = 64  # waiting items that are kept in mind while one of them is placed
@@ -119,6 +119,8 @@ def improve(
     done: Done = never,
 ) -> Placement:
     """The best placement found; `done` is asked with the values whether that is enough."""
+    if budget.over():
+        return placement
     run = Improvement(problem, placement, seed)
     run.construct(budget, done)
     run.search_on(budget, done)

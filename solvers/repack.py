@@ -18,6 +18,7 @@ from ortools.sat.python import cp_model
 from optsched.arrays import NONE, Ints
 from optsched.budget import Budget
 from optsched.problem import Evict, Scope, When
+from optsched.solvers import cpsat
 from optsched.solvers.linear import Sum
 from optsched.solvers.repack_fragments import add_fragments
 from optsched.solvers.repack_limits import add_limits
@@ -473,16 +474,10 @@ class RepackModel:
         self.closed = not blocks
         for number, objective in enumerate(blocks):
             self.model.minimize(objective)
-            solver = cp_model.CpSolver()
-            solver.parameters.random_seed = seed % (1 << 30)
-            solver.parameters.num_workers = (
-                budget.workers if len(self.options) > WORTH_SHARING else 1
-            )
-            solver.parameters.catch_sigint_signal = False
+            workers = budget.workers if len(self.options) > WORTH_SHARING else 1
+            solver = cpsat.prepared(budget, seed=seed, workers=workers, effort=effort)
             solver.parameters.cp_model_probing_level = 0  # costs more than it saves here
-            solver.parameters.max_deterministic_time = effort
-            solver.parameters.max_time_in_seconds = max(budget.remaining(), 0.01)
-            status = solver.solve(self.model)
+            status = cpsat.run(solver, self.model, budget)
             if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
                 break
             self._solution = solver

@@ -1,0 +1,58 @@
+"""CP-SAT under a budget: it ends at the deadline, and soon after the user wants to stop."""
+
+from __future__ import annotations
+
+import threading
+
+from ortools.sat.python import cp_model
+
+from optsched.budget import Budget
+
+LOOK = 0.02  # seconds between two looks at `Budget.stop`
+LEAST = 0.005  # seconds that a solve gets at least; with 0 it would have no limit at all
+
+
+def prepared(
+    budget: Budget, *, seed: int = 0, workers: int | None = None, effort: float | None = None
+) -> cp_model.CpSolver:
+    """A solver for one run within `budget`.
+
+    Parameters
+    ----------
+    seed
+        Any number; CP-SAT takes 31 bits of it.
+    workers
+        By default those of the budget.
+    effort
+        Most deterministic seconds; None: no limit.
+    """
+    solver = cp_model.CpSolver()
+    # Outside the main thread its own handler aborts the process; budget.stop is the way.
+    solver.parameters.catch_sigint_signal = False
+    solver.parameters.random_seed = seed % (1 << 31)
+    solver.parameters.num_workers = budget.workers if workers is None else workers
+    solver.parameters.max_time_in_seconds = max(budget.remaining(), LEAST)
+    if effort is not None:
+        solver.parameters.max_deterministic_time = effort
+    return solver
+
+
+def run(
+    solver: cp_model.CpSolver, model: cp_model.CpModel, budget: Budget
+) -> cp_model.CpSolverStatus:
+    """Solve; returns CP-SAT's status. `budget.stop` is asked all the time."""
+    done = threading.Event()
+    watch = threading.Thread(target=_watch, args=(solver, budget, done), daemon=True)
+    watch.start()
+    try:
+        return solver.solve(model)
+    finally:
+        done.set()
+        watch.join()
+
+
+def _watch(solver: cp_model.CpSolver, budget: Budget, done: threading.Event) -> None:
+    while not done.wait(LOOK):
+        if budget.stop():
+            solver.stop_search()
+            return
