@@ -7,9 +7,12 @@ and evictions last, where the problem allows them at all.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import combinations
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from optsched.arrays import Bools, Ints
 from optsched.budget import Budget
@@ -21,7 +24,10 @@ from optsched.solvers.search import Mark, Search
 TRIES = 24  # ejections tried per item and depth before it is given up
 HOSTS = 24  # hosts looked at for ejections of several items
 BLUR = 0.4  # of sizes, either way
-TOGETHER = 3  # most items ejected from one host
+TOGETHER = 4  # most items ejected from one host
+LEAVERS = 16  # items on a host of which some are chosen to leave together
+
+Floats: TypeAlias = npt.NDArray[np.float64]
 
 
 class Ejection:
@@ -193,14 +199,21 @@ class Ejection:
 
         With `shares`, those that make room for more come before others of their level.
         """
+        alone = np.zeros(len(movers), bool) if shares is None else ~shares
+        return np.lexsort((self._blurred(movers), self._tight[movers] > 0, alone, self._at(movers)))
+
+    def _at(self, movers: Ints) -> Ints:
+        """(n,) rank of the level that a move of each of `movers` costs; 0: none."""
         items, state = self.search.problem.items, self.search.state
         at_home = (state.host[movers] == items.host0[movers]) & (items.host0[movers] >= 0)
-        price = np.where(at_home, 1 + self._price[items.tier[movers]], 0)
+        return np.where(at_home, 1 + self._price[items.tier[movers]], 0)
+
+    def _blurred(self, movers: Ints) -> Floats:
+        """(n,) sizes, blurred if choices are drawn."""
         size = self.fitting.sizes(movers)
         if self._rng is not None:
             size = size * self._rng.uniform(1 - BLUR, 1 + BLUR, len(size))
-        alone = np.zeros(len(movers), bool) if shares is None else ~shares
-        return np.lexsort((size, self._tight[movers] > 0, alone, price))
+        return size
 
     def _single(self, item: int, start: Mark) -> bool:
         """Move one item away and put `item` in its place."""
@@ -272,10 +285,10 @@ class Ejection:
         return hosts[np.argsort(lack, kind="stable")[:HOSTS]]
 
     def _several(self, item: int, start: Mark) -> bool:
-        """Move two or three items off one host and put `item` there."""
-        tries = 0
+        """Move a few items off one host and put `item` there."""
+        tries, sendable = 0, dict[int, bool]()
         for host in self._near_hosts(item).tolist():
-            for chosen in self._sets(item, host):
+            for chosen in self._sets(item, host, sendable):
                 tries += 1
                 if all(self._leave(other, host) for other in chosen) and (
                     self.search.enter(item, host) and self._accept(start)
@@ -291,27 +304,42 @@ class Ejection:
         targets[host] = False
         return bool(targets.any()) and self._send(item, targets)
 
-    def _sets(self, item: int, host: int) -> list[tuple[int, ...]]:
-        """A few sets of items on `host`, cheapest first, that give the room `item` lacks."""
-        search, demand = self.search, self.search.problem.items.demand
-        movers = np.array(sorted(i for i in search.on[host] if self._free[i]), dtype=np.int64)
-        movers = movers[[bool(self.fitting.hosts(i).any()) for i in movers.tolist()]]
-        movers = movers[self._cheapest(movers)][:20]
-        asked = demand[item] > 0
-        need = (demand[item] - search.free()[host])[asked]
-        sets: list[tuple[int, ...]] = []
-        for size in range(2, TOGETHER + 1):
-            if len(movers) < size:
+    def _sets(self, item: int, host: int, sendable: dict[int, bool]) -> list[tuple[int, ...]]:
+        """A few sets of items on `host`, cheapest first, that give the room `item` lacks.
+
+        `sendable` remembers the kinds for which some host has room.
+        """
+        movers = self._leavers(host, sendable)
+        given = self._given(movers)
+        asked = self.search.problem.items.demand[item] > 0
+        need = (self.search.problem.items.demand[item] - self.search.free()[host])[asked]
+        price, size = self._at(movers), self._blurred(movers)
+        for number in range(2, min(TOGETHER, len(movers)) + 1):
+            index = _choices(len(movers), number)
+            enough = index[(given[:, asked][index].sum(axis=1) >= need).all(axis=1)]
+            if enough.size:
+                order = np.lexsort((size[enough].sum(axis=1), price[enough].sum(axis=1)))
+                return [tuple(movers[row].tolist()) for row in enough[order[:3]]]
+        return []
+
+    def _leavers(self, host: int, sendable: dict[int, bool]) -> Ints:
+        """Items on `host` that another has room for: cheap ones first, then large ones."""
+        rows = self.search.state.counters.rows_of_item
+        movers = np.array(sorted(i for i in self.search.on[host] if self._free[i]), dtype=np.int64)
+        at = self.search.problem.items.tier[movers]
+        paid = (self._at(movers) == 0) | self._affordable[at]
+        movers = movers[paid]
+        order = np.lexsort((-self._blurred(movers), self._tight[movers] > 0, self._at(movers)))
+        chosen: list[int] = []
+        for other in movers[order].tolist():
+            kind = int(self.fitting.kind[other])
+            if kind not in sendable or rows[other].size:
+                sendable[kind] = bool(self.fitting.hosts(other).any())
+            if sendable[kind]:
+                chosen.append(other)
+            if len(chosen) == LEAVERS:
                 break
-            index = np.array(list(combinations(range(len(movers)), size)))
-            given = demand[movers][:, asked][index].sum(axis=1)
-            enough = index[(given >= need).all(axis=1)]
-            size_of = self.fitting.sizes(movers)[enough].sum(axis=1)
-            best = enough[np.argsort(size_of, kind="stable")[:3]]
-            sets += [tuple(movers[row].tolist()) for row in best]
-            if sets:
-                break
-        return sets
+        return np.array(chosen, dtype=np.int64)
 
     def _chain(self, item: int, start: Mark, depth: int) -> bool:
         """Put `item` where another item is, which then ejects in its turn."""
@@ -359,3 +387,9 @@ class Ejection:
             if search.loose[i] and items.evictable[i] and items.tier[i] > items.tier[item]
         ]
         return sorted(found, key=lambda i: (-int(items.tier[i]), -self.fitting.size(i), i))
+
+
+@lru_cache(maxsize=64)
+def _choices(count: int, number: int) -> Ints:
+    """(n, number) all choices of `number` of `count` indices."""
+    return np.array(list(combinations(range(count), number)), dtype=np.int64)
