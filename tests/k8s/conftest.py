@@ -21,8 +21,6 @@ import yaml
 
 from optsched.k8s.table import Board
 
-pytest.importorskip("uvloop", reason="the front end needs the extra k8s")
-
 HEAD = {"apiVersion": "optsched.io/v1alpha1", "kind": "OptschedConfiguration"}
 PATIENCE = 60.0  # seconds for anything to happen on a busy machine
 
@@ -111,6 +109,7 @@ Start = Callable[..., FrontEnd]
 @pytest.fixture(scope="module")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
     """Starts front ends with the given settings; all are stopped at the end."""
+    pytest.importorskip("uvloop", reason="the front end needs the extra k8s")
     running: list[FrontEnd] = []
 
     def begin(environ: dict[str, str] | None = None, **settings: Any) -> FrontEnd:
