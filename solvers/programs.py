@@ -123,6 +123,12 @@ class LinearProgram:
 
         `gap` is the absolute difference from the optimum that is good enough.
         """
+        return self.solve_whole_bound(whole, seconds, gap)[0]
+
+    def solve_whole_bound(
+        self, whole: Bools, seconds: float, gap: float
+    ) -> tuple[Floats | None, float]:
+        """As `solve_whole`, with a lower bound of all such solutions."""
         limits = _limits(seconds)
         limits.absolute_gap_tolerance = gap
         answer = core.solve(
@@ -133,8 +139,9 @@ class LinearProgram:
             *_NOTHING,
         )
         if not answer.solutions or not answer.solutions[0].HasField("primal_solution"):
-            return None
-        return np.array(answer.solutions[0].primal_solution.variable_values.values)
+            return None, -math.inf
+        low = answer.termination.objective_bounds.dual_bound
+        return np.array(answer.solutions[0].primal_solution.variable_values.values), low
 
     def _solve(self, seconds: float) -> result_pb2.SolveResultProto:
         if self._solver is None or not self._solver.update(self._update()):

@@ -381,3 +381,34 @@ def newcomers(choice: Ints, units: Ints, memory: Ints, m: int, b: int, counts: I
         b -= units[k]
         if m != last:
             m -= memory[k]
+
+
+@jit
+def multisets(
+    units: Ints, memory: Ints, most: Ints, room: int, memory_room: int, found: Ints
+) -> int:
+    """Every way to take up to `most` (K,) copies of each class within both rooms.
+
+    `found` (N, K) receives them, the empty one first; the number, or -1 if there are more than N.
+    """
+    classes = len(units)
+    counts = np.zeros(classes, np.int64)
+    number = 0
+    while True:
+        if number == len(found):
+            return -1
+        found[number] = counts
+        number += 1
+        k = 0
+        while k < classes:
+            if counts[k] < most[k] and units[k] <= room and memory[k] <= memory_room:
+                counts[k] += 1
+                room -= units[k]
+                memory_room -= memory[k]
+                break
+            room += counts[k] * units[k]
+            memory_room += counts[k] * memory[k]
+            counts[k] = 0
+            k += 1
+        if k == classes:
+            return number

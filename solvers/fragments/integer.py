@@ -8,6 +8,7 @@ import numpy as np
 
 from optsched.arrays import Ints
 from optsched.budget import Budget
+from optsched.solvers.fragments.enumeration import exchanges
 from optsched.solvers.fragments.master import ROUNDING, Master
 from optsched.solvers.fragments.pricing import Column, Prices
 
@@ -40,20 +41,47 @@ NOTHING = Chosen((), ())
 
 
 def choose(master: Master, budget: Budget, target: int, seed: int = 0) -> Chosen:
-    """The best whole exchanges found among the columns; with more columns until `target` is met."""
+    """The best whole exchanges found, until they gain `target` or nothing gains more.
+
+    First among the columns of the LP. Then among all exchanges that can be part of anything better,
+    which proves what it does not find; where these are too many, among more and more columns.
+    """
     best = NOTHING
-    rng = np.random.default_rng(seed)
-    for attempt in range(TRIES):
-        if budget.over() or master.relaxed is None:
+    if master.relaxed is None:
+        return best
+    best = _better(best, _whole(master, _within(master, master.relaxed.value - target), budget)[0])
+    while best.gain < target and not budget.over():
+        found, impossible = _among_all(master, target, budget)
+        best = _better(best, found)
+        if not impossible:
             break
-        pool = _within(master, master.relaxed.value - target if attempt < TRIES - 1 else np.inf)
-        found = _whole(master, pool, budget)
-        if found is not None and found.gain > best.gain:
-            best = found
-        if best.gain >= target:
+        target -= 1
+        master.prove(target)
+    rng = np.random.default_rng(seed)
+    for _ in range(TRIES):
+        if best.gain >= target or budget.over():
             break
         _shake(master, rng, budget)
+        best = _better(best, _whole(master, np.arange(len(master.columns)), budget)[0])
     return best
+
+
+def _better(one: Chosen, other: Chosen | None) -> Chosen:
+    return one if other is None or other.gain <= one.gain else other
+
+
+def _among_all(master: Master, target: int, budget: Budget) -> tuple[Chosen | None, bool]:
+    """The best of all exchanges that a gain of `target` can contain; whether none gains that.
+
+    Nothing where they are too many to list.
+    """
+    columns = exchanges(master.model, master.prices, master.priced_bound - target, budget)
+    if columns is None:
+        return None, False
+    for column in columns:
+        master.add(column)
+    found, most = _whole(master, np.arange(len(master.columns)), budget)
+    return found, most < target
 
 
 def _within(master: Master, slack: float) -> Ints:
@@ -62,17 +90,19 @@ def _within(master: Master, slack: float) -> Ints:
     return np.flatnonzero(reduced >= -max(slack, 0.0) - ROUNDING)
 
 
-def _whole(master: Master, pool: Ints, budget: Budget) -> Chosen | None:
-    """The best whole combination of the columns in the pool."""
+def _whole(master: Master, pool: Ints, budget: Budget) -> tuple[Chosen | None, int]:
+    """The best whole combination of the columns in the pool, and the most that one can gain."""
     program = master.program(pool)
-    x = program.solve_whole(np.ones(len(program), bool), budget.remaining(), GAP)
+    whole = np.ones(len(program), bool)
+    x, low = program.solve_whole_bound(whole, budget.remaining(), GAP)
     if x is None:
-        return None
+        return None, 1 << 60
     counts = np.round(x[1:]).astype(np.int64)
     used = np.flatnonzero(counts)
-    return Chosen(
+    chosen = Chosen(
         tuple(master.columns[pool[i]] for i in used.tolist()), tuple(counts[used].tolist())
     )
+    return chosen, int(np.floor(-low + ROUNDING)) if np.isfinite(low) else 1 << 60
 
 
 def _shake(master: Master, rng: np.random.Generator, budget: Budget) -> None:

@@ -49,6 +49,7 @@ class Master:
         self.model = model
         self.columns: list[Column] = []
         self.moves = model.moves
+        self._proved: list[tuple[int, int]] = []  # (most moves, most gain) by search
         self._tried: list[tuple[float, Prices]] = []  # worth of all exchanges, without the toll
         self.relaxed: Relaxed | None = None
         self.rounds = 0
@@ -72,12 +73,23 @@ class Master:
 
     def bound_at(self, moves: int) -> float:
         """No plan of that many moves gains more."""
-        return min((worth + p.toll * moves for worth, p in self._tried), default=np.inf)
+        priced = min((worth + p.toll * moves for worth, p in self._tried), default=np.inf)
+        return min([priced, *(gain for most, gain in self._proved if moves <= most)])
+
+    def prove(self, gain: int) -> None:
+        """Note that no plan gains more, with the moves that are allowed now."""
+        if gain < self.bound:
+            self._proved.append((self.moves, gain))
 
     @property
     def bound(self) -> float:
         """No plan gains more, with the moves that are allowed now."""
         return self.bound_at(self.moves)
+
+    @property
+    def priced_bound(self) -> float:
+        """The least bound by prices alone: that of `prices`."""
+        return min(worth + p.toll * self.moves for worth, p in self._tried)
 
     @property
     def prices(self) -> Prices:

@@ -356,18 +356,31 @@ class _Builder:
         problem, where = self.problem, self.problem.where
         rows = where.item_eligible[self.first]
         open_to = (where.excluded[rows] == 0) & ~problem.hosts.drain  # (K, H)
-        limits = problem.limits
-        for row in range(len(limits)):
-            for mine, theirs in (
-                (limits.subject[row], limits.counted[row]),
-                (limits.counted[row], limits.subject[row]),
-            ):
-                # Whoever is there now stays in the way until the plan is done.
-                bound = np.isin(self.first, where.groups[mine])
-                there = problem.items.host0[where.groups[theirs]]
-                open_to[np.ix_(bound, np.unique(there))] = False
+        for row in range(len(problem.limits)):
+            pair = int(problem.limits.subject[row]), int(problem.limits.counted[row])
+            for mine, theirs in (pair, pair[::-1]):
+                self._keep_apart(open_to, where.groups[mine], where.groups[theirs])
         first, of_host, _ = distinct(open_to.T.astype(np.int64))
         return np.ascontiguousarray(open_to.T[first]), of_host
+
+    def _keep_apart(self, open_to: Bools, mine: Ints, theirs: Ints) -> None:
+        """Close hosts with one of `theirs` to the classes of `mine`.
+
+        Who is there now is in the way until the plan is done; if plans may have several waves, only
+        who cannot leave is. One that is alone there is not in its own way.
+        """
+        items = self.problem.items
+        bound = np.isin(self.first, mine)
+        stays = theirs if self.safe else theirs[~items.movable[theirs]]
+        count = np.bincount(items.host0[stays], minlength=len(self.problem.hosts))
+        open_to[np.ix_(bound, count > 0)] = False
+        class_of = np.full(len(items), NONE, np.int64)
+        class_of[self.part] = self.of_part
+        for item in stays[(count[items.host0[stays]] == 1) & (class_of[stays] >= 0)].tolist():
+            k, h = int(class_of[item]), int(items.host0[item])
+            row = self.problem.where.item_eligible[item]
+            if bound[k] and not self.problem.where.excluded[row, h]:
+                open_to[k, h] = not self.problem.hosts.drain[h]
 
     def _memory(self, gives: Ints) -> tuple[Ints, Ints, int, bool] | str:
         """Units of memory by class, row of each cell, number of rows, whether they are exact.

@@ -1,0 +1,98 @@
+"""Exchanges against trying everything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from optsched.budget import Budget
+from optsched.check import check
+from optsched.plan import Order
+from optsched.problem import PlacementProblem
+from optsched.result import Result, Status
+from optsched.solvers.fragments.exchange import Fragments
+
+Draw = Callable[..., PlacementProblem]
+Best = Callable[..., tuple[int, ...]]
+
+SHAPES: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "scarce memory": {"memory": 14, "ratios": (1, 2, 4)},
+    "blocks over both cells": {"terms": ((4, 2, 1),)},
+    "two block sizes": {"terms": ((3, 1, 2), (4, 2, 1), (5, 1, 1))},
+    "odd size": {"terms": ((5, 1, 1),), "size": 9},
+    "pins": {"pinned": (0, 2), "moved": True},
+    "closed host": {"excluded": [[0, 1, 0]]},
+    "fewest moves": {"moved": True},
+    "goal": {"goal": 6, "moved": True},
+    "goal for blocks over both cells": {"terms": ((4, 2, 1),), "goal": 6, "moved": True},
+    "drain": {"drain": (1,), "moves": 4, "vms": 6, "moved": True},
+}
+
+
+def solve(problem: PlacementProblem, order: Order = Order.SAFE) -> Result:
+    """The result of a patient solve, with its plan checked once more."""
+    result = Fragments().solve(problem, Budget.of(20), order=order)
+    report = check(problem, result.plan)
+    assert not report.violations
+    assert report.levels == tuple(level.value for level in result.levels)
+    assert not result.notes
+    return result
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("seed", range(6))
+def test_order_safe_plans_are_proven_optimal(draw: Draw, best: Best, shape: str, seed: int) -> None:
+    """The value is that of the best order-safe plan of all, and never below the bound."""
+    problem = draw(seed, **SHAPES[shape])
+    result = solve(problem)
+    truth = best(problem)
+    assert result.levels[0].bound <= truth[0]
+    assert tuple(level.value for level in result.levels) == truth
+    assert result.status is Status.OPTIMAL
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_conflicts_are_kept_and_bounded(draw: Draw, best: Best, seed: int) -> None:
+    """Items that may not share a host do not; the bound holds although it sees them one by one."""
+    problem = draw(seed, conflict=3)
+    result = solve(problem)
+    truth = best(problem)
+    assert result.levels[0].bound <= truth[0] <= result.levels[0].value <= result.levels[0].stay
+
+
+def test_impossible_drains_are_not_called_proven(draw: Draw, best: Best) -> None:
+    """What cannot leave stays, and the answer does not claim more than it knows."""
+    problem = draw(15, drain=(1,), moves=4, vms=6)
+    result = solve(problem)
+    assert result.status is Status.FEASIBLE
+    assert result.levels[0].value == best(problem)[0] == 1
+
+
+def test_the_certificate_says_which_plans_it_covers(draw: Draw) -> None:
+    """A bound for order-safe plans says so, and is not given for other plans."""
+    problem = draw(1)
+    safe, free = solve(problem), solve(problem, Order.WAVES)
+    assert "order-safe plans" in safe.certificate.text
+    assert "whatever the order of moves" in free.certificate.text
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.002])
+def test_no_time_gives_an_allowed_plan(draw: Draw, seconds: float) -> None:
+    """Out of time at once, the plan is checked and the bound is not above it."""
+    problem = draw(3)
+    result = Fragments().solve(problem, Budget.of(seconds), order=Order.SAFE)
+    assert not check(problem, result.plan).violations
+    assert all(level.bound <= level.value <= level.stay for level in result.levels)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("seed", range(4))
+def test_other_orders_stay_above_their_bound(draw: Draw, best: Best, shape: str, seed: int) -> None:
+    """The bound holds for every placement; the plan is at least as good as an order-safe one."""
+    problem = draw(seed + 100, **SHAPES[shape])
+    result = solve(problem, Order.WAVES)
+    assert result.levels[0].bound <= best(problem, safe=False)[0]
+    assert tuple(level.value for level in result.levels) <= best(problem)
