@@ -62,10 +62,19 @@ class Ejection:
         # Other items that wait: a departure that lets two of them in is worth two.
         self.guests: list[int] = []
         self._free = search.loose | (problem.items.host0 < 0)
+        self._roams = self._keep_room()
         budgets = problem.budgets
         self._tight = np.zeros(len(problem.items), np.int64)
         for row in range(len(budgets)):
             self._tight[budgets.groups[row]] += 1
+
+    def _keep_room(self) -> Bools:
+        """Leave hosts to what waits as far as others have a choice; (I,) bool: who has one."""
+        where, fitting = self.search.problem.where, self.fitting
+        waiting = np.unique(where.item_eligible[self.search.state.host < 0])
+        fitting.sought = (where.excluded[waiting] == 0).any(axis=0)
+        others = (where.excluded == 0) & (fitting.allowed & ~fitting.sought)
+        return np.asarray(others.any(axis=1)[where.item_eligible])
 
     # -- one item --------------------------------------------------------------------------------
 
@@ -200,7 +209,8 @@ class Ejection:
         With `shares`, those that make room for more come before others of their level.
         """
         alone = np.zeros(len(movers), bool) if shares is None else ~shares
-        return np.lexsort((self._blurred(movers), self._tight[movers] > 0, alone, self._at(movers)))
+        rooted, tight = ~self._roams[movers], self._tight[movers] > 0
+        return np.lexsort((self._blurred(movers), tight, rooted, alone, self._at(movers)))
 
     def _at(self, movers: Ints) -> Ints:
         """(n,) rank of the level that a move of each of `movers` costs; 0: none."""
@@ -329,7 +339,8 @@ class Ejection:
         at = self.search.problem.items.tier[movers]
         paid = (self._at(movers) == 0) | self._affordable[at]
         movers = movers[paid]
-        order = np.lexsort((-self._blurred(movers), self._tight[movers] > 0, self._at(movers)))
+        rooted, tight = ~self._roams[movers], self._tight[movers] > 0
+        order = np.lexsort((-self._blurred(movers), tight, rooted, self._at(movers)))
         chosen: list[int] = []
         for other in movers[order].tolist():
             kind = int(self.fitting.kind[other])

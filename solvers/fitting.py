@@ -31,6 +31,8 @@ class Fitting:
         (I,) the kind of each item.
     allowed
         (H,) bool: hosts that may receive anything at all; change it with `allow`.
+    sought
+        (H,) bool: hosts better left to others; they come last among the best.
     """
 
     def __init__(self, search: Search) -> None:
@@ -38,6 +40,7 @@ class Fitting:
         problem = search.problem
         self.kind = item_kinds(problem.items, problem.where.item_eligible)
         self.allowed = ~search.closed
+        self.sought = np.zeros(len(problem.hosts), bool)
         self._rows: dict[int, tuple[int, Bools]] = {}
         self._eligible: dict[int, Bools] = {}
         self._rarity = 1.0 - (problem.hosts.capacity > 0).mean(axis=0)
@@ -158,7 +161,7 @@ class Fitting:
         loose = np.where(demand > 0, (free - demand) * self._weight, 0.0).sum(axis=1)
         misfit = TIGHTNESS * loose - offered @ wanted / norm
         opens = np.where(search.occupants[at] == 0, self._opening[at], 0)
-        order = np.lexsort((misfit, opens, waste))
+        order = np.lexsort((misfit, self.sought[at], opens, waste))
         return [int(h) for h in at[order[:8]]]
 
 

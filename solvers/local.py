@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import cached_property
+from itertools import groupby
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from optsched.solvers.bounds import free_bounds
 from optsched.solvers.consolidation import Consolidation
 from optsched.solvers.ejection import Ejection
 from optsched.solvers.fitting import Fitting
-from optsched.solvers.greedy import empty_drained, fill, queue
+from optsched.solvers.greedy import Group, empty_drained, fill, queue
 from optsched.solvers.relaxed import Relaxed
 from optsched.solvers.rounds import Rounds
 from optsched.solvers.search import Search, starting
@@ -177,11 +178,16 @@ class Improvement:
         for attempt in range(MOST_RESTARTS):
             search.undo(start)
             begun = tries.remaining()
-            own = tries if attempt else budget
-            self._eject(own, shares=attempt % 2 == 1, rng=rng if attempt > 1 else None)
+            own = tries if attempt > 1 else budget.share(1 - 0.5 * attempt)
+            # Large items first place what fits in all; small ones first more of what does not.
+            shares, small_first = attempt % 2 == 1, attempt % 4 in (1, 2)
+            self._eject(own, shares, small_first, rng if attempt > 2 else None)
             self.best.keep()
-            # As long as one more is sure to end in time.
-            if done(self.best.values) or 2 * tries.remaining() < begun or not search.entered:
+            if done(self.best.values) or budget.over() or not search.entered:
+                break
+            # As long as one more is sure to end in time; a second where not everything fits.
+            waits = not attempt and (search.state.host < 0).any()
+            if not waits and 2 * tries.remaining() < begun:
                 break
         self.best.resume()
         if search.worth.host_cost.any() and not budget.over():
@@ -191,27 +197,28 @@ class Improvement:
                 self.best.keep()
             self.best.resume()
 
-    def _eject(self, budget: Budget, *, shares: bool, rng: np.random.Generator | None) -> None:
+    def _eject(
+        self, budget: Budget, shares: bool, small_first: bool, rng: np.random.Generator | None
+    ) -> None:
         """Place what waits, moving others; with `shares`, such that two may enter for one move."""
         search = self.search
         fitting = Fitting(search)
         ejection = Ejection(search, fitting, budget, rng)
+        groups = queue(search, fitting, small_first=small_first, rng=rng)
+        if shares:
+            ejection.guests = [group.items[-1] for group in groups][-GUESTS:]
+        tier = search.problem.items.tier
+        for _, alike in groupby(groups, key=lambda group: int(tier[group.items[0]])):
+            of_tier = list(alike)
+            for depth in (1, 2):
+                for group in of_tier:
+                    budget.report("ejections", value=int((search.state.host < 0).sum()))
+                    if budget.over():
+                        return
+                    _insert(ejection, group, depth)
         for depth in (1, 2):
-            groups = queue(search, fitting, rng=rng)
-            if shares:
-                ejection.guests = [group.items[-1] for group in groups][-GUESTS:]
-            for group in groups:
-                budget.report("ejections", value=int((search.state.host < 0).sum()))
-                if budget.over():
-                    return
-                if group.gang:
-                    ejection.insert_all(group.items, depth)
-                    continue
-                for item in group.items:
-                    if budget.over() or not ejection.insert(item, depth):
-                        break  # the next one is just like it
             empty_drained(search, ejection, depth)
-            return_home(search, budget)
+        return_home(search, budget)
 
     def search_on(self, budget: Budget, done: Done = never) -> None:
         """Neighbourhoods packed anew, until time is up, it is good enough, or nothing helps."""
@@ -223,6 +230,18 @@ class Improvement:
             rounds.some(budget)
             self.best.keep()
         self.best.resume()
+
+
+def _insert(ejection: Ejection, group: Group, depth: int) -> None:
+    """Place what still waits of a group, at the cost of moves."""
+    host = ejection.search.state.host
+    if group.gang:
+        if (host[list(group.items)] < 0).any():
+            ejection.insert_all(group.items, depth)
+        return
+    for item in group.items:
+        if host[item] < 0 and (ejection.budget.over() or not ejection.insert(item, depth)):
+            break  # the next one is just like it
 
 
 def return_home(search: Search, budget: Budget) -> None:
