@@ -294,7 +294,7 @@ def answer_to(connection: socket.socket) -> bytes:
 def strict(start: Start) -> FrontEnd:
     """A front end with little patience and little room."""
     return start(
-        extender={"bodyTimeout": "300ms", "concurrency": 2, "maxBodyBytes": 65536, "prefix": "/x"}
+        extender={"bodyTimeout": "1s", "concurrency": 2, "maxBodyBytes": 65536, "prefix": "/x"}
     )
 
 
