@@ -13,8 +13,8 @@ import numpy as np
 
 from .arrays import NONE
 from .counters import Counters
-from .objective import evaluate
-from .plan import Order, Placement, Plan, Wave
+from .objective import cell_use, evaluate
+from .plan import Move, Order, Placement, Plan, Wave
 from .problem import PlacementProblem
 from .rules import may_enter
 from .state import State
@@ -46,8 +46,12 @@ def sequence(
     Sequenced
         The plan, and the items that were meant to change and do not.
     """
+    digest = problem.digest()
+    wave = _at_once(problem, placement)
+    if wave is not None:
+        return Sequenced(Plan(digest, order, (wave,) if wave.moves else ()), ())
     counters = Counters.of(problem)
-    goal, digest = placement, problem.digest()
+    goal = placement
     for _ in range(8):
         run = _Run(problem, goal, order, counters)
         waves = run.waves()
@@ -57,6 +61,57 @@ def sequence(
             return Sequenced(Plan(digest, order, waves), tuple(sorted(meant - kept)))
         goal = _retreat(problem, run, counters, {v.item for v in bad} if not run.left else set())
     return Sequenced(Plan(digest, order), tuple(sorted(_changed(problem, placement))))
+
+
+def _at_once(problem: PlacementProblem, placement: Placement) -> Wave | None:
+    """One wave of all moves, where only room binds and what enters fits in what is free now.
+
+    None where that is not so, or not as plain to see: a wave is then made move by move.
+    """
+    items, hosts = problem.items, problem.hosts
+    changed = np.array(sorted(_changed(problem, placement)), dtype=np.int64)
+    source, target = items.host0[changed], placement.host[changed]
+    throttled = (hosts.moves_in[target] >= 0) | (hosts.moves_out[source] >= 0)
+    if (
+        len(problem.limits)
+        or len(problem.budgets)
+        or len(problem.inflight)
+        or problem.owner_at_once >= 0
+        or problem.protect_higher
+        or 0 <= problem.max_moves < len(changed)
+        or (target < 0).any()
+        or (source < 0).any()
+        or (items.gang[changed] >= 0).any()
+        or not items.movable[changed].all()
+        or throttled.any()
+        or problem.where.excluded[problem.where.item_eligible[changed], target].any()
+        or hosts.drain[target].any()
+    ):
+        return None
+    away = source != target
+    now = hosts.fixed_use.copy()
+    there = items.host0 >= 0
+    np.add.at(now, items.host0[there], items.demand[there])
+    np.add.at(now, target[away], items.demand[changed[away]])
+    cells = placement.cells[changed]
+    use = cell_use(problem, Placement.current(problem))
+    who, column = np.nonzero(cells >= 0)
+    np.add.at(use, cells[who, column], items.cell_demand[changed[who]])
+    host_full = (now[target] > hosts.capacity[target]) & (items.demand[changed] > 0)
+    room = problem.cells.capacity[cells[who, column]]
+    cell_full = (use[cells[who, column]] > room) & (items.cell_demand[changed[who]] > 0)
+    if host_full.any() or cell_full.any():
+        return None
+    if ((cells >= 0).sum(axis=1) != items.cells_needed[changed]).any():
+        return None
+    return Wave(
+        tuple(
+            Move(item, old, new, tuple(c for c in row if c >= 0))
+            for item, old, new, row in zip(
+                changed.tolist(), source.tolist(), target.tolist(), cells.tolist(), strict=True
+            )
+        )
+    )
 
 
 def _changed(problem: PlacementProblem, placement: Placement) -> set[int]:
