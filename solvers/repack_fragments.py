@@ -13,7 +13,7 @@ from optsched.levels import Term
 from optsched.solvers.linear import Expr, Sum, total
 
 if TYPE_CHECKING:
-    from optsched.solvers.repack import RepackModel
+    from optsched.solvers.repack_model import RepackModel
 
 Free = tuple[Expr | int, int]  # free units of a cell, and the most there can be
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ortools.sat.python import cp_model
 
     from optsched.solvers.linear import Sum
-    from optsched.solvers.repack import Option, RepackModel
+    from optsched.solvers.repack_model import Option, RepackModel
 
 
 def add_limits(model: RepackModel) -> None:
