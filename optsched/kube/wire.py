@@ -41,6 +41,7 @@ class Annotations(Wire):
 
     mirror: str | None = field(name="kubernetes.io/config.mirror", default=None)
     movable: str | None = field(name="optsched.io/movable", default=None)
+    pause: str | None = field(name="optsched.io/pause", default=None)
     safe_to_evict: str | None = field(
         name="cluster-autoscaler.kubernetes.io/safe-to-evict", default=None
     )

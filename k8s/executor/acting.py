@@ -1,0 +1,287 @@
+"""Plans that act: Reserving, Evicting, Placing, Completing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from optsched.k8s.api import ApiError
+from optsched.k8s.executor import replacements, room
+from optsched.k8s.executor.run import Run
+from optsched.k8s.records import MovePhase, MoveStatus, Phase, PlannedMove, PlannedPlacement
+from optsched.k8s.table import EMPTY
+from optsched.kube.podspec import Pod
+
+ACK = 2_000  # ms in which the extender must have taken over a table before anything is moved
+WAVE = 60_000  # ms that a wave may take, grace periods come on top
+RETRY = 5_000  # ms after which a refused eviction is tried again at the earliest
+WAKE = 2_000  # ms between attempts to make the scheduler look at a pod again
+SOON, LATER = 0.02, 0.2  # seconds between looks at what others do
+
+
+async def reserving(run: Run) -> float:
+    """Have the room kept before anything is touched."""
+    if why := run.why_stop():
+        return await _abort(run, why)
+    if not run.publish():
+        if run.now - run.plan.status.since > ACK:
+            return await _abort(run, "the extender did not take over the plan in time")
+        return SOON
+    phase = Phase.EVICTING if run.plan.spec.moves else Phase.COMPLETING
+    await run.enter(phase, wave=0, wave_since=run.now)
+    return 0.0
+
+
+async def evicting(run: Run) -> float:
+    """Ask for the evictions of this wave, as fast as the limits allow."""
+    await _follow(run)
+    why = run.why_stop()
+    if not why and not any(_is_pending(run, one) for one in room.unplaced(run.plan)):
+        why = "nobody is left to help"
+    if why:
+        return await _abort(run, why)
+    todo = [move for move in _wave(run) if _told(run, move).phase is MovePhase.INTENDED]
+    if not todo:
+        await run.enter(Phase.PLACING)
+        return 0.0
+    if _is_late(run):
+        return await _abort(run, f"wave {run.plan.status.wave} could not be evicted in time")
+    allowed, wait = _allowed(run, todo)
+    if not allowed:
+        return wait
+    if not await run.fresh():
+        return LATER
+    if why := room.shortfall(run.plan, run.mirror):
+        return await _abort(run, why)
+    await _intend(run, allowed)
+    if not run.publish():
+        return SOON
+    for move in allowed:
+        if not await _evict(run, move):
+            return LATER
+    return 0.0
+
+
+async def placing(run: Run) -> float:
+    """Wait until the replacements of this wave are bound and the evicted pods are gone."""
+    await _follow(run)
+    if why := run.why_stop():
+        return await _abort(run, why)
+    status = run.plan.status
+    if all(room.is_finished(run.plan, move) for move in _wave(run)):
+        if status.wave + 1 < run.plan.spec.waves:
+            await run.enter(Phase.EVICTING, wave=status.wave + 1, wave_since=run.now)
+        else:
+            await run.enter(Phase.COMPLETING, wave_since=run.now)
+        return 0.0
+    if _is_late(run):
+        return await _abort(run, f"wave {status.wave} was not placed again in time")
+    run.publish()
+    await _help(run)
+    return LATER
+
+
+async def completing(run: Run) -> float:
+    """Wait until the pods that are helped are bound; then leave nothing behind."""
+    await _follow(run)
+    if not room.unplaced(run.plan):
+        placed = run.plan.status.placed
+        helped = sum(bool(node) for node in placed.values())
+        await clean_up(run)
+        if not helped:
+            await run.enter(Phase.PARTIALLY_DONE, "nobody was left to help")
+        else:
+            planned = {one.uid: one.node for one in run.plan.spec.placements}
+            there = sum(planned[uid] == node for uid, node in placed.items())
+            await run.enter(Phase.DONE, f"{helped} placed, {there} of them where planned")
+        return 0.0
+    if why := run.why_stop():
+        return await _abort(run, why)
+    if _is_late(run):
+        return await _abort(run, "the pods that were to be helped were not placed in time")
+    run.publish()
+    await _help(run)
+    return LATER
+
+
+async def aborting(run: Run) -> float:
+    """Leave nothing behind and say what was done."""
+    await _follow(run)
+    await clean_up(run)
+    disturbed = any(told.evicted for told in run.plan.status.moves.values())
+    phase = Phase.PARTIALLY_DONE if disturbed else Phase.ABORTED
+    await run.enter(phase, run.plan.status.reason)
+    return 0.0
+
+
+async def clean_up(run: Run) -> None:
+    """Take back nominations, the table and the slot; harmless if done before."""
+    named = {one.uid: one for one in run.plan.spec.placements}
+    for uid in run.plan.status.nominated:
+        pod, one = run.mirror.pod(uid), named[uid]
+        # A cache that lags says "" of ours; taking back what is not there does no harm.
+        if pod is None or pod.spec.node_name:
+            continue
+        if pod.status.nominated_node_name in ("", one.node):
+            await run.effects.nominate(one.namespace, one.name, uid, "")
+    if run.effects.table().plan == run.plan.uid:
+        run.effects.publish(EMPTY)
+    active = run.slot.spec.active_plans if run.slot else ()
+    if run.plan.uid in active:
+        await run.effects.enter(run.slot, tuple(uid for uid in active if uid != run.plan.uid))
+
+
+async def _abort(run: Run, why: str) -> float:
+    await run.enter(Phase.ABORTING, why)
+    return 0.0
+
+
+def _wave(run: Run) -> list[PlannedMove]:
+    return [move for move in run.plan.spec.moves if move.wave == run.plan.status.wave]
+
+
+def _told(run: Run, move: PlannedMove) -> MoveStatus:
+    return run.plan.status.moves.get(move.uid, MoveStatus(MovePhase.INTENDED))
+
+
+def _is_late(run: Run) -> bool:
+    return run.now - run.plan.status.wave_since > WAVE + run.plan.spec.grace
+
+
+def _is_pending(run: Run, one: PlannedPlacement) -> bool:
+    pod = run.mirror.pod(one.uid)
+    return pod is not None and not pod.spec.node_name and not pod.metadata.deletion_timestamp
+
+
+async def _follow(run: Run) -> None:
+    """Write down what has become of evicted pods and of those that are helped."""
+    status = run.plan.status
+    changes: dict[str, Any] = {}
+    moves = replacements.update(run.plan, run.mirror, run.now)
+    if moves:
+        changes["moves"] = {**status.moves, **moves}
+    placed = {}
+    for one in room.unplaced(run.plan):
+        pod = run.mirror.pod(one.uid)
+        if pod is None or pod.metadata.deletion_timestamp:
+            placed[one.uid] = ""
+        elif pod.spec.node_name:
+            placed[one.uid] = pod.spec.node_name
+    if placed:
+        changes["placed"] = {**status.placed, **placed}
+    if changes:
+        await run.save(**changes)
+
+
+def _allowed(run: Run, todo: list[PlannedMove]) -> tuple[list[PlannedMove], float]:
+    """The moves that may be asked for at once; if there are none, seconds to wait."""
+    allowed: list[PlannedMove] = []
+    waits = []
+    for move in todo:
+        told = _told(run, move)
+        wait = max(0, told.retry - run.now)
+        if not wait:
+            wait = run.ledger.with_more(allowed, run.now).wait(move, run.settings.moves, run.now)
+        if wait:
+            waits.append(wait)
+        else:
+            allowed.append(move)
+    return allowed, min(waits, default=0) / 1000
+
+
+async def _intend(run: Run, moves: list[PlannedMove]) -> None:
+    """Write down what is about to be done, in one go."""
+    new = {
+        move.uid: MoveStatus(
+            MovePhase.INTENDED,
+            at=run.now,
+            known=replacements.known(move, run.mirror, run.now),
+        )
+        for move in moves
+        if move.uid not in run.plan.status.moves
+    }
+    if new:
+        await run.save(moves={**run.plan.status.moves, **new})
+
+
+async def _evict(run: Run, move: PlannedMove) -> bool:
+    """Ask for one eviction and write down what came of it; False if it is to be tried later."""
+    told = run.plan.status.moves[move.uid]
+    pod = run.mirror.pod(move.uid)
+    if pod is None or pod.metadata.deletion_timestamp:
+        # Ours, if we died before we could write it down, or somebody else's: it is on its way.
+        await _tell(run, move, phase=MovePhase.EVICTED, evicted=True)
+        return True
+    if pod.spec.node_name != move.source:
+        await _tell(run, move, phase=MovePhase.SKIPPED, reason="it is on another node")
+        return True
+    # Budgets do not protect pods that have not started: only this very state may go.
+    entry = run.mirror.reflectors["Pod"].store[move.namespace, move.name]
+    version = entry.version if pod.status.phase == "Pending" else ""
+    try:
+        await run.effects.evict(move, version, dry=True)
+        await run.effects.evict(move, version)
+    except ApiError as error:
+        return await _refused(run, move, told, error)
+    await _tell(run, move, phase=MovePhase.EVICTED, evicted=True)
+    return True
+
+
+async def _refused(run: Run, move: PlannedMove, told: MoveStatus, error: ApiError) -> bool:
+    if error.status == 404:
+        await _tell(run, move, phase=MovePhase.EVICTED, evicted=True)
+    elif error.status == 409:
+        await _tell(run, move, phase=MovePhase.SKIPPED, reason="it is another pod by now")
+    elif error.status == 429:
+        wait = max(1000 * error.retry_after, RETRY) * (1 + 0.2 * run.rng.random())
+        await _tell(run, move, retry=run.now + int(wait), reason="a disruption budget forbids it")
+        return False
+    elif error.status == 403 or (error.status == 500 and "PodDisruptionBudget" in error.message):
+        why = f"eviction of {move.namespace}/{move.name} refused: {error.message[:120]}"
+        await run.enter(Phase.ABORTING, why)
+        return False
+    else:
+        raise error
+    return True
+
+
+async def _tell(run: Run, move: PlannedMove, **changes: Any) -> None:
+    told = msgspec.structs.replace(run.plan.status.moves[move.uid], **changes)
+    await run.save(moves={**run.plan.status.moves, move.uid: told})
+
+
+async def _help(run: Run) -> None:
+    """Hurry the scheduler: nominate where there is room, and wake pods that it has turned away."""
+    open_ = [one for one in room.unplaced(run.plan) if room.is_open(run.plan, one)]
+    if run.settings.moves.nominate == "Auto":
+        for one in open_:
+            if one.uid not in run.plan.status.nominated and room.has_room(run.mirror, one):
+                nominated = (*run.plan.status.nominated, one.uid)
+                await run.save(nominated=nominated)
+                await run.effects.nominate(one.namespace, one.name, one.uid, one.node)
+    if not run.effects.is_acknowledged():
+        return
+    asleep = [run.mirror.pod(one.uid) for one in open_] + _replacements(run)
+    for pod in asleep:
+        if pod is None or pod.spec.node_name or not _was_turned_away(pod):
+            continue
+        uid = pod.metadata.uid
+        if run.now - run.plan.status.woken.get(uid, 0) >= WAKE:
+            await run.save(woken={**run.plan.status.woken, uid: run.now})
+            meta = pod.metadata
+            await run.effects.wake(meta.namespace, meta.name, meta.uid, run.now)
+
+
+def _replacements(run: Run) -> list[Pod | None]:
+    """Pods that may take a token and have not been bound."""
+    found: list[Pod | None] = []
+    for move in run.plan.spec.moves:
+        if _told(run, move).phase is MovePhase.EVICTED:
+            found += replacements.candidates(run.plan, move, run.mirror)
+    return found
+
+
+def _was_turned_away(pod: Pod) -> bool:
+    rows = pod.status.conditions or ()
+    return any(one.type == "PodScheduled" and one.status == "False" for one in rows)

@@ -1,0 +1,115 @@
+"""Whether a plan is allowed on the cluster as it is now: the independent checker reads it again."""
+
+from __future__ import annotations
+
+from optsched.check import check
+from optsched.errors import FormatError
+from optsched.k8s.mirror import Mirror, is_paused
+from optsched.k8s.records import PlacementPlan, PlannedMove
+from optsched.k8s.settings import Settings
+from optsched.kube import lower
+from optsched.objective import evaluate
+from optsched.plan import Move, Placement, Plan, Wave
+from optsched.problem import PlacementProblem
+
+
+def refusal(plan: PlacementPlan, mirror: Mirror, settings: Settings, now: int) -> str:
+    """Why the plan is not to be carried out, "" if it may be."""
+    return (
+        _by_pods(plan, mirror)
+        or _by_settings(plan, mirror, settings)
+        or _by_rules(plan, mirror, settings, now)
+    )
+
+
+def _by_pods(plan: PlacementPlan, mirror: Mirror) -> str:
+    """The pods must be those the plan was made for."""
+    for move in plan.spec.moves:
+        pod = mirror.pod(move.uid)
+        owner = pod.metadata.controller() if pod else None
+        if pod is None or pod.metadata.deletion_timestamp:
+            return f"pod {_name(move)} is gone"
+        if pod.spec.node_name != move.source or owner is None or owner.uid != move.owner:
+            return f"pod {_name(move)} is not where, or whose, the plan says"
+    for one in plan.spec.placements:
+        pod = mirror.pod(one.uid)
+        if pod is None or pod.metadata.deletion_timestamp:
+            return f"pod {one.namespace}/{one.name} is gone"
+        if pod.spec.node_name:
+            return f"pod {one.namespace}/{one.name} is not pending any more"
+    return "" if plan.spec.placements else "it helps no pod"
+
+
+def _by_settings(plan: PlacementPlan, mirror: Mirror, settings: Settings) -> str:
+    names = settings.namespaces
+    paused = mirror.paused_namespaces()
+    for one in plan.spec.placements:
+        if one.namespace in names.never or (names.helped and one.namespace not in names.helped):
+            return f"pods of namespace {one.namespace} are not to be helped"
+    for move in plan.spec.moves:
+        if move.namespace in names.never or (names.moved and move.namespace not in names.moved):
+            return f"pods of namespace {move.namespace} are not to be moved"
+    return paused_part(plan, mirror, paused)
+
+
+def paused_part(plan: PlacementPlan, mirror: Mirror, paused: frozenset[str]) -> str:
+    """What of the plan somebody has paused, "" if nothing."""
+    for name in [m.namespace for m in plan.spec.moves] + [
+        p.namespace for p in plan.spec.placements
+    ]:
+        if name in paused:
+            return f"namespace {name} is paused"
+    for move in plan.spec.moves:
+        owner = mirror.workload_of(move.owner, move.owner_kind)
+        pod = mirror.pod(move.uid)
+        if (owner is not None and is_paused(owner)) or (pod is not None and is_paused(pod)):
+            return f"the owner of pod {_name(move)} is paused"
+    return ""
+
+
+def _by_rules(plan: PlacementPlan, mirror: Mirror, settings: Settings, now: int) -> str:
+    try:
+        problem = problem_of(mirror, settings, now)
+    except FormatError as error:
+        return f"the cluster cannot be read: {error}"
+    try:
+        report = check(problem, translated(plan, problem))
+    except KeyError as error:
+        return f"{error.args[0]} is not in the cluster"
+    if report.violations:
+        return f"the cluster has changed: {report.violations[0].text}"
+    if list(report.levels) >= list(evaluate(problem, Placement.current(problem))):
+        return "it gains nothing any more"
+    return ""
+
+
+def problem_of(mirror: Mirror, settings: Settings, now: int) -> PlacementProblem:
+    """The cluster as tables, with what the settings add.
+
+    Raises
+    ------
+    FormatError
+        Objects contradict each other.
+    """
+    problem = lower(mirror.cluster(), mirror.options(settings, now))
+    return problem.replace(protect_higher=settings.planner.protect_higher)
+
+
+def translated(plan: PlacementPlan, problem: PlacementProblem) -> Plan:
+    """The plan in terms of a problem; KeyError names what is not there."""
+    items = {name: i for i, name in enumerate(problem.items.names)}
+    hosts = {name: h for h, name in enumerate(problem.hosts.names)}
+    waves: dict[int, list[Move]] = {}
+    for move in plan.spec.moves:
+        entry = Move(items[_name(move)], hosts[move.source], hosts[move.target])
+        waves.setdefault(move.wave, []).append(entry)
+    for one in plan.spec.placements:
+        entry = Move(items[f"{one.namespace}/{one.name}"], -1, hosts[one.node])
+        waves.setdefault(one.wave, []).append(entry)
+    return Plan(
+        problem.digest(), waves=tuple(Wave(tuple(moves)) for _, moves in sorted(waves.items()))
+    )
+
+
+def _name(move: PlannedMove) -> str:
+    return f"{move.namespace}/{move.name}"

@@ -1,0 +1,323 @@
+"""The cluster as the API server last told it: one cache per kind, and what is read from it.
+
+`cluster` hands the objects to `optsched.kube`, the one translator to tables; the executor asks
+single questions. Whoever is about to disturb something calls `confirm` first: it compares the part
+of the cache that is concerned with the server, because a watch that has said nothing for a while
+may be a quiet cluster or a dead connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from optsched.errors import FormatError
+from optsched.k8s.api import Api, ApiError, cancel
+from optsched.k8s.reflector import Entry, Head, Key, Reflector, Resource
+from optsched.k8s.settings import Settings
+from optsched.k8s.table import Room
+from optsched.kube import Cluster, KubeOptions
+from optsched.kube.cluster import WORKLOADS, pod_name
+from optsched.kube.objects import DisruptionBudget, Namespace, Node, Workload
+from optsched.kube.podspec import Pod
+from optsched.kube.quantity import to_nanos
+from optsched.kube.requests import bound_request, in_units
+from optsched.kube.wire import Wire
+
+PODS = Resource("Pod", "", "v1", "pods")
+NODES = Resource("Node", "", "v1", "nodes")
+NAMESPACES = Resource("Namespace", "", "v1", "namespaces")
+BUDGETS = Resource("PodDisruptionBudget", "policy", "v1", "poddisruptionbudgets")
+RESOURCES = (
+    PODS,
+    NODES,
+    NAMESPACES,
+    BUDGETS,
+    Resource("PriorityClass", "scheduling.k8s.io", "v1", "priorityclasses"),
+    Resource("ReplicaSet", "apps", "v1", "replicasets"),
+    Resource("StatefulSet", "apps", "v1", "statefulsets"),
+    Resource("DaemonSet", "apps", "v1", "daemonsets"),
+    Resource("Deployment", "apps", "v1", "deployments"),
+    Resource("Job", "batch", "v1", "jobs"),
+    Resource("ReplicationController", "", "v1", "replicationcontrollers"),
+    Resource("PersistentVolumeClaim", "", "v1", "persistentvolumeclaims"),
+    Resource("PersistentVolume", "", "v1", "persistentvolumes"),
+    Resource("StorageClass", "storage.k8s.io", "v1", "storageclasses"),
+    Resource("CSINode", "storage.k8s.io", "v1", "csinodes"),
+)
+ENDED = ("Succeeded", "Failed")
+
+
+@dataclass(slots=True)
+class Seen:
+    """An object, and the fields of it that matter and are not known."""
+
+    value: Any
+    unknown: tuple[str, ...] = ()
+
+
+class _Reader:
+    """Objects of one kind, read as the translator reads them."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+
+    def __call__(self, raw: msgspec.Raw) -> Seen:
+        one = Cluster()
+        one.add(raw, self._kind)
+        for rows in (
+            one.pods, one.nodes, one.namespaces, one.budgets, one.priority_classes,
+            list(one.workloads.values()), one.claims, one.volumes, one.storage_classes,
+            one.csi_nodes,
+        ):  # fmt: skip
+            if rows:
+                unknown = next(iter(one.unknown_fields.values()), ())
+                return Seen(rows[0], unknown)
+        raise FormatError(f"this is no {self._kind}")
+
+
+class _Page(Wire):
+    items: list[msgspec.Raw] = msgspec.field(default_factory=list)
+
+
+class _Headed(Wire):
+    metadata: Head
+
+
+_PAGE = msgspec.json.Decoder(_Page)
+_HEADED = msgspec.json.Decoder(_Headed)
+
+
+class Mirror:
+    """Caches of all kinds, and what follows from them."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self.reflectors: dict[str, Reflector[Seen]] = {
+            one.kind: Reflector(api, one, _Reader(one.kind)) for one in RESOURCES
+        }
+        self.reflectors["Pod"].on_change = self._index
+        self.changed = asyncio.Event()
+        for kind in ("Node", "PodDisruptionBudget", *sorted(WORKLOADS - {"DaemonSet"})):
+            self.reflectors[kind].on_change = lambda what, before, after: self.changed.set()
+        self._pods: dict[str, Pod] = {}
+        self._on: dict[str, dict[str, Pod]] = {}
+        self._of: dict[str, dict[str, Pod]] = {}
+
+    @contextlib.asynccontextmanager
+    async def following(self) -> AsyncIterator[Mirror]:
+        """Follow the cluster for as long as the context lasts."""
+        tasks = [asyncio.ensure_future(one.run()) for one in self.reflectors.values()]
+        try:
+            yield self
+        finally:
+            await cancel(*tasks)
+
+    @property
+    def synced(self) -> bool:
+        """Whether every kind has been read."""
+        return all(one.synced for one in self.reflectors.values())
+
+    def age(self) -> float:
+        """Seconds since the server last confirmed what evictions rest on."""
+        return max(self.reflectors[kind].age() for kind in ("Pod", "Node", "PodDisruptionBudget"))
+
+    async def confirm(self, nodes: Iterable[str]) -> bool:
+        """Compare these nodes, their pods, all pending pods and all budgets with the server.
+
+        Returns
+        -------
+        bool
+            Whether the cache says the same; if not, the watch has still to tell of something.
+
+        Raises
+        ------
+        ApiError
+            The server cannot be asked.
+        """
+        began = self._api.clock.monotonic()
+        asked = [*sorted(set(nodes)), ""]
+        checks = [self._same_pods(name) for name in asked]
+        checks += [
+            self._same(NODES, {"fieldSelector": f"metadata.name={n}"}, n) for n in asked[:-1]
+        ]
+        checks.append(self._same(BUDGETS, {}, None))
+        if not all(await asyncio.gather(*checks)):
+            return False
+        for kind in ("Pod", "Node", "PodDisruptionBudget"):
+            self.reflectors[kind].confirm(began)
+        return True
+
+    async def _same_pods(self, node: str) -> bool:
+        listed = await self._versions(PODS, {"fieldSelector": f"spec.nodeName={node}"})
+        store = self.reflectors["Pod"].store
+        here = self._on.get(node, {})
+        keys = {(pod.metadata.namespace, pod.metadata.name) for pod in here.values()}
+        return listed == {key: _version(store.get(key)) for key in keys}
+
+    async def _same(self, kind: Resource, query: dict[str, str], name: str | None) -> bool:
+        listed = await self._versions(kind, query)
+        store = self.reflectors[kind.kind].store
+        keys = store.keys() if name is None else {("", name)} & store.keys()
+        return listed == {key: _version(store.get(key)) for key in keys}
+
+    async def _versions(self, kind: Resource, query: dict[str, str]) -> dict[Key, tuple[str, str]]:
+        page = _PAGE.decode(await self._api.get(kind.path, query))
+        heads = [_HEADED.decode(raw).metadata for raw in page.items]
+        return {(one.namespace, one.name): (one.uid, one.resource_version) for one in heads}
+
+    def _index(self, what: str, before: Seen | None, after: Seen | None) -> None:
+        """Keep pods by UID, node ("" for none) and controller."""
+        for seen, add in ((before, False), (after, True)):
+            if seen is None:
+                continue
+            pod: Pod = seen.value
+            uid, owner = pod.metadata.uid, pod.metadata.controller()
+            places = [(self._on, pod.spec.node_name)]
+            if owner is not None:
+                places.append((self._of, owner.uid))
+            for table, key in places:
+                if add:
+                    table.setdefault(key, {})[uid] = pod
+                else:
+                    rest = table.get(key, {})
+                    rest.pop(uid, None)
+                    if not rest:
+                        table.pop(key, None)
+            if add:
+                self._pods[uid] = pod
+            else:
+                self._pods.pop(uid, None)
+        self.changed.set()
+
+    def pod(self, uid: str) -> Pod | None:
+        """The pod of this UID."""
+        return self._pods.get(uid)
+
+    def pods_of(self, owner: str) -> list[Pod]:
+        """The pods of a controller, oldest first."""
+        return sorted(self._of.get(owner, {}).values(), key=_by_age)
+
+    def pending(self) -> list[Pod]:
+        """Pods without a node, oldest first."""
+        return sorted(self._on.get("", {}).values(), key=_by_age)
+
+    def pods_on(self, node: str) -> list[Pod]:
+        """The pods on a node that hold room there, terminating ones among them."""
+        return [p for p in self._on.get(node, {}).values() if p.status.phase not in ENDED]
+
+    def node(self, name: str) -> Node | None:
+        """The node of this name."""
+        seen = self.reflectors["Node"].get("", name)
+        return seen.value if seen else None
+
+    def nodes(self) -> list[Node]:
+        """All nodes."""
+        return [seen.value for seen in self.reflectors["Node"].values()]
+
+    def workload(self, kind: str, namespace: str, name: str) -> Workload | None:
+        """The controller of this name."""
+        seen = self.reflectors[kind].get(namespace, name) if kind in WORKLOADS else None
+        return seen.value if seen else None
+
+    def workload_of(self, uid: str, kind: str) -> Workload | None:
+        """The controller of this UID."""
+        if kind not in WORKLOADS:
+            return None
+        for seen in self.reflectors[kind].values():
+            if seen.value.metadata.uid == uid:
+                return seen.value
+        return None
+
+    def free(self, name: str) -> Room:
+        """What a node offers less what its pods count; may be negative.
+
+        Raises
+        ------
+        FormatError
+            A pod or the node has a quantity that cannot be read.
+        """
+        node = self.node(name)
+        if node is None:
+            return {}
+        room = in_units({what: to_nanos(v) for what, v in (node.status.allocatable or {}).items()})
+        for pod in self.pods_on(name):
+            for what, amount in {**in_units(bound_request(pod)), "pods": 1}.items():
+                room[what] = room.get(what, 0) - amount
+        return room
+
+    def paused_namespaces(self) -> frozenset[str]:
+        """Namespaces that somebody has paused."""
+        return frozenset(
+            seen.value.metadata.name
+            for seen in self.reflectors["Namespace"].values()
+            if is_paused(seen.value)
+        )
+
+    def cluster(self) -> Cluster:
+        """Everything, for `optsched.kube.lower`."""
+        whole = Cluster()
+        rows: dict[str, list[Seen]] = {
+            kind: list(one.values()) for kind, one in self.reflectors.items()
+        }
+        whole.nodes = [one.value for one in rows["Node"]]
+        whole.pods = [one.value for one in rows["Pod"]]
+        whole.namespaces = [one.value for one in rows["Namespace"]]
+        whole.budgets = [one.value for one in rows["PodDisruptionBudget"]]
+        whole.priority_classes = [one.value for one in rows["PriorityClass"]]
+        whole.claims = [one.value for one in rows["PersistentVolumeClaim"]]
+        whole.volumes = [one.value for one in rows["PersistentVolume"]]
+        whole.storage_classes = [one.value for one in rows["StorageClass"]]
+        whole.csi_nodes = [one.value for one in rows["CSINode"]]
+        for kind in WORKLOADS:
+            for one in rows[kind]:
+                meta = one.value.metadata
+                whole.workloads[kind, meta.namespace, meta.name] = one.value
+        whole.unknown_fields = {
+            pod_name(one.value.metadata): one.unknown for one in rows["Pod"] if one.unknown
+        }
+        return whole
+
+    def options(self, settings: Settings, now: int) -> KubeOptions:
+        """What may be moved, by the settings and by who has paused what."""
+        wanted, moves = settings.namespaces, settings.moves
+        names = {one.value.metadata.name for one in self.reflectors["Namespace"].values()}
+        names |= {pod.metadata.namespace for pod in self._pods.values()}
+        fixed = {name for name in names if wanted.moved and name not in wanted.moved}
+        return KubeOptions(
+            now=datetime.fromtimestamp(now / 1000).astimezone().isoformat(),
+            min_age=int(moves.min_age.seconds),
+            min_replicas=moves.min_replicas,
+            protected_namespaces=frozenset(wanted.never) | fixed | self.paused_namespaces(),
+            scheduler_names=frozenset(settings.scheduler_names),
+            movable_storage_classes=frozenset(moves.storage_classes),
+        )
+
+
+def is_paused(thing: Namespace | Workload | Pod | DisruptionBudget) -> bool:
+    """Whether it carries the annotation optsched.io/pause=true."""
+    notes = thing.metadata.annotations
+    return notes is not None and (notes.pause or "").lower() == "true"
+
+
+def _by_age(pod: Pod) -> tuple[str, str]:
+    return pod.metadata.creation_timestamp or "", pod.metadata.uid
+
+
+def _version(entry: Entry[Seen] | None) -> tuple[str, str]:
+    return (entry.uid, entry.version) if entry else ("", "")
+
+
+async def synced(mirror: Mirror, seconds: float) -> bool:
+    """Wait until everything has been read; False if that took too long."""
+    with contextlib.suppress(TimeoutError, ApiError):
+        async with asyncio.timeout(seconds):
+            while not mirror.synced:
+                await asyncio.sleep(0.005)
+    return mirror.synced
