@@ -78,7 +78,7 @@ def check(problem: PlacementProblem, plan: Plan) -> Report:
     """Test a plan against every rule of its problem and value the placement it leads to."""
     reading = Reading(problem)
     movers = {move.item for move in plan.moves() if 0 <= move.item < len(problem.items)}
-    seating = Seating(reading, list(reading.host0), list(reading.cells0), movers)
+    seating = Seating(reading, list(reading.host0), reading.cells0, movers)
     found: list[Violation] = []
     if plan.problem != problem.digest():
         found.append(Violation("format", "the plan was made for another problem"))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Generic, TypeVar
 
 from optsched.arrays import NONE, Ints, Ragged
 from optsched.problem import PlacementProblem
+
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +32,31 @@ class Zone:
         return set(self.of_host) - {NONE}
 
 
+class Rows(Generic[Row]):
+    """Rows of a table, each read when it is first asked for: a plan touches few of them."""
+
+    def __init__(self, table: Ints, read: Callable[[list[int]], Row]) -> None:
+        self._table, self._read = table, read
+        self._rows: dict[int, Row] = {}
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def __getitem__(self, index: int) -> Row:
+        row = self._rows.get(index)
+        if row is None:
+            row = self._rows[index] = self._read(self._table[index].tolist())
+        return row
+
+    def __iter__(self) -> Iterator[Row]:
+        return (self[index] for index in range(len(self._table)))
+
+    def columns(self) -> list[list[int]]:
+        """All columns, as they stand in the table."""
+        found: list[list[int]] = [column.tolist() for column in self._table.T]
+        return found
+
+
 class Reading:
     """The tables of one problem, read once per check.
 
@@ -40,9 +68,9 @@ class Reading:
         items, hosts, cells = problem.items, problem.hosts, problem.cells
         self.problem = problem
         self.host0: list[int] = items.host0.tolist()
-        self.cells0 = read_cells(items.cells0)
-        self.demand: list[list[int]] = items.demand.tolist()
-        self.cell_demand: list[list[int]] = items.cell_demand.tolist()
+        self.cells0 = Rows(items.cells0, lambda row: tuple(cell for cell in row if cell >= 0))
+        self.demand = Rows(items.demand, tuple)
+        self.cell_demand = Rows(items.cell_demand, tuple)
         self.tier: list[int] = items.tier.tolist()
         self.owner: list[int] = items.owner.tolist()
         self.movable: list[bool] = items.movable.tolist()

@@ -49,6 +49,12 @@ def changed_items(
     ]
 
 
+def _differs(reading: Reading, seating: Seating, item: int) -> bool:
+    return reading.host0[item] != seating.host[item] or (
+        set(reading.cells0[item]) != set(seating.cells[item])
+    )
+
+
 @dataclass(frozen=True)
 class _Change:
     """How a placement differs from the current one.
@@ -77,7 +83,7 @@ class _Change:
 
 
 def _change(reading: Reading, seating: Seating) -> _Change:
-    changed = changed_items(reading, seating.host, seating.cells)
+    changed = [item for item in sorted(seating.groups_of) if _differs(reading, seating, item)]
     disturbed = [item for item in changed if reading.host0[item] >= 0]
     entering = [
         Move(item, reading.host0[item], seating.host[item], seating.cells[item])

@@ -32,16 +32,20 @@ def _count_items(reading: Reading, seating: Seating) -> Counter[tuple[TermKind, 
         counts[kind, reading.tier[item]] += amount
         counts[kind, -1] += amount
 
+    # Only movers can sit elsewhere than before.
     for item, (old, new) in enumerate(zip(reading.host0, seating.host, strict=True)):
         if new < 0:
             add(TermKind.UNPLACED, item, weight[item])
             if old >= 0:
                 add(TermKind.EVICTED, item)
-            continue
-        if old >= 0 and (old != new or set(reading.cells0[item]) != set(seating.cells[item])):
-            add(TermKind.MOVED, item)
-        if reading.drain[new] and reading.occupies[item]:
+        elif reading.drain[new] and reading.occupies[item]:
             add(TermKind.DRAINED, item)
+    for item in seating.groups_of:
+        old, new = reading.host0[item], seating.host[item]
+        if old < 0 or new < 0:
+            continue
+        if old != new or set(reading.cells0[item]) != set(seating.cells[item]):
+            add(TermKind.MOVED, item)
     return counts
 
 
@@ -62,12 +66,15 @@ def _value(
 
 def _fragments(reading: Reading, seating: Seating, term: Term) -> int:
     """Free units less those of the blocks, host by host."""
-    free: dict[int, list[int]] = defaultdict(list)
-    for cell, host in enumerate(reading.cell_host):
-        free[host].append(_free(reading, seating, cell, term.resource))
+    free = _free(reading, seating, term.resource)
+    if term.cells == 1:
+        return sum(units % term.size for units in free)
+    on_host: dict[int, list[int]] = defaultdict(list)
+    for host, units in zip(reading.cell_host, free, strict=True):
+        on_host[host].append(units)
     return sum(
         sum(units) - term.size * term.cells * _blocks(units, term.size, term.cells)
-        for units in free.values()
+        for units in on_host.values()
     )
 
 
@@ -88,7 +95,13 @@ def _blocks(units: list[int], size: int, cells: int) -> int:
     return most
 
 
-def _free(reading: Reading, seating: Seating, cell: int, resource: int) -> int:
-    used = sum(reading.cell_demand[item][resource] for item in seating.on_cell.get(cell, ()))
-    used += reading.cell_fixed[cell][resource]
-    return max(0, reading.cell_capacity[cell][resource] - used)
+def _free(reading: Reading, seating: Seating, resource: int) -> list[int]:
+    """Free units of each cell, at least 0."""
+    used = [fixed[resource] for fixed in reading.cell_fixed]
+    demand: list[int] = reading.problem.items.cell_demand[:, resource].tolist()
+    for item, cell in seating.sits():
+        used[cell] += demand[item]
+    return [
+        max(0, capacity[resource] - units)
+        for capacity, units in zip(reading.cell_capacity, used, strict=True)
+    ]
