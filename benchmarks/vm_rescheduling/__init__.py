@@ -1,0 +1,1 @@
+"""VM rescheduling: fragment rate against moves and time, beside other methods."""

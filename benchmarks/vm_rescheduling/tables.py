@@ -1,0 +1,109 @@
+"""Rows of `run` as tables, and the fragment rate against moves as a plot."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from statistics import mean, median
+from typing import Any
+
+from benchmarks.markdown import markdown
+
+Row = dict[str, Any]
+HEAD = [
+    "snapshots", "n", "PMs", "VMs", "MNL", "order", "method", "limit s", "FR before", "FR after",
+    "FR bound", "proven", "gap", "moves", "median s", "worst s", "replayed", "peak MiB",
+]  # fmt: skip
+
+
+def read(path: Path) -> list[Row]:
+    """The rows of a JSON-lines file."""
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def lines(rows: Sequence[Row]) -> str:
+    """One line for every group of equal questions."""
+    return markdown([HEAD, *(_line(group) for group in _groups(rows))])
+
+
+def page(rows: Sequence[Row], header: str) -> str:
+    """Everything, with a header that says where it comes from."""
+    load = mean(row["load"] for row in rows) if rows else 0.0
+    return "\n".join(
+        [
+            "# VM rescheduling\n",
+            f"{header}\n- load per core while solving: {load:.2f} on average (with the solve "
+            "itself; above 1 the machine was shared)\n- seconds: from the problem to the checked "
+            "plan, imports and compilation not counted\n- gap: (value - bound) / (value of staying "
+            "- bound); 'proven' counts plans that meet their bound\n",
+            lines(rows),
+            "## First plans: share of greedy's gain\n",
+            _first(rows),
+        ]
+    )
+
+
+def _groups(rows: Iterable[Row]) -> list[list[Row]]:
+    groups: dict[tuple[object, ...], list[Row]] = {}
+    for row in rows:
+        key = tuple(row[k] for k in ("kind", "mnl", "order", "arm", "limit"))
+        groups.setdefault(key, []).append(row)
+    return list(groups.values())
+
+
+def _line(rows: Sequence[Row]) -> list[object]:
+    one = rows[0]
+    bounded = [row for row in rows if row["bound"] or row["status"] in ("optimal", "OPTIMAL")]
+    proven = sum(row["after"] <= row["bound"] for row in bounded)
+    return [
+        one["kind"],
+        len(rows),
+        one["pms"],
+        round(mean(row["vms"] for row in rows)),
+        one["mnl"],
+        one["order"],
+        one["arm"],
+        f"{one['limit']:g}",
+        f"{mean(row['before'] / row['free'] for row in rows):.4f}",
+        f"{mean(row['after'] / row['free'] for row in rows):.4f}",
+        f"{mean(row['bound'] / row['free'] for row in bounded):.4f}" if bounded else "",
+        f"{proven} of {len(rows)}" if bounded else "",
+        f"{mean(_gap(row) for row in bounded):.3f}" if bounded else "",
+        f"{mean(row['moves'] for row in rows):.1f}",
+        f"{median(row['seconds'] for row in rows):.3f}",
+        f"{max(row['seconds'] for row in rows):.3f}",
+        "yes" if all(row["replayed"] and not row["violations"] for row in rows) else "NO",
+        max(row["peak"] for row in rows if "peak" in row) if any("peak" in r for r in rows) else "",
+    ]
+
+
+def _gap(row: Row) -> float:
+    whole = row["before"] - row["bound"]
+    return (row["after"] - row["bound"]) / whole if whole > 0 else 0.0
+
+
+def _first(rows: Sequence[Row]) -> str:
+    """What ours gains within tens of milliseconds, beside all that greedy gains."""
+    greedy = {_question(row): row for row in rows if row["arm"] == "greedy"}
+    table: list[list[object]] = [
+        ["snapshots", "seed", "MNL", "limit s", "seconds", "gain", "greedy's gain", "share"]
+    ]
+    for row in rows:
+        other = greedy.get(_question(row))
+        if row["arm"] != "ours" or row["limit"] >= 1 or other is None:
+            continue
+        gain, whole = row["before"] - row["after"], other["before"] - other["after"]
+        table.append(
+            [
+                *(row["kind"], row["seed"], row["mnl"], f"{row['limit']:g}"),
+                *(f"{row['seconds']:.3f}", gain, whole, f"{gain / whole:.2f}" if whole else ""),
+            ]
+        )
+    return markdown(table)
+
+
+def _question(row: Row) -> tuple[object, ...]:
+    return row["kind"], row["seed"], row["mnl"], row["order"]
