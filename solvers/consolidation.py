@@ -76,6 +76,9 @@ class Consolidation:
         items = np.flatnonzero(self._moving & (search.state.host >= 0))
         before = search.state.placement()
         for item in items.tolist():
+            if budget.over():
+                search.undo(start)
+                return False
             search.put(item, NONE)
         room = np.maximum(search.free(), 0)
         occupying = items[self.problem.items.occupies[items]]
@@ -134,15 +137,19 @@ class Consolidation:
         order = np.argsort(-fitting.sizes(items), kind="stable")
         left: list[int] = []
         for item, target in zip(items[order].tolist(), host[order].tolist(), strict=True):
+            if budget.over():
+                return
             home = target == self.problem.items.host0[item]
             if not (search.go_home(item) if home else search.enter(item, target)):
                 left.append(item)
         fitting.allow(hosts)
         ejection = Ejection(search, fitting, budget)
-        left = [item for item in left if not ejection.insert(item, depth=1, evict=False)]
         anywhere = Ejection(search, Fitting(search), budget)
         for item in left:
-            anywhere.insert(item, depth=1, evict=False)
+            if budget.over():
+                return
+            if not ejection.insert(item, depth=1, evict=False):
+                anywhere.insert(item, depth=1, evict=False)
 
     def empty_hosts(self, budget: Budget) -> bool:
         """Empty hosts one by one, those with least to move for their cost first."""
