@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from optsched.budget import Budget
 from optsched.kernels.jit import COMPILED
+from optsched.levels import TermKind
 from optsched.objective import evaluate
 from optsched.plan import Order, Placement, Plan
 from optsched.problem import PlacementProblem
@@ -17,6 +18,7 @@ from optsched.solvers.annealing import Annealing
 from optsched.solvers.bounds import free_bounds
 from optsched.solvers.column_generation import KINDS
 from optsched.solvers.counts import CpSat
+from optsched.solvers.fragments.exchange import Outcome, in_time, reschedule
 from optsched.solvers.ladder import Ladder, Step
 from optsched.solvers.local import conclude_in_time, improve
 from optsched.solvers.patterns import LARGEST, pattern_steps
@@ -29,6 +31,9 @@ ATTEMPTS = 3  # at a placement that can be sequenced
 
 # With limits CP-SAT has many more rows, and pays only up to this many pairs.
 LARGEST_BOUND = 12_000
+
+# Share of the time for exchanges of classes, before local search goes on where they end.
+EXCHANGES = 0.7
 
 
 class Portfolio:
@@ -52,11 +57,26 @@ class Portfolio:
     ) -> Result:
         """Climb the levels until everything is proven or time is up."""
         started = time.monotonic()
+        exchanged = exchange(problem, budget, seed, start, order)
+        if exchanged is not None and exchanged.proven:
+            return conclude(
+                problem,
+                exchanged.placement,
+                exchanged.bounds,
+                solver=self.name,
+                started=started,
+                order=order,
+                others=exchanged.others,
+                stats=exchanged.stats,
+            )
         own = conclude_in_time(problem, budget)
         ladder = Ladder(problem, start.placement(problem) if start is not None else None)
         others: list[Placement] = []
+        if exchanged is not None:
+            others = [exchanged.placement, *exchanged.others]
+            adopt(ladder, exchanged)
         if len(problem.items) and len(problem.hosts):
-            others = work(ladder, own, seed)
+            others = [*work(ladder, own, seed), *others]
             others = detour(ladder, own, seed, order, others)
         return conclude(
             problem,
@@ -67,6 +87,25 @@ class Portfolio:
             order=order,
             others=others,
         )
+
+
+def exchange(
+    problem: PlacementProblem, budget: Budget, seed: int, start: Plan | None, order: Order
+) -> Outcome | None:
+    """What exchanges of classes can do about fragments; None: they cannot express the problem."""
+    if all(t.kind is not TermKind.FRAGMENTS for level in problem.objective for t in level.terms):
+        return None
+    own = in_time(problem, budget)
+    outcome = reschedule(problem, own.share(EXCHANGES), seed, order, start)
+    return outcome if isinstance(outcome, Outcome) else None
+
+
+def adopt(ladder: Ladder, outcome: Outcome) -> None:
+    """Go on from a placement, with its bounds."""
+    ladder.offer(outcome.placement)
+    for level, bound in enumerate(outcome.bounds):
+        if bound is not None and ladder.placement is outcome.placement:
+            ladder.best.prove(level, bound, ladder.values[:level])
 
 
 def work(ladder: Ladder, budget: Budget, seed: int) -> list[Placement]:

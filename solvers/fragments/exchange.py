@@ -19,6 +19,7 @@ from optsched.solvers.fragments.integer import NOTHING, Chosen, choose
 from optsched.solvers.fragments.master import Master
 from optsched.solvers.fragments.model import Model, build
 from optsched.solvers.fragments.trim import keep_allowed, without_needless
+from optsched.solvers.search import starting
 
 SOURCE = "exchange prices"
 CONCLUDE = 8e-6  # seconds per item that sequencing and checking take
@@ -69,13 +70,10 @@ class Fragments:
     ) -> Result:
         """Greedy, column generation, whole exchanges."""
         started = time.monotonic()
-        outcome = reschedule(problem, in_time(problem, budget), seed, order)
+        outcome = reschedule(problem, in_time(problem, budget), seed, order, start)
         if isinstance(outcome, str):
             nothing: list[Bound | None] = [None] * len(problem.objective)
-            outcome = Outcome(Placement.current(problem), nothing, stats={"refused": outcome})
-        others = list(outcome.others)
-        if start is not None:
-            others.append(start.placement(problem))
+            outcome = Outcome(starting(problem, start), nothing, stats={"refused": outcome})
         return conclude(
             problem,
             outcome.placement,
@@ -83,7 +81,7 @@ class Fragments:
             solver=self.name,
             started=started,
             order=order,
-            others=others,
+            others=outcome.others,
             stats=outcome.stats,
         )
 
@@ -95,7 +93,11 @@ def in_time(problem: PlacementProblem, budget: Budget) -> Budget:
 
 
 def reschedule(
-    problem: PlacementProblem, budget: Budget, seed: int = 0, order: Order = Order.SAFE
+    problem: PlacementProblem,
+    budget: Budget,
+    seed: int = 0,
+    order: Order = Order.SAFE,
+    start: Plan | None = None,
 ) -> Outcome | str:
     """The best placement by exchanges and bounds of it, or a sentence why there are none."""
     goals = goals_of(problem)
@@ -105,6 +107,8 @@ def reschedule(
     if isinstance(model, str):
         return model
     run = _Run(model, goals, budget, seed)
+    if start is not None and (order is not Order.SAFE or start.order is Order.SAFE):
+        run.offer(starting(problem, start))
     run.construct(model)
     if not len(model.shapes):
         return run.outcome([model])

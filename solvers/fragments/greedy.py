@@ -16,6 +16,7 @@ from optsched.solvers.fragments.decode import Places, place_items
 from optsched.solvers.fragments.goals import goals_of
 from optsched.solvers.fragments.model import Model, build
 from optsched.solvers.fragments.trim import keep_allowed
+from optsched.solvers.search import starting
 
 DRAIN = 1e9  # for what leaves a host that is to be emptied: before anything else
 
@@ -43,13 +44,12 @@ class FragmentsGreedy:
         del budget, seed
         started = time.monotonic()
         model = _model(problem)
-        current = Placement.current(problem)
-        placement = current if isinstance(model, str) else steepest(model)
-        others = [current if start is None else start.placement(problem)]
+        given = starting(problem, start)
+        placement = given if isinstance(model, str) else steepest(model)
         bounds: list[Bound | None] = [None] * len(problem.objective)
         return conclude(
             problem, placement, bounds, solver=self.name, started=started, order=order,
-            others=others,
+            others=[given],
         )  # fmt: skip
 
 
