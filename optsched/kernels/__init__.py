@@ -26,3 +26,36 @@ def warm() -> None:
     empty = np.zeros(0, np.int64)
     best_pattern(ones, none, empty, empty, 0, 1, np.zeros((1, 0), np.int64))
     patterns_above(ones, none, empty, empty, empty, 0, 1, np.zeros((1, 0), np.int64))
+    _warm_fragments()
+
+
+def _warm_fragments() -> None:
+    """Those of exchanges, on a host with two cells of one unit and without items."""
+    from . import ascent, fragments
+
+    zero, one = np.zeros(1, np.int64), np.ones(1, np.int64)
+    square, pair = np.zeros((1, 1), np.int64), np.zeros((1, 2), np.int64)
+    price, none = np.zeros(1), np.zeros(0)
+    yes = np.ones((1, 1), bool)
+    table, choice = np.empty((1, 2, 2)), np.empty((1, 2, 2), np.int64)
+    fragments.earn(price, one, zero, yes, False, table, choice)
+    out = np.empty((1, 2))
+    fragments.release(square, one, price, out)
+    gain, parts = np.zeros((1, 3)), np.zeros((0, 1, 3), np.int64)
+    for safe in (True, False):
+        fragments.exchange_cells(
+            zero, one, zero, 1, safe, out, table, gain, np.empty(1), pair.copy()
+        )
+        fragments.exchange_hosts(
+            pair, zero, zero, one, zero, 1, safe, out, table, out, table, gain, none, parts,
+            np.empty(1), np.zeros((1, 7), np.int64),
+        )  # fmt: skip
+    fragments.whole_parts(0, 0, 1, 1, none, parts, 1)
+    fragments.leavers(zero, one, price, 0, zero.copy())
+    fragments.newcomers(choice[0], one, zero, 0, 0, zero.copy())
+    fragments.multisets(one, zero, zero, 0, 0, square.copy())
+    ascent.ascend(
+        np.array([0, 2]), np.zeros(2, np.int64), np.zeros(2, np.int64), pair.T.copy(), square, 0, 1,
+        pair.T.copy(), square.copy(), yes, zero, price, one, np.zeros(1, bool), one,
+        np.empty((1, 3), np.int64),
+    )  # fmt: skip

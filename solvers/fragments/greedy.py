@@ -79,7 +79,7 @@ def steepest(model: Model) -> Placement:
     wide_at[pairs, shapes.narrow :] = model.hosts.residents[model.hosts.of_host[pairs]]
     moves = np.empty((model.moves, 3), np.int64)
     count = ascend(
-        start, problem.cells.host, model.free[:, resource].copy(), model.free.copy(), demand,
+        start, problem.cells.host.copy(), model.free[:, resource].copy(), model.free.copy(), demand,
         resource, shapes.narrow, narrow_at, wide_at, model.allowed, group,
         np.where(problem.hosts.drain, DRAIN, 0.0), np.array([t.size for t in terms]),
         np.array([t.cells == 2 for t in terms]), np.array([t.weight for t in terms]), moves,

@@ -8,6 +8,7 @@ hosts with equal cells and equal wide items, are of one type.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import gcd
 
 import numpy as np
@@ -165,6 +166,16 @@ class Model:
     safe: bool
     tight: bool
     moves: int
+
+    @cached_property
+    def allowed_narrow(self) -> Bools:
+        """(G, N) of `allowed`, contiguous as the kernels are compiled."""
+        return np.ascontiguousarray(self.allowed[:, : self.shapes.narrow])
+
+    @cached_property
+    def allowed_wide(self) -> Bools:
+        """(G, W) of `allowed`, contiguous as the kernels are compiled."""
+        return np.ascontiguousarray(self.allowed[:, self.shapes.narrow :])
 
     @property
     def apart(self) -> bool:

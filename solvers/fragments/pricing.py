@@ -91,7 +91,7 @@ class Offer:
         self._choice = np.empty(size, np.int64)
         kernels.earn(
             prices.price[:narrow], shapes.units[:narrow], shapes.memory[:narrow],
-            model.allowed[:, :narrow], False, self._into, self._choice,
+            model.allowed_narrow, False, self._into, self._choice,
         )  # fmt: skip
         self._out = np.empty((len(cells.count), model.high + 1))
         kernels.release(cells.residents, shapes.units[:narrow], self._cost[:narrow], self._out)
@@ -115,7 +115,7 @@ class Offer:
         self._wide_choice = np.empty(self._choice.shape, np.int64)
         kernels.earn(
             prices.price[narrow:], shapes.units[narrow:], shapes.memory[narrow:],
-            model.allowed[:, narrow:], True, wide_into, self._wide_choice,
+            model.allowed_wide, True, wide_into, self._wide_choice,
         )  # fmt: skip
         wide_out = np.empty((len(hosts.count), model.high + 1))
         kernels.release(hosts.residents, shapes.units[narrow:], self._cost[narrow:], wide_out)
