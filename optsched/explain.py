@@ -242,7 +242,7 @@ def why_pending(problem: PlacementProblem, placement: Placement) -> dict[int, tu
 
 
 def _empty_fits(problem: PlacementProblem, item: int) -> tuple[EmptyFit, ...]:
-    """The hosts by what an empty one would lack, and by whether the requirements hold there."""
+    """Hosts by what an empty one would lack and whether the requirements hold; drained ones not."""
     items, hosts = problem.items, problem.hosts
     needed = np.flatnonzero(items.demand[item])
     common = np.flatnonzero(~items.occupies & (items.host0 >= 0))
@@ -254,7 +254,7 @@ def _empty_fits(problem: PlacementProblem, item: int) -> tuple[EmptyFit, ...]:
         lacks["cells"] = _empty_cells(problem, item) < items.cells_needed[item]
     eligible = problem.where.excluded[problem.where.item_eligible[item]] == 0
     alike: dict[tuple[bool, ...], list[int]] = {}
-    for host in range(len(hosts)):
+    for host in np.flatnonzero(~hosts.drain).tolist():
         key = (bool(eligible[host]), *(bool(row[host]) for row in lacks.values()))
         alike.setdefault(key, []).append(host)
     return tuple(

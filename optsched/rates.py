@@ -120,12 +120,13 @@ def changes(
     ----------
     bounds
         Of the objective's levels. One says something about a rate where the level counts nothing
-        else and has no goal.
+        else, and does not only say that the goal may be reached.
     """
     least = {}
     for level, bound in zip(problem.objective, bounds, strict=False):
-        if len(level.terms) == 1 and not level.goal:
-            least[replace(level.terms[0], weight=1)] = -(-bound // level.terms[0].weight)
+        if len(level.terms) == 1 and (bound or not level.goal):
+            total = bound + level.goal
+            least[replace(level.terms[0], weight=1)] = -(-total // level.terms[0].weight)
     now = Placement.current(problem)
     return tuple(
         Change(was, will, least.get(term))
@@ -204,7 +205,11 @@ def with_goal(problem: PlacementProblem, goal: float) -> PlacementProblem:
     if not 0 <= goal <= 1:
         raise ProblemError(f"the goal {goal:g} is no share; give a rate between 0 and 1")
     level = problem.objective[at]
-    reached = replace(level, goal=int(Fraction(repr(goal)) * _all_free(problem, level)))
+    reached = replace(
+        level,
+        name=f"{LEVEL} above the goal {goal:g}",
+        goal=int(Fraction(repr(goal)) * _all_free(problem, level)),
+    )
     before, after = problem.objective[:at], problem.objective[at + 1 :]
     if not any(term.kind is TermKind.MOVED for one in after for term in one.terms):
         after = (*after, Level("moved", (Term(TermKind.MOVED),)))

@@ -31,6 +31,15 @@ if TYPE_CHECKING:
         help=f"One of {', '.join(registry.SOLVERS)}.",
     ),
 )
+@options(
+    "What is answered",
+    option(
+        "--curve",
+        is_flag=True,
+        help="Show the fragment rate for ten limits of moves up to --moves (50), no plan. "
+        "--report draws it, as a page or, named .svg, as a picture.",
+    ),
+)
 @search
 @wishes
 @options(
@@ -44,6 +53,7 @@ def command(
     ctx: click.Context,
     file: str,
     solver: str,
+    curve: bool,
     time_limit: float,
     workers: int | None,
     seed: int,
@@ -65,6 +75,9 @@ def command(
       optsched solve cluster.json --time-limit 20s --report report.html
     Example: empty two nodes
       optsched solve cluster.json --drain node-3,node-7 --plan-out drain.json
+    Example: fewest fragments with 50 migrations; then, for every limit up to 50
+      optsched solve vms.json --moves 50
+      optsched solve vms.json --moves 50 --curve --report curve.html
     Example: how many nodes are missing
       optsched solve cluster.json --add-host-like node-1
     """
@@ -75,6 +88,12 @@ def command(
     with watching(f"reading {file}", quiet=quiet):
         base = wishes.read(file)
         problem = wishes.apply(base)
+    if curve:
+        if plan_out:
+            raise click.UsageError("--curve makes no plan; leave out --plan-out")
+        search = time_limit, workers, seed, wishes.sequence(sequence)
+        _curve(problem, search, quiet, report, output, max_rows)
+        return
     with watching(f"solving {problem.name}", quiet=quiet) as say:
         result, stopped = run_stoppable(
             lambda stop: solve(
@@ -90,6 +109,11 @@ def command(
         )
     if len(problem.hosts) > len(base.hosts):
         result = replace(result, notes=(*result.notes, _hosts_to_add(base, problem, result)))
+    if problem.hosts.drain.any():
+        from optsched.report.drains import left_behind
+
+        left = left_behind(problem, result.plan, result.levels)
+        result = replace(result, notes=(*result.notes, *left))
     if plan_out:
         from optsched.snapshot import encode_plan, write_atomically
 
@@ -101,6 +125,51 @@ def command(
         write_atomically(report, page(problem, result).encode())
     _print(problem, result, output, max_rows)
     ctx.exit(exit_code(result, stopped))
+
+
+def _curve(
+    problem: PlacementProblem,
+    search: tuple[float, int | None, int, str | None],
+    quiet: bool,
+    report: str | None,
+    output: str,
+    max_rows: int,
+) -> None:
+    """The rate for many limits of moves, printed and drawn."""
+    from time import monotonic
+
+    from optsched.api import usable_cores
+    from optsched.budget import Budget
+    from optsched.report.curve import curve_page, svg
+    from optsched.snapshot import write_atomically
+
+    from .curve import curve, show
+    from .watching import progress_words, run_stoppable, watching
+
+    time_limit, workers, seed, order = search
+    started = monotonic()
+    with watching(f"solving {problem.name}", quiet=quiet) as say:
+        found, _ = run_stoppable(
+            lambda stop: curve(
+                problem,
+                Budget.of(
+                    time_limit,
+                    workers=usable_cores() if workers is None else workers,
+                    stop=stop,
+                    on_progress=lambda progress: say(progress_words(progress)),
+                ),
+                order,
+                seed,
+            )
+        )
+    if report:
+        drawn = (
+            svg(problem, found, alone=True)
+            if report.endswith(".svg")
+            else curve_page(problem, found, f"{monotonic() - started:.2f} s.")
+        )
+        write_atomically(report, drawn.encode())
+    show(problem, found, monotonic() - started, output, max_rows)
 
 
 def _hosts_to_add(base: PlacementProblem, problem: PlacementProblem, result: Result) -> str:

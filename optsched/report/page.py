@@ -37,7 +37,7 @@ def page(problem: PlacementProblem, result: Result) -> str:
         _notes((*problem.warnings, *result.notes)),
         _footer(f"{result.solver}, {result.seconds:.2f} s, plan for problem {result.plan.problem}"),
     )
-    return _document(told.name, join(body))
+    return document(told.name, join(body))
 
 
 def plan_page(problem: PlacementProblem, plan: Plan) -> str:
@@ -56,7 +56,7 @@ def plan_page(problem: PlacementProblem, plan: Plan) -> str:
         _notes(problem.warnings),
         _footer(f"plan for problem {plan.problem}"),
     )
-    return _document(told.name, join(body))
+    return document(told.name, join(body))
 
 
 def _header(told: Summary, sentence: str) -> Html:
@@ -241,7 +241,8 @@ def _footer(text: str) -> Html:
     return tag("footer", tag("p", f"optsched {__version__} · {text}", class_="quiet"))
 
 
-def _document(title: str, body: Html) -> str:
+def document(title: str, body: Html) -> str:
+    """A whole page: nothing is fetched, and only our script may run."""
     style, script = (
         files(__package__).joinpath(name).read_text("utf-8") for name in ("page.css", "page.js")
     )

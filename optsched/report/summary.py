@@ -249,7 +249,8 @@ def rate_rows(
 
     Without a bound of its own, a rate's least is left out.
     """
-    found = changes(problem, plan.placement(problem), [level.bound for level in levels])
+    after = plan.placement(problem)
+    found = changes(problem, after, [level.bound for level in levels])
     return [
         (
             one.after.name,

@@ -1,0 +1,135 @@
+"""`optsched solve --curve`: fragments against the limit of moves, all limits in one solve."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from optsched.budget import Budget
+    from optsched.problem import PlacementProblem
+    from optsched.report.curve import Point
+
+STEPS, MOST = 10, 50  # points after 0, and the limit where none is given
+
+Rows = list[tuple[int, int, int]]
+
+
+def limits(problem: PlacementProblem) -> list[int]:
+    """The limits of moves to look at: 0 and ten steps up to the problem's own."""
+    most = problem.max_moves if problem.max_moves >= 0 else min(MOST, len(problem.items))
+    return sorted({round(most * step / STEPS) for step in range(STEPS + 1)})
+
+
+def curve(problem: PlacementProblem, budget: Budget, order: str | None, seed: int) -> list[Point]:
+    """A point for every limit.
+
+    Raises
+    ------
+    UsageError
+        The problem counts no fragments, or has a goal, beyond which there is nothing to see.
+    """
+    from optsched.objective import evaluate
+    from optsched.plan import Placement
+    from optsched.rates import fragment_level
+    from optsched.report.curve import points
+
+    at = fragment_level(problem)
+    if at is None:
+        raise click.UsageError("--curve needs a problem that counts fragments, or --objective fr16")
+    if problem.objective[at].goal:
+        raise click.UsageError("--curve shows all rates; leave out --goal-fr")
+    rows = _together(problem, limits(problem), budget, order, seed)
+    if not rows:
+        rows = _one_by_one(problem, limits(problem), budget, order, seed)
+    return points(problem, rows, evaluate(problem, Placement.current(problem))[at])
+
+
+def _together(
+    problem: PlacementProblem, moves: Sequence[int], budget: Budget, order: str | None, seed: int
+) -> Rows:
+    """All limits at once; nothing where that solver cannot serve the problem."""
+    from optsched import kernels
+    from optsched.rates import usual_order
+    from optsched.registry import load
+
+    if order not in (None, usual_order(problem).value):
+        return []
+    solve: Callable[..., Rows] = load("optsched.solvers.fragments:curve")
+    kernels.warm()
+    return solve(problem, moves, budget, seed)
+
+
+def _one_by_one(
+    problem: PlacementProblem, moves: Sequence[int], budget: Budget, order: str | None, seed: int
+) -> Rows:
+    """A solve for every limit, each with an equal share of the time that is left."""
+    from optsched.api import solve
+    from optsched.rates import fragment_level
+
+    at = fragment_level(problem)
+    assert at is not None
+    rows: Rows = []
+    for done, limit in enumerate(moves):
+        if budget.over() and rows:
+            break
+        result = solve(
+            problem.replace(max_moves=limit),
+            time_limit=max(0.05, budget.remaining() / (len(moves) - done)),
+            workers=budget.workers,
+            seed=seed,
+            order=order,
+            stop=budget.stop,
+            on_progress=budget.on_progress,
+        )
+        level = result.levels[at]
+        rows.append((limit, level.value, level.bound))
+    return rows
+
+
+def show(
+    problem: PlacementProblem, found: Sequence[Point], seconds: float, output: str, max_rows: int
+) -> None:
+    """Print the points as text with bars, or as JSON."""
+    from optsched.rates import terms
+    from optsched.report.curve import proof, rate_words
+    from optsched.report.units import percent, short
+
+    if output == "json":
+        from dataclasses import asdict
+
+        from .documents import encode
+
+        document = encode(
+            "optsched/curve",
+            problem=problem.digest(),
+            name=problem.name,
+            rate=rate_words(problem),
+            blocks=len(terms(problem)),
+            seconds=seconds,
+            points=[{**asdict(one), "proven": one.proven} for one in found],
+        )
+        click.echo(document, nl=False)
+        return
+    from .console import Paper
+
+    paper = Paper(max_rows)
+    paper.table(
+        f"{short(problem.name)}: {short(rate_words(problem))} against the limit of moves",
+        ("#moves", "#rate", "#least possible", "#gap", "proof", ""),
+        [
+            (
+                one.moves,
+                f"{one.rate:.4f}",
+                f"{one.least:.4f}",
+                percent(one.gap),
+                proof(one),
+                "\u2588" * round(40 * one.rate),
+            )
+            for one in found
+        ],
+    )
+    paper.say(f"{seconds:.2f} s", "dim")
