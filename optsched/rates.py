@@ -47,6 +47,8 @@ class Rate:
     ----------
     name
         "FR16", "MEM64", ...
+    resource
+        Of the cells.
     free, wasted
         F and the fragments, in units of the resource.
     blocks
@@ -54,6 +56,7 @@ class Rate:
     """
 
     name: str
+    resource: str
     free: int
     wasted: int
     blocks: int
@@ -85,7 +88,8 @@ def rates(problem: PlacementProblem, placement: Placement) -> tuple[Rate, ...]:
     for term in found:
         total, wasted = int(free[term.resource]), term_value(problem, placement, term)
         used = (total - wasted) // (term.size * term.cells)
-        out.append(Rate(name_of(problem, term), total, wasted, used))
+        resource = problem.cells.resources[term.resource]
+        out.append(Rate(name_of(problem, term), resource, total, wasted, used))
     return tuple(out)
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from optsched.arrays import NONE
 from optsched.explain import why_pending
+from optsched.objective import level_value
 from optsched.plan import Move, Placement, Plan
 from optsched.problem import PlacementProblem
-from optsched.rates import Change, changes
+from optsched.rates import Change, changes, fragment_level, share
 from optsched.result import LevelValue, Result
 
 from .units import amount, percent, resource_words, short
@@ -251,7 +252,7 @@ def rate_rows(
     """
     after = plan.placement(problem)
     found = changes(problem, after, [level.bound for level in levels])
-    return [
+    rows = [
         (
             one.after.name,
             f"{one.before.share:.4f}",
@@ -259,10 +260,18 @@ def rate_rows(
             "" if one.best is None else f"{one.best:.4f}",
             f"{one.before.blocks:,}",
             f"{one.after.blocks:,}",
-            f"{one.after.free:,}",
+            amount(one.after.resource, one.after.free),
         )
         for one in found
     ]
+    at = fragment_level(problem)
+    if at is None or len(problem.objective[at].terms) < 2:
+        return rows
+    level, now = problem.objective[at], Placement.current(problem)
+    bound = levels[at].bound + level.goal if levels and levels[at].bound else None
+    sums = [level_value(problem, one, replace(level, goal=0)) for one in (now, after)]
+    shown = ["" if one is None else f"{share(problem, level, one):.4f}" for one in (*sums, bound)]
+    return [*rows, ("weighted mean", shown[0], shown[1], shown[2], "", "", "")]
 
 
 def verdict(summary: Summary, result: Result) -> str:
