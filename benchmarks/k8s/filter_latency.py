@@ -4,8 +4,8 @@
 
 A front end runs as its own process; a client sends requests over one keep-alive connection, as the
 scheduler does, and measures from the first byte sent to the last byte read. Beside them as many
-solves as there are cores run in processes of their own: scheduled as idle, with nice 10, or with
-the same priority as the front end.
+solves as there are cores run in processes of their own: as the planner's child (idle), with nice
+10, or with the same priority as the front end.
 Cases: no plan; a pod of the plan, for which all nodes but one are rejected; another pod, for which
 the nodes that a plan has locked (--locked of all) are.
 """
@@ -26,6 +26,7 @@ from typing import Any
 from benchmarks import machine
 from benchmarks.k8s.front import Connection, FrontEnd, front_end
 from benchmarks.markdown import markdown
+from optsched.k8s.priority import step_back
 from optsched.k8s.table import EMPTY, Lock, Member, PlanTable, now_ms
 
 CASES = ("no plan", "pod of the plan", "other pod")
@@ -173,7 +174,7 @@ def _solve(seed: int, nice: str, ready: Any) -> None:
     from optsched.generate.cluster import cluster
 
     if nice == "idle":
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        step_back()
     else:
         os.nice(int(nice))
     problem = cluster(seed=seed, nodes=200, pods_per_node=10, pending=60)

@@ -131,6 +131,20 @@ def test_parts_leave_the_processor_to_the_front_end(tmp_path: Path) -> None:
     assert running.process.poll() is not None
 
 
+@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="no such scheduling on this system")
+def test_solvers_step_back() -> None:
+    """They, and what they start, run only when nobody else wants to."""
+    code = (
+        "import os, subprocess, sys\n"
+        "from optsched.k8s.priority import step_back\n"
+        "step_back()\n"
+        "child = 'import os; print(os.sched_getscheduler(0))'\n"
+        "subprocess.run([sys.executable, '-c', child], check=True)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) == os.SCHED_IDLE
+
+
 def test_parts_follow_the_deployment() -> None:
     """The extender is not needed where gates do the work; names are checked."""
     assert set(choose((), Settings())) == set(PARTS)
