@@ -42,7 +42,7 @@ CLASSES = (
     (1, 2, 337),
 )
 CLASSES_FOR = 279
-MEMORY = {"slack": (2,), "tight": (4,), "mixed": (2, 4, 4, 8)}  # GiB per core, equally likely
+MEMORY = {"slack": (2,), "tight": (4,), "mixed": (1, 2, 2, 4, 8)}  # GiB per core, equally likely
 BASE_USAGE, USAGE = 0.943, {"low": 0.70, "middle": 0.80, "high": 0.907}
 KEPT = 0.815  # share of the cores in use that VMs of the base keep: FR16 of 279 PMs is then .55
 FAILURES = 2000  # insertions in a row that may fail before the recipe stops
@@ -151,7 +151,7 @@ def snapshot(
     load, usage
         "low", "middle" or "high" (70, 80 and 90.7 % of the cores in use), or a share of our own.
     memory
-        "slack" (2 GiB per core), "tight" (4) or "mixed" (2 to 8). Not used with `base`.
+        "slack" (2 GiB per core), "tight" (4) or "mixed" (1 to 8). Not used with `base`.
     drop
         Probability with which each VM of the base leaves; by default such that VMs from the base
         and new ones use cores in the ratio of the calibrated recipe.
