@@ -50,9 +50,15 @@ def _warm_fragments() -> None:
             pair, zero, zero, one, zero, 1, safe, out, table, out, table, gain, none, parts,
             np.empty(1), np.zeros((1, 7), np.int64),
         )  # fmt: skip
-    fragments.whole_parts(0, 0, 1, 1, none, parts, 1)
-    fragments.leavers(zero, one, price, 0, zero.copy())
-    fragments.newcomers(choice[0], one, zero, 0, 0, zero.copy())
+    many, gains = np.zeros((1, 2, 1), np.int64), np.zeros(1)
+    fragments.trace_cells(
+        zero, pair, one, zero, square, one, zero, price, choice, gain, 1, many, many.copy(), gains
+    )
+    fragments.trace_hosts(
+        zero, np.zeros((1, 7), np.int64), pair, zero, one, zero, 1, square,
+        np.zeros((1, 0), np.int64), one, zero, price, choice, choice, gain, none, parts, 1, many,
+        many.copy(), gains,
+    )  # fmt: skip
     fragments.multisets(one, zero, zero, 0, 0, square.copy())
     ascent.ascend(
         np.array([0, 2]), np.zeros(2, np.int64), np.zeros(2, np.int64), pair.T.copy(), square, 0, 1,

@@ -384,6 +384,59 @@ def newcomers(choice: Ints, units: Ints, memory: Ints, m: int, b: int, counts: I
 
 
 @jit
+def trace_cells(
+    which: Ints, how: Ints, row: Ints, group: Ints, residents: Ints, units: Ints, memory: Ints,
+    cost: Floats, choice: Ints, gain: Floats, low: int, out: Ints, into: Ints, gains: Floats,
+) -> None:  # fmt: skip
+    """Who leaves and enters the types of cells `which`, behind `how` of `exchange_cells`.
+
+    `out` and `into` (n, 2, K) and `gains` (n,) are to be filled; other arguments as there.
+    """
+    for i in range(len(which)):
+        t = which[i]
+        a, b = how[t, 0], how[t, 1]
+        leavers(residents[t], units, cost, a, out[i, 0])
+        newcomers(choice[group[t]], units, memory, row[t], b, into[i, 0])
+        gains[i] = gain[t, low + a - b]
+
+
+@jit
+def trace_hosts(
+    which: Ints, how: Ints, cells: Ints, group: Ints, row: Ints, cell_group: Ints, narrow: int,
+    residents: Ints, wide_residents: Ints, units: Ints, memory: Ints, cost: Floats, choice: Ints,
+    wide_choice: Ints, gain: Floats, weight: Floats, parts: Ints, low: int, out: Ints, into: Ints,
+    gains: Floats,
+) -> None:  # fmt: skip
+    """Who leaves and enters the types of hosts `which`, behind `how` of `exchange_hosts`.
+
+    `units`, `memory` and `cost` are those of all classes, the `narrow` ones first. `out` and `into`
+    (n, 2, K) and `gains` (n,) are to be filled.
+    """
+    last = choice.shape[1] - 1
+    at = np.zeros(2, np.int64)
+    for i in range(len(which)):
+        p = which[i]
+        gone, come, taken = how[p, 0], how[p, 1], how[p, 2]
+        leavers(wide_residents[p], units[narrow:], cost[narrow:], gone, out[i, 0, narrow:])
+        newcomers(
+            wide_choice[group[p]], units[narrow:], memory[narrow:], taken, come,
+            into[i, 0, narrow:],
+        )  # fmt: skip
+        for side in range(2):
+            t = cells[p, side]
+            a, b = how[p, 3 + 2 * side], how[p, 4 + 2 * side]
+            line = row[t] if row[t] == last or taken == last else row[t] - taken
+            leavers(residents[t], units[:narrow], cost[:narrow], a, out[i, side, :narrow])
+            newcomers(
+                choice[cell_group[t]], units[:narrow], memory[:narrow], line, b,
+                into[i, side, :narrow],
+            )  # fmt: skip
+            at[side] = low + gone - come + a - b
+            gains[i] += gain[t, at[side]]
+        gains[i] += whole_parts(cells[p, 0], cells[p, 1], at[0], at[1], weight, parts, low)
+
+
+@jit
 def multisets(
     units: Ints, memory: Ints, most: Ints, room: int, memory_room: int, found: Ints
 ) -> int:

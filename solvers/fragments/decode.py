@@ -11,7 +11,6 @@ from optsched.arrays import NONE, Ints
 from optsched.plan import Placement
 from optsched.solvers.fragments.integer import Chosen
 from optsched.solvers.fragments.model import Model
-from optsched.solvers.fragments.pricing import Column
 
 # A place is a cell for narrow items and a host for wide ones.
 Places = dict[int, list[int]]
@@ -21,10 +20,10 @@ def decode(model: Model, chosen: Chosen) -> Placement:
     """Deal the exchanges to cells and hosts, and match those that leave with those that enter."""
     sources: Places = defaultdict(list)
     targets: Places = defaultdict(list)
-    for cells, column in _dealt(model, chosen):
+    for cells, number in _dealt(model, chosen):
         for side, cell in enumerate(cells):
             # What leaves and enters the same place stays.
-            out, into = column.out[side], column.into[side]
+            out, into = chosen.columns.out[number, side], chosen.columns.into[number, side]
             for k in np.flatnonzero(out != into).tolist():
                 net = int(into[k] - out[k])
                 narrow = k < model.shapes.narrow
@@ -51,26 +50,24 @@ def place_items(model: Model, sources: Places, targets: Places) -> Placement:
     return Placement.of(problem, host, cells)
 
 
-def _dealt(model: Model, chosen: Chosen) -> Iterator[tuple[tuple[int, ...], Column]]:
-    """Cells of some host, or one cell, for each time that an exchange is made."""
-    cells, hosts = model.cells, model.hosts
-    pairs = list(zip(chosen.columns, chosen.counts, strict=True))
+def _dealt(model: Model, chosen: Chosen) -> Iterator[tuple[tuple[int, ...], int]]:
+    """Cells of some host, or one cell, and the column, for each time that an exchange is made."""
+    cells, hosts, columns = model.cells, model.hosts, chosen.columns
+    on_host = np.flatnonzero(columns.host >= 0).tolist()
+    on_cell = np.flatnonzero(columns.cell >= 0).tolist()
     taken = np.zeros(len(cells.of_cell), bool)
     next_host = _Queue(hosts.of_host, len(hosts.count))
-    for column, count in pairs:
-        if column.host < 0:
-            continue
-        for h in next_host.take(column.host, count):
+    for i in on_host:
+        for h in next_host.take(int(columns.host[i]), int(chosen.counts[i])):
             one = int(hosts.first[h])
             start = int(np.searchsorted(model.problem.cells.host, h))
             two = start if one != start else start + 1
             taken[[one, two]] = True
-            yield (one, two), column
+            yield (one, two), i
     next_cell = _Queue(np.where(taken, NONE, cells.of_cell), len(cells.count))
-    for column, count in pairs:
-        if column.cell >= 0:
-            for cell in next_cell.take(column.cell, count):
-                yield (cell,), column
+    for i in on_cell:
+        for cell in next_cell.take(int(columns.cell[i]), int(chosen.counts[i])):
+            yield (cell,), i
 
 
 class _Queue:

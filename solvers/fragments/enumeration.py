@@ -15,8 +15,9 @@ import numpy as np
 from optsched.arrays import Ints
 from optsched.budget import Budget
 from optsched.kernels.fragments import multisets
+from optsched.solvers.fragments.columns import Columns, Exchange
 from optsched.solvers.fragments.model import Floats, Model
-from optsched.solvers.fragments.pricing import Column, Offer, Prices
+from optsched.solvers.fragments.pricing import Offer, Prices
 
 MOST_SETS = 20_000  # of items that leave or enter one cell
 MOST_PAIRS = 2_000_000  # of them that are looked at together
@@ -47,10 +48,10 @@ class _Swaps:
     value: Floats
 
 
-def exchanges(model: Model, prices: Prices, slack: float, budget: Budget) -> list[Column] | None:
+def exchanges(model: Model, prices: Prices, slack: float, budget: Budget) -> Columns | None:
     """Every exchange at most `slack` short of the best one of its type; None: too many."""
     listing = _Listing(model, prices, slack)
-    found: list[Column] = []
+    found: list[Exchange] = []
     try:
         for column in listing.all():
             found.append(column)
@@ -58,7 +59,7 @@ def exchanges(model: Model, prices: Prices, slack: float, budget: Budget) -> lis
                 return None
     except TooManyError:
         return None
-    return found
+    return Columns.of(found, len(model.shapes))
 
 
 class _Listing:
@@ -68,7 +69,7 @@ class _Listing:
         self._found = np.empty((MOST_SETS, len(model.shapes)), np.int64)
         self._known: dict[tuple[int, ...], _Sets] = {}
 
-    def all(self) -> Iterator[Column]:
+    def all(self) -> Iterator[Exchange]:
         """Exchanges of cells, where cells can be told apart, then of hosts."""
         if self.model.apart:
             for t in range(len(self.model.cells.count)):
@@ -76,7 +77,7 @@ class _Listing:
         for p in range(len(self.model.hosts.count)):
             yield from self._of_host(p)
 
-    def _of_cell(self, t: int) -> Iterator[Column]:
+    def _of_cell(self, t: int) -> Iterator[Exchange]:
         cells, low = self.model.cells, self.model.low
         out, into = self._leavers(t), self._newcomers(t, 0, 0)
         swaps = self._swaps(t, out, into, 0)
@@ -85,9 +86,9 @@ class _Listing:
             if out.units[swaps.out[i]] or into.units[swaps.into[i]]:
                 gone, come = self._blank()
                 gone[0], come[0] = out.counts[swaps.out[i]], into.counts[swaps.into[i]]
-                yield Column(t, -1, gone, come, float(cells.gain[t, low + swaps.change[i]]))
+                yield t, -1, gone, come, float(cells.gain[t, low + swaps.change[i]])
 
-    def _of_host(self, p: int) -> Iterator[Column]:
+    def _of_host(self, p: int) -> Iterator[Exchange]:
         model, hosts = self.model, self.model.hosts
         best = self.offer.hosts[p]
         if model.apart:
@@ -118,7 +119,7 @@ class _Listing:
 
     def _joint(
         self, p: int, wide_out: Ints, wide_in: Ints, worth: float, least: float
-    ) -> Iterator[Column]:
+    ) -> Iterator[Exchange]:
         """Exchanges of a host with given wide items."""
         model, shapes, low = self.model, self.model.shapes, self.model.low
         cells = model.hosts.cells[p].tolist()
@@ -163,7 +164,7 @@ class _Listing:
             out_counts[0, shapes.narrow :] = wide_out
             in_counts[0, shapes.narrow :] = wide_in
             if out_counts.any() or in_counts.any():
-                yield Column(-1, p, out_counts, in_counts, gain)
+                yield -1, p, out_counts, in_counts, gain
 
     def _blank(self) -> tuple[Ints, Ints]:
         shape = (2, len(self.model.shapes))

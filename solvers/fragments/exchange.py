@@ -15,7 +15,7 @@ from optsched.result import Bound, Result, conclude
 from optsched.solvers.fragments.decode import decode
 from optsched.solvers.fragments.goals import Goals, goals_of
 from optsched.solvers.fragments.greedy import steepest
-from optsched.solvers.fragments.integer import NOTHING, Chosen, choose
+from optsched.solvers.fragments.integer import Chosen, choose
 from optsched.solvers.fragments.master import Master
 from optsched.solvers.fragments.model import Model, build
 from optsched.solvers.fragments.trim import keep_allowed, without_needless
@@ -208,7 +208,7 @@ class _Run:
 
     def take(self, model: Model, chosen: Chosen) -> None:
         """Decode whole exchanges and keep the placement if it is allowed and better."""
-        if chosen is NOTHING:
+        if not len(chosen.columns):
             return
         placement = keep_allowed(self.problem, decode(model, chosen))
         if self.goals.moved < 0:

@@ -14,7 +14,7 @@ from optsched.result import Bound, conclude
 from optsched.solvers.fragments.decode import decode
 from optsched.solvers.fragments.exchange import SOURCE
 from optsched.solvers.fragments.goals import goals_of
-from optsched.solvers.fragments.integer import NOTHING, Chosen, choose
+from optsched.solvers.fragments.integer import Chosen, choose, nothing
 from optsched.solvers.fragments.master import Master
 from optsched.solvers.fragments.model import build
 from optsched.solvers.fragments.trim import keep_allowed
@@ -36,7 +36,8 @@ def curve(
     model = build(problem.replace(max_moves=limits[-1]), level, safe=True)
     if isinstance(model, str):
         return []
-    master, best, rows = Master(model), NOTHING, []
+    master, rows = Master(model), []
+    best = nothing(master)
     for done, limit in enumerate(limits):
         own = budget.share(1 / (len(limits) - done))
         best = _best(master, limit, best, own, seed)
@@ -60,7 +61,7 @@ def _checked(master: Master, problem: PlacementProblem, best: Chosen) -> tuple[i
     """Value and bound of the level, by the checker."""
     model = master.model
     placement = Placement.current(problem)
-    if best is not NOTHING:
+    if len(best.columns):
         placement = keep_allowed(problem, decode(model, best))
     bounds: list[Bound | None] = [None] * len(problem.objective)
     if not len(model.shapes) or not problem.max_moves:

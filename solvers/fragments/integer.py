@@ -8,12 +8,13 @@ import numpy as np
 
 from optsched.arrays import Ints
 from optsched.budget import Budget
+from optsched.solvers.fragments.columns import Columns
 from optsched.solvers.fragments.enumeration import exchanges
 from optsched.solvers.fragments.master import ROUNDING, Master
-from optsched.solvers.fragments.pricing import Column, Prices
+from optsched.solvers.fragments.pricing import Prices
 
 GAP = 0.99  # of whole steps: the bound itself is rounded down
-TRIES = 6  # with more columns each
+FIRST_TRIES, MORE_TRIES = 4, 6  # with more columns each, before and after all are listed
 NEAR = (0.02, 0.05, 0.1, 0.2)  # how far prices are shaken, as shares of what a unit is worth
 
 
@@ -21,35 +22,30 @@ NEAR = (0.02, 0.05, 0.1, 0.2)  # how far prices are shaken, as shares of what a 
 class Chosen:
     """Exchanges with how often each is made; together they balance."""
 
-    columns: tuple[Column, ...]
-    counts: tuple[int, ...]
+    columns: Columns
+    counts: Ints
 
     @property
     def gain(self) -> int:
         """In steps."""
-        pairs = zip(self.columns, self.counts, strict=True)
-        return round(sum(column.gain * count for column, count in pairs))
-
-    @property
-    def moves(self) -> int:
-        """Items that change their place."""
-        pairs = zip(self.columns, self.counts, strict=True)
-        return sum(column.moves * count for column, count in pairs)
-
-
-NOTHING = Chosen((), ())
+        return round(float(self.columns.gain @ self.counts))
 
 
 def choose(master: Master, budget: Budget, target: int, seed: int = 0) -> Chosen:
     """The best whole exchanges found, until they gain `target` or nothing gains more.
 
-    First among the columns of the LP. Then among all exchanges that can be part of anything better,
-    which proves what it does not find; where these are too many, among more and more columns.
+    First among the columns of the LP, and those that are best at prices near its own. Then among
+    all exchanges that can be part of anything better, which proves what it does not find; where
+    these are too many, among more and more columns.
     """
-    best = NOTHING
-    if master.relaxed is None:
-        return best
-    best = _better(best, _whole(master, _within(master, master.relaxed.value - target), budget)[0])
+    best, rng = nothing(master), np.random.default_rng(seed)
+    for attempt in range(1 + FIRST_TRIES):
+        if master.relaxed is None or best.gain >= target or budget.over():
+            return best
+        if attempt:
+            _shake(master, rng, budget)
+        pool = _within(master, master.relaxed.value - target)
+        best = _better(best, _whole(master, pool, budget)[0])
     while best.gain < target and not budget.over():
         found, impossible = _among_all(master, target, budget)
         best = _better(best, found)
@@ -57,13 +53,18 @@ def choose(master: Master, budget: Budget, target: int, seed: int = 0) -> Chosen
             break
         target -= 1
         master.prove(target)
-    rng = np.random.default_rng(seed)
-    for _ in range(TRIES):
+    for _ in range(MORE_TRIES):
         if best.gain >= target or budget.over():
             break
         _shake(master, rng, budget)
         best = _better(best, _whole(master, np.arange(len(master.columns)), budget)[0])
     return best
+
+
+def nothing(master: Master) -> Chosen:
+    """No exchange."""
+    none = np.zeros(0, np.int64)
+    return Chosen(master.columns[none], none)
 
 
 def _better(one: Chosen, other: Chosen | None) -> Chosen:
@@ -78,16 +79,14 @@ def _among_all(master: Master, target: int, budget: Budget) -> tuple[Chosen | No
     columns = exchanges(master.model, master.prices, master.priced_bound - target, budget)
     if columns is None:
         return None, False
-    for column in columns:
-        master.add(column)
+    master.add(columns)
     found, most = _whole(master, np.arange(len(master.columns)), budget)
     return found, most < target
 
 
 def _within(master: Master, slack: float) -> Ints:
     """Columns that a choice worth the LP's value less `slack` can contain."""
-    reduced = np.array([master.reduced(column) for column in master.columns])
-    return np.flatnonzero(reduced >= -max(slack, 0.0) - ROUNDING)
+    return np.flatnonzero(master.reduced(master.columns) >= -max(slack, 0.0) - ROUNDING)
 
 
 def _whole(master: Master, pool: Ints, budget: Budget) -> tuple[Chosen | None, int]:
@@ -99,9 +98,7 @@ def _whole(master: Master, pool: Ints, budget: Budget) -> tuple[Chosen | None, i
         return None, 1 << 60
     counts = np.round(x[1:]).astype(np.int64)
     used = np.flatnonzero(counts)
-    chosen = Chosen(
-        tuple(master.columns[pool[i]] for i in used.tolist()), tuple(counts[used].tolist())
-    )
+    chosen = Chosen(master.columns[pool[used]], counts[used])
     return chosen, int(np.floor(-low + ROUNDING)) if np.isfinite(low) else 1 << 60
 
 

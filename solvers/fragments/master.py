@@ -14,8 +14,9 @@ import numpy as np
 
 from optsched.arrays import Ints
 from optsched.budget import Budget
+from optsched.solvers.fragments.columns import Columns
 from optsched.solvers.fragments.model import Floats, Model
-from optsched.solvers.fragments.pricing import Column, Offer, Prices
+from optsched.solvers.fragments.pricing import Offer, Prices
 from optsched.solvers.programs import LinearProgram
 
 SMOOTH = 0.5  # of the way from the best prices to those of the LP
@@ -47,7 +48,7 @@ class Master:
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self.columns: list[Column] = []
+        self.columns = Columns.of([], len(model.shapes))
         self.moves = model.moves
         self._proved: list[tuple[int, int]] = []  # (most moves, most gain) by search
         self._tried: list[tuple[float, Prices]] = []  # worth of all exchanges, without the toll
@@ -115,83 +116,89 @@ class Master:
 
     def price(self, prices: Prices) -> int:
         """Price exchanges, take those in that can improve the LP, and keep the bound; how many."""
-        if self.relaxed is None:
+        relaxed = self.relaxed
+        if relaxed is None:
             return self.take(prices)
         offer = Offer(self.model, prices)
         self._tried.append((offer.worth, prices))
-        relaxed = self.relaxed
-        if prices is not relaxed.prices:
-            # What an exchange is worth at other prices says little about the LP's.
-            cells, hosts = len(self.model.cells.count), len(self.model.hosts.count)
-            found = offer.columns(np.zeros(cells), np.zeros(hosts))
-            return sum(self.add(one) for one in found if self.reduced(one) > ROUNDING)
-        return sum(map(self.add, offer.columns(relaxed.cell_price, relaxed.host_price)))
+        if prices is relaxed.prices:
+            return self.add(offer.columns(relaxed.cell_price, relaxed.host_price))
+        # What an exchange is worth at other prices says little about the LP's.
+        found = offer.columns()
+        return self.add(found[self.reduced(found) > ROUNDING])
 
     def take(self, prices: Prices) -> int:
         """Take in all exchanges that are best at some prices; how many are new."""
         offer = Offer(self.model, prices)
         self._tried.append((offer.worth, prices))
-        cells, hosts = len(self.model.cells.count), len(self.model.hosts.count)
-        return sum(map(self.add, offer.columns(np.zeros(cells), np.zeros(hosts))))
+        return self.add(offer.columns())
+
+    def add(self, columns: Columns) -> int:
+        """Take columns in, those that are not there already; how many."""
+        new = []
+        for i, key in enumerate(columns.keys()):
+            if key not in self._seen:
+                self._seen.add(key)
+                new.append(i)
+        if new:
+            fresh = columns[np.array(new)]
+            self.columns += fresh
+            self._fill(self._lp, fresh, np.full(len(fresh), np.inf))
+        return len(new)
 
     def program(self, pool: Ints) -> LinearProgram:
         """The LP with only the columns of the pool, after the one that counts the moves."""
         program = LinearProgram(self._low, self._high)
         program.add(0.0, self._last_row, np.array([-1]), self.moves)
-        for i in pool.tolist():
-            column = self.columns[i]
-            most = (
-                self.model.cells.count[column.cell]
-                if column.cell >= 0
-                else (self.model.hosts.count[column.host])
-            )
-            program.add(-column.gain, *self.entries(column), float(most))
+        columns = self.columns[pool]
+        on_cell = columns.cell >= 0
+        most = np.empty(len(columns))
+        most[on_cell] = self.model.cells.count[columns.cell[on_cell]]
+        most[~on_cell] = self.model.hosts.count[columns.host[~on_cell]]
+        self._fill(program, columns, most)
         return program
 
-    def reduced(self, column: Column) -> float:
-        """What a column is worth at the LP's prices, less what its cells and host cost."""
+    def reduced(self, columns: Columns) -> Floats:
+        """(N,) what columns are worth at the LP's prices, less what their cells and hosts cost."""
         assert self.relaxed is not None
-        prices = self.relaxed.prices
-        balance = (column.into - column.out).sum(axis=0)
-        worth = column.gain + float(prices.price @ balance) - prices.toll * column.moves
-        if column.cell >= 0:
-            return worth - float(self.relaxed.cell_price[column.cell])
-        worth -= float(self.relaxed.host_price[column.host])
+        prices, cell_price = self.relaxed.prices, self.relaxed.cell_price
+        worth = columns.gain - columns.balance @ prices.price - prices.toll * columns.moves
+        on_cell = columns.cell >= 0
+        worth[on_cell] -= cell_price[columns.cell[on_cell]]
+        hosts = columns.host[~on_cell]
+        worth[~on_cell] -= self.relaxed.host_price[hosts]
         if self.model.apart:
-            worth -= float(self.relaxed.cell_price[self.model.hosts.cells[column.host]].sum())
-        return worth
+            worth[~on_cell] -= cell_price[self.model.hosts.cells[hosts]].sum(axis=1)
+        return np.asarray(worth)
 
-    def add(self, column: Column) -> bool:
-        """Take a column in; False if it is there already."""
-        key = column.key()
-        if key in self._seen:
-            return False
-        self._seen.add(key)
-        self.columns.append(column)
-        rows, values = self.entries(column)
-        self._lp.add(-column.gain, rows, values)
-        return True
-
-    def entries(self, column: Column) -> tuple[Ints, Ints]:
-        """Rows and coefficients of a column."""
-        balance = (column.out - column.into).sum(axis=0)
-        classes = np.flatnonzero(balance)
-        rows, values = [], []
-        if column.cell >= 0:
-            rows, values = [column.cell], [1]
-        else:
-            if self.model.apart:
-                one, two = self.model.hosts.cells[column.host].tolist()
-                rows, values = ([one], [2]) if one == two else ([one, two], [1, 1])
-            rows.append(self._first_host + column.host)
-            values.append(1)
-        rows += (self._first_class + classes).tolist()
-        values += balance[classes].tolist()
-        moves = column.moves
-        if moves:
-            rows.append(int(self._last_row[0]))
-            values.append(moves)
-        return np.array(rows, np.int64), np.array(values, np.int64)
+    def _fill(self, program: LinearProgram, columns: Columns, most: Floats) -> None:
+        """Add columns to a program, each at most `most` (N,) times."""
+        on_cell = np.flatnonzero(columns.cell >= 0)
+        on_host = np.flatnonzero(columns.host >= 0)
+        who, k = np.nonzero(columns.balance)
+        mover = np.flatnonzero(columns.moves)
+        rows = [
+            columns.cell[on_cell],
+            self._first_host + columns.host[on_host],
+            self._first_class + k,
+            np.full(len(mover), self._last_row[0]),
+        ]
+        numbers = [on_cell, on_host, who, mover]
+        values = [np.ones(len(on_cell) + len(on_host)), columns.balance[who, k],
+                  columns.moves[mover]]  # fmt: skip
+        if self.model.apart:
+            pair = self.model.hosts.cells[columns.host[on_host]]
+            same = pair[:, 0] == pair[:, 1]
+            rows += [pair[:, 0], pair[~same, 1]]
+            numbers += [on_host, on_host[~same]]
+            values += [np.where(same, 2.0, 1.0), np.ones(int((~same).sum()))]
+        program.fill(
+            -columns.gain,
+            most,
+            np.concatenate(rows),
+            np.concatenate(numbers),
+            np.concatenate(values).astype(np.float64),
+        )
 
     def solve(self, budget: Budget) -> Relaxed | None:
         """The LP over the columns so far; None if time is up."""

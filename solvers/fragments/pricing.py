@@ -12,11 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optsched.arrays import Ints
+from optsched.arrays import NONE, Ints
 from optsched.kernels import fragments as kernels
+from optsched.solvers.fragments.columns import Columns
 from optsched.solvers.fragments.model import Floats, Model
 
 SCALE = 1 << 24
+LEAST = 1e-9  # what an exchange must be worth
 
 
 @dataclass(frozen=True)
@@ -35,37 +37,6 @@ class Prices:
         """Prices that are `share` of the way to others."""
         price = (1 - share) * self.price + share * other.price
         return Prices.of(price, (1 - share) * self.toll + share * other.toll)
-
-
-@dataclass(frozen=True)
-class Column:
-    """An exchange on a type of cell, or on a type of host.
-
-    Attributes
-    ----------
-    cell, host
-        The type; -1 for the one that it is not.
-    out, into
-        (2, K) what leaves and enters each cell (of a cell type: the first row). Wide items stand
-        in the first row.
-    gain
-        In steps.
-    """
-
-    cell: int
-    host: int
-    out: Ints
-    into: Ints
-    gain: float
-
-    @property
-    def moves(self) -> int:
-        """Items that leave."""
-        return int(self.out.sum())
-
-    def key(self) -> bytes:
-        """Equal for equal columns."""
-        return b"%d %d " % (self.cell, self.host) + self.out.tobytes() + self.into.tobytes()
 
 
 class Offer:
@@ -134,62 +105,52 @@ class Offer:
         joint = float(hosts.count @ np.maximum(self.hosts - both, 0.0))
         return float(cells.count @ self.cells) + joint
 
-    def columns(self, cell_price: Floats, host_price: Floats) -> list[Column]:
-        """The best exchanges that are worth more than their cells (T,) and hosts (P,) cost."""
+    def columns(
+        self, cell_price: Floats | None = None, host_price: Floats | None = None
+    ) -> Columns:
+        """The best exchanges that are worth more than their cells (T,) and hosts (P,) cost.
+
+        Without prices, all that are worth anything.
+        """
         model = self.model
         hosts = model.hosts
-        found = []
-        asked = host_price
+        cell_price = np.zeros(len(self.cells)) if cell_price is None else cell_price
+        asked = np.zeros(len(self.hosts)) if host_price is None else host_price
+        which_cells = np.zeros(0, np.int64)
         if model.apart:
-            found = [self._cell(t) for t in np.flatnonzero(self.cells > cell_price + 1e-9).tolist()]
-            asked = host_price + cell_price[hosts.cells].sum(axis=1)
-        return found + [self._host(p) for p in np.flatnonzero(self.hosts > asked + 1e-9).tolist()]
-
-    def _cell(self, t: int) -> Column:
-        cells = self.model.cells
-        a, b = self._cell_how[t].tolist()
-        out, into = self._counts()
-        self._trace(t, a, int(cells.row[t]), b, out[0], into[0])
-        return Column(t, -1, out, into, float(cells.gain[t, self.model.low + a - b]))
-
-    def _host(self, p: int) -> Column:
-        model, hosts, shapes = self.model, self.model.hosts, self.model.shapes
-        narrow, low, last = shapes.narrow, model.low, model.rows - 1
-        wide_a, wide_b, memory, *sides = self._host_how[p].tolist()
-        out, into = self._counts()
-        kernels.leavers(
-            hosts.residents[p], shapes.units[narrow:], self._cost[narrow:], wide_a, out[0, narrow:]
+            which_cells = np.flatnonzero(self.cells > cell_price + LEAST)
+            asked = asked + cell_price[hosts.cells].sum(axis=1)
+        which_hosts = np.flatnonzero(self.hosts > asked + LEAST)
+        one, two = len(which_cells), len(which_hosts)
+        shape = (one + two, 2, len(model.shapes))
+        out, into = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+        gain = np.zeros(one + two)
+        self._trace_cells(which_cells, out[:one], into[:one], gain[:one])
+        if two:
+            self._trace_hosts(which_hosts, out[one:], into[one:], gain[one:])
+        return Columns(
+            np.concatenate([which_cells, np.full(two, NONE)]),
+            np.concatenate([np.full(one, NONE), which_hosts]),
+            out,
+            into,
+            gain,
         )
-        kernels.newcomers(
-            self._wide_choice[hosts.group[p]], shapes.units[narrow:], shapes.memory[narrow:],
-            memory, wide_b, into[0, narrow:],
-        )  # fmt: skip
-        changes, gain = [], 0.0
-        for side in (0, 1):
-            t = int(hosts.cells[p, side])
-            a, b = sides[2 * side : 2 * side + 2]
-            row = int(model.cells.row[t])
-            if row != last and memory != last:
-                row -= memory
-            self._trace(t, a, row, b, out[side], into[side])
-            changes.append(low + wide_a - wide_b + a - b)
-            gain += float(model.cells.gain[t, changes[-1]])
-        (one, two), (x, y) = hosts.cells[p].tolist(), changes
-        gain += kernels.whole_parts(one, two, x, y, model.weight, model.cells.parts, low)
-        return Column(-1, p, out, into, gain)
 
-    def _counts(self) -> tuple[Ints, Ints]:
-        shape = (2, len(self.model.shapes))
-        return np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-
-    def _trace(self, t: int, a: int, row: int, b: int, out: Ints, into: Ints) -> None:
-        """Who leaves and enters a cell of type t, giving up and taking these units."""
-        cells, shapes = self.model.cells, self.model.shapes
+    def _trace_cells(self, which: Ints, out: Ints, into: Ints, gain: Floats) -> None:
+        model, shapes, cells = self.model, self.model.shapes, self.model.cells
         narrow = shapes.narrow
-        kernels.leavers(
-            cells.residents[t], shapes.units[:narrow], self._cost[:narrow], a, out[:narrow]
-        )
-        kernels.newcomers(
-            self._choice[cells.group[t]], shapes.units[:narrow], shapes.memory[:narrow], row, b,
-            into[:narrow],
+        kernels.trace_cells(
+            which, self._cell_how, cells.row, cells.group, cells.residents, shapes.units[:narrow],
+            shapes.memory[:narrow], self._cost[:narrow], self._choice, cells.gain, model.low, out,
+            into, gain,
+        )  # fmt: skip
+
+    def _trace_hosts(self, which: Ints, out: Ints, into: Ints, gain: Floats) -> None:
+        model, shapes = self.model, self.model.shapes
+        cells, hosts = model.cells, model.hosts
+        kernels.trace_hosts(
+            which, self._host_how, hosts.cells, hosts.group, cells.row, cells.group, shapes.narrow,
+            cells.residents, hosts.residents, shapes.units, shapes.memory, self._cost,
+            self._choice, self._wide_choice, cells.gain, model.weight, cells.parts, model.low, out,
+            into, gain,
         )  # fmt: skip
