@@ -335,10 +335,8 @@ class Ejection:
     def _leavers(self, host: int, sendable: dict[int, bool]) -> Ints:
         """Items on `host` that another has room for: cheap ones first, then large ones."""
         rows = self.search.state.counters.rows_of_item
-        movers = np.array(sorted(i for i in self.search.on[host] if self._free[i]), dtype=np.int64)
-        at = self.search.problem.items.tier[movers]
-        paid = (self._at(movers) == 0) | self._affordable[at]
-        movers = movers[paid]
+        movers = self._movers()
+        movers = movers[self.search.state.host[movers] == host]
         rooted, tight = ~self._roams[movers], self._tight[movers] > 0
         order = np.lexsort((-self._blurred(movers), tight, rooted, self._at(movers)))
         chosen: list[int] = []

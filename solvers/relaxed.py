@@ -8,6 +8,7 @@ bounds the items that no placement can place; `DESIGN.md` idea 2, `Relaxed.least
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -191,13 +192,23 @@ class Relaxed:
         runs = np.flatnonzero(self.free & (items.host0 >= 0))
         hosts = len(self.problem.hosts)
         pair, number = np.unique(self.of_item[runs] * hosts + items.host0[runs], return_counts=True)
+        misfits = runs[self._on_wrong_cells()[runs]]
+        strange = Counter((self.of_item[misfits] * hosts + items.host0[misfits]).tolist())
         for one, present in zip(pair.tolist(), number.tolist(), strict=True):
             klass, host = divmod(one, hosts)
             if most[klass, self.group[host]] >= self.size[klass]:
                 continue
             row = self.problem.where.item_eligible[self.first[klass]]
             let_in = int(self.fits(klass, np.array([host]))[0]) if self.open_to[row, host] else 0
-            most[klass, self.group[host]] += max(present - let_in, 0)
+            most[klass, self.group[host]] += max(present - let_in, strange[one])
+
+    def _on_wrong_cells(self) -> Bools:
+        """(I,) bool: sits on cells of a kind that it may not enter."""
+        items, cells = self.problem.items, self.problem.cells
+        if not len(cells):
+            return np.zeros(len(items), bool)
+        wrong = (items.cells0 >= 0) & (cells.kind[items.cells0] != items.cell_kind[:, None])
+        return np.asarray(wrong.any(axis=1) & (items.cell_kind >= 0))
 
     # -- the LP ----------------------------------------------------------------------------------
 

@@ -66,13 +66,15 @@ class Repacking:
         search, model = self.search, self._model
         start = search.mark()
         seats = model.seats()
-        for item in self.items if seats else []:
+        if seats is None:
+            return Outcome(False, model.closed)
+        for item in self.items:
             search.put(item, NONE)
         for item, option in seats:
             at = [cell for cell, var in option.cells.items() if model.taken(var)]
             search.put(item, option.host, at)
         fine = search.better_than(start)
-        if not fine and seats and sideways:
+        if not fine and sideways:
             fine = bool((search.value == start.value).all())
         if fine and not search.state.violations():
             return Outcome(True, model.closed)

@@ -279,11 +279,13 @@ class RepackModel:
             for option in self.options:
                 self.model.add_hint(option.var, solver.value(option.var))
 
-    def seats(self) -> list[tuple[int, Option]]:
+    def seats(self) -> list[tuple[int, Option]] | None:
         """Who takes which option in the best solution; of a group, as many as can keep theirs.
 
-        Empty if there is no solution.
+        None if there is no solution.
         """
+        if self._solution is None:
+            return None
         found: list[tuple[int, Option]] = []
         for item, members in self.members.items():
             left = {id(option): self._number(option) for option in self.of_item[item]}

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from optsched.budget import Budget
 from optsched.check import check_placement
+from optsched.levels import Level, Term, TermKind, tier_order
 from optsched.objective import evaluate
 from optsched.plan import Placement
-from optsched.problem import PlacementProblem
+from optsched.problem import Evict, Hosts, Items, PlacementProblem
 from optsched.solvers.repack import Repacking
 from optsched.solvers.search import Search
 
@@ -74,3 +75,17 @@ def test_what_is_outside_stays(random: Random, make_problem: Make) -> None:
     assert evaluate(problem, placement) <= evaluate(problem, Placement.current(problem))
     assert check_placement(problem, placement) == ()
     assert tuple(search.value.tolist()) == evaluate(problem, placement)
+
+
+def test_nobody_seated_is_a_solution() -> None:
+    """Where it is best that the only free item loses its host, it does."""
+    items = Items.of([[1]], host0=[0])
+    objective = (Level("drained", (Term(TermKind.DRAINED),)), *tier_order(1))
+    problem = PlacementProblem.of(
+        Hosts.of([[1]], drain=[True]), items, objective=objective, evict=Evict.ANY
+    )
+    search = Search(problem)
+    whole = Repacking(search, [0], [0])
+    whole.solve(Budget.of(PATIENCE))
+    assert whole.apply().changed
+    assert search.state.host.tolist() == [-1]
