@@ -119,8 +119,8 @@ def reschedule(
     if isinstance(loose, str):
         run.improve(model)
         return run.outcome([])
-    run.bound(loose)
     run.improve(model)
+    run.follow(loose, model)
     run.improve(loose)
     return run.outcome([loose])
 
@@ -173,6 +173,11 @@ class _Run:
         """Steps that are worth gaining: up to a ceiling, and no more than the goal needs."""
         extra = model.bonus * model.emptied
         return int(min(ceiling, max(self.needed, 0) + extra))
+
+    def follow(self, model: Model, earlier: Model) -> None:
+        """Begin at the prices of an earlier model: they are rarely far from the best ones."""
+        if not self.budget.over():
+            self.master(model).follow(self.master(earlier))
 
     def bound(self, model: Model) -> None:
         """Generate columns until the bound is that of the LP, or the best placement meets it."""

@@ -19,6 +19,7 @@ from optsched.solvers.fragments.model import Floats, Model
 from optsched.solvers.fragments.pricing import Offer, Prices
 from optsched.solvers.programs import LinearProgram
 
+FOLLOWED = 2  # prices of another master that are tried first
 SMOOTH = 0.5  # of the way from the best prices to those of the LP
 START = (0.3, 0.5, 0.7)  # tolls to start with
 ROUNDING = 1e-6  # by which a sum of a basic LP solution may be off
@@ -44,6 +45,8 @@ class Master:
         All so far.
     moves
         The most moves, to be set by `allow`.
+    tried
+        Prices so far, with what all exchanges are worth at them, the toll not counted.
     """
 
     def __init__(self, model: Model) -> None:
@@ -51,7 +54,7 @@ class Master:
         self.columns = Columns.of([], len(model.shapes))
         self.moves = model.moves
         self._proved: list[tuple[int, int]] = []  # (most moves, most gain) by search
-        self._tried: list[tuple[float, Prices]] = []  # worth of all exchanges, without the toll
+        self.tried: list[tuple[float, Prices]] = []
         self.relaxed: Relaxed | None = None
         self.rounds = 0
         self._seen: set[bytes] = set()
@@ -74,7 +77,7 @@ class Master:
 
     def bound_at(self, moves: int) -> float:
         """No plan of that many moves gains more."""
-        priced = min((worth + p.toll * moves for worth, p in self._tried), default=np.inf)
+        priced = min((worth + p.toll * moves for worth, p in self.tried), default=np.inf)
         return min([priced, *(gain for most, gain in self._proved if moves <= most)])
 
     def prove(self, gain: int) -> None:
@@ -90,12 +93,12 @@ class Master:
     @property
     def priced_bound(self) -> float:
         """The least bound by prices alone: that of `prices`."""
-        return min(worth + p.toll * self.moves for worth, p in self._tried)
+        return min(worth + p.toll * self.moves for worth, p in self.tried)
 
     @property
     def prices(self) -> Prices:
         """Those that the bound comes from."""
-        return min(self._tried, key=lambda one: one[0] + one[1].toll * self.moves)[1]
+        return min(self.tried, key=lambda one: one[0] + one[1].toll * self.moves)[1]
 
     def fewest_moves(self, gain: int) -> int:
         """No plan of fewer moves gains as much; `Model.moves + 1`: no plan does."""
@@ -114,13 +117,23 @@ class Master:
         for toll in START:
             self.price(Prices.of(worth, toll))
 
+    def follow(self, other: Master) -> None:
+        """Take over the columns of another master, if types are the same, and try its prices."""
+        mine, others = self.model, other.model
+        same = np.array_equal(mine.cells.of_cell, others.cells.of_cell)
+        if same and np.array_equal(mine.hosts.of_host, others.hosts.of_host):
+            self.add(other.columns)
+        best = sorted(other.tried, key=lambda one: one[0] + one[1].toll * other.moves)
+        for _, prices in best[:FOLLOWED]:
+            self.take(prices)
+
     def price(self, prices: Prices) -> int:
         """Price exchanges, take those in that can improve the LP, and keep the bound; how many."""
         relaxed = self.relaxed
         if relaxed is None:
             return self.take(prices)
         offer = Offer(self.model, prices)
-        self._tried.append((offer.worth, prices))
+        self.tried.append((offer.worth, prices))
         if prices is relaxed.prices:
             return self.add(offer.columns(relaxed.cell_price, relaxed.host_price))
         # What an exchange is worth at other prices says little about the LP's.
@@ -130,7 +143,7 @@ class Master:
     def take(self, prices: Prices) -> int:
         """Take in all exchanges that are best at some prices; how many are new."""
         offer = Offer(self.model, prices)
-        self._tried.append((offer.worth, prices))
+        self.tried.append((offer.worth, prices))
         return self.add(offer.columns())
 
     def add(self, columns: Columns) -> int:
@@ -216,7 +229,7 @@ class Master:
 
     def generate(self, budget: Budget, enough: float = 0.0) -> None:
         """Rounds of LP and pricing until the bound is that of the LP, or less than `enough + 1`."""
-        if not self._tried:
+        if not self.tried:
             self.start()
         while not budget.over() and self.bound >= enough + 1:
             relaxed = self.solve(budget)
