@@ -23,6 +23,7 @@ from optsched.solvers.consolidation import Consolidation
 from optsched.solvers.ejection import Ejection
 from optsched.solvers.fitting import Fitting
 from optsched.solvers.greedy import Group, empty_drained, fill, queue
+from optsched.solvers.migration import migrate
 from optsched.solvers.relaxed import Relaxed
 from optsched.solvers.rounds import Rounds
 from optsched.solvers.search import Search, starting
@@ -169,7 +170,7 @@ class Improvement:
         return Relaxed(self.problem)
 
     def construct(self, budget: Budget, done: Done = never) -> None:
-        """Greedy, ejections, and cheaper hosts."""
+        """Greedy, ejections, single migrations against fragments, and cheaper hosts."""
         search = self.search
         fill(search, budget.share(0.5))
         self.best.keep()
@@ -190,6 +191,9 @@ class Improvement:
             if not waits and 2 * tries.remaining() < begun:
                 break
         self.best.resume()
+        if search.worth.fragments:
+            migrate(search, budget)
+            self.best.keep()
         if search.worth.host_cost.any() and not budget.over():
             consolidation = Consolidation(search, self.seed)
             for lower in (consolidation.pack_all, consolidation.empty_hosts):
@@ -219,6 +223,11 @@ class Improvement:
         for depth in (1, 2):
             empty_drained(search, ejection, depth)
         return_home(search, budget)
+        again = Ejection(search, fitting, budget, rng or np.random.default_rng(self.seed))
+        for group in groups:  # other choices than before, in the room as it is now
+            if budget.over():
+                return
+            _insert(again, group, 2)
 
     def search_on(self, budget: Budget, done: Done = never) -> None:
         """Neighbourhoods packed anew, until time is up, it is good enough, or nothing helps."""
