@@ -205,7 +205,7 @@ def _base(rng: np.random.Generator, pms: int, memory: str) -> PlacementProblem:
     for nodes, cores, count in CLASSES:
         wanted = max(1, round(count * pms / CLASSES_FOR))
         for gib in rng.choice(MEMORY[memory], wanted).tolist():
-            shape = nodes, cores, min(cores * gib << 10, MIB)
+            shape = nodes, cores, min(cores * gib, MIB >> 10) << 10
             own = room.any_fit(shape, rng) if cores >= BLOCK else room.spread(shape, rng)
             if own and room.free[:, 0].sum() - nodes * cores >= spare:
                 room.add(shape, own)
