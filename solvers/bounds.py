@@ -18,6 +18,7 @@ from optsched.plan import Placement
 from optsched.problem import Evict, PlacementProblem
 from optsched.result import Bound
 from optsched.solvers.cover import least_cost
+from optsched.solvers.fragment_bounds import least_fragments
 from optsched.solvers.move_bounds import least_moves
 from optsched.solvers.move_rooms import FORBIDDEN, Ceiling
 from optsched.solvers.relaxed import Lock, Relaxed
@@ -106,6 +107,8 @@ def _bound(
     if value == 0:
         return Bound(0, "counts are not negative")
     problem, total, sources = tables.problem, 0, []
+    if all(term.kind is TermKind.FRAGMENTS for term in level.terms):
+        return least_fragments(problem, level)
     unplaced = factors(problem, level, TermKind.UNPLACED)
     if unplaced.any():
         total += _least_unplaced(tables, unplaced, value, before, budget)

@@ -20,6 +20,7 @@ from optsched.result import Result, conclude
 from optsched.solvers.bounds import free_bounds
 from optsched.solvers.ejection import Ejection
 from optsched.solvers.fitting import Fitting
+from optsched.solvers.migration import migrate
 from optsched.solvers.search import Search, starting
 
 
@@ -47,7 +48,12 @@ class Greedy:
         started = time.monotonic()
         placement = starting(problem, start)
         if len(problem.items) and len(problem.hosts):
-            placement = fill(Search(problem, placement), budget)
+            search = Search(problem, placement)
+            placement = fill(search, budget)
+            if search.worth.fragments:
+                migrate(search, budget)
+                if not search.state.violations():
+                    placement = search.state.placement()
         budget.report("greedy", done=1.0)
         return conclude(
             problem,
