@@ -21,19 +21,24 @@ from optsched.solvers.counts import CpSat
 from optsched.solvers.fragments.exchange import Outcome, in_time, reschedule
 from optsched.solvers.ladder import Ladder, Step
 from optsched.solvers.local import conclude_in_time, improve
+from optsched.solvers.loosening import loosened
 from optsched.solvers.patterns import LARGEST, pattern_steps
 
 # Shares of the remaining time for local search, in turn with CP-SAT; where CP-SAT cannot serve.
 # Above HUGE items the bounds and the look at the clock between two steps take seconds themselves.
-ROUNDS, LARGE, SLOW = (0.1, 0.75, 0.8), (0.75,), (0.4,)
+ROUNDS, LARGE, SLOW = (0.1, 0.75, 0.8), (0.75,), (0.6,)
 HUGE = 20_000
 ATTEMPTS = 3  # at a placement that can be sequenced
 
 # With limits CP-SAT has many more rows, and pays only up to this many pairs.
 LARGEST_BOUND = 12_000
 
+# Share of the time for what limits do not bind, while the rest is held in place.
+LOOSENED = 0.4
+
 # Share of the time for exchanges of classes, before local search goes on where they end.
 EXCHANGES = 0.7
+BEGIN, BEGIN_ITEM = 0.1, 4e-5  # seconds, and seconds per item, that a local search takes to begin
 
 
 class Portfolio:
@@ -58,7 +63,7 @@ class Portfolio:
         """Climb the levels until everything is proven or time is up."""
         started = time.monotonic()
         exchanged = exchange(problem, budget, seed, start, order)
-        if exchanged is not None and exchanged.proven:
+        if exchanged is not None and (exchanged.proven or not worth_more(problem, budget)):
             return conclude(
                 problem,
                 exchanged.placement,
@@ -96,8 +101,15 @@ def exchange(
     if all(t.kind is not TermKind.FRAGMENTS for level in problem.objective for t in level.terms):
         return None
     own = in_time(problem, budget)
-    outcome = reschedule(problem, own.share(EXCHANGES), seed, order, start)
+    if worth_more(problem, own.share(1 - EXCHANGES)):
+        own = own.share(EXCHANGES)
+    outcome = reschedule(problem, own, seed, order, start)
     return outcome if isinstance(outcome, Outcome) else None
+
+
+def worth_more(problem: PlacementProblem, budget: Budget) -> bool:
+    """Whether there is time for a local search to begin and get somewhere."""
+    return budget.remaining() > BEGIN + BEGIN_ITEM * len(problem.items)
 
 
 def adopt(ladder: Ladder, outcome: Outcome) -> None:
@@ -134,10 +146,21 @@ def work(ladder: Ladder, budget: Budget, seed: int) -> list[Placement]:
             _bound_freely(ladder, budget.share(0.3))
         if ladder.done() or not small:
             break
+        prove_loosened(ladder, budget.share(LOOSENED), seed + attempt)
         ladder.climb([Step(CpSat(seed + attempt), 0.5)], budget.share(0.5))
         if ladder.done():
             break
     return others
+
+
+def prove_loosened(ladder: Ladder, budget: Budget, seed: int) -> None:
+    """The best that can be done while what limits bind stays where the incumbent has it."""
+    problem = loosened(ladder.problem, ladder.placement)
+    if problem is None or _bound_by_more_than_room(problem):
+        return
+    loose = Ladder(problem, ladder.placement)
+    exact(loose, budget, seed)
+    ladder.offer(loose.placement)
 
 
 def detour(

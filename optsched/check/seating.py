@@ -108,7 +108,8 @@ class Seating:
         self.groups_of = lists_of(reading.problem.where.groups, movers)
         placed = [item for item, where in enumerate(host) if where >= 0]
         self.on_host = Sitters(len(reading.capacity), placed, [host[item] for item in placed])
-        self.on_cell = Sitters(len(reading.cell_host), *_pairs(cells))
+        self._pairs = _pairs(cells)
+        self.on_cell = Sitters(len(reading.cell_host), *self._pairs)
         self._groups = reading.problem.where.groups
         self._censuses: dict[int, dict[Zone, Census]] = defaultdict(dict)
 
@@ -123,7 +124,7 @@ class Seating:
 
     def sits(self) -> Iterator[tuple[int, int]]:
         """Every item with each cell that it sits on."""
-        for item, cell in zip(*_pairs(self.cells.start), strict=True):
+        for item, cell in zip(*self._pairs, strict=True):
             if item not in self.cells.since:
                 yield item, cell
         for item, cells in self.cells.since.items():

@@ -112,10 +112,16 @@ class Master:
         return low
 
     def start(self) -> None:
-        """Columns at plausible prices: units are worth what they are worth in whole blocks."""
+        """Columns at plausible prices: units are worth what they are worth in whole blocks.
+
+        Where items are worth nothing and a move costs what it can gain at most, all that is left is
+        the toll: a bound that holds up where time is short.
+        """
         worth = unit_worth(self.model)
         for toll in START:
             self.price(Prices.of(worth, toll))
+        for share in (1, 2):
+            self.price(Prices.of(0 * worth, share * self.model.block_worth))
 
     def follow(self, other: Master) -> None:
         """Take over the columns of another master, if types are the same, and try its prices."""

@@ -137,8 +137,8 @@ class Model:
     bonus, emptied
         Steps that it is worth to empty a cell of a host that is drained, more than all others can
         add up to; and how many such cells there are.
-    unit_worth
-        Steps that a unit is worth in whole blocks.
+    unit_worth, block_worth
+        Steps that a unit is worth in whole blocks, and that one block of each kind is worth.
     safe
         Whether newcomers must fit in what is free now, or only in what is free then.
     tight
@@ -163,6 +163,7 @@ class Model:
     bonus: int
     emptied: int
     unit_worth: float
+    block_worth: float
     safe: bool
     tight: bool
     moves: int
@@ -346,6 +347,7 @@ class _Builder:
             bonus,
             int(drained.sum()),
             sum(term.weight for term in self.level.terms) * self.unit / step,
+            sum(term.weight * term.size * term.cells for term in self.level.terms) / step,
             self.safe,
             tight,
             min(moves, len(self.part)),
