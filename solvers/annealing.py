@@ -13,6 +13,7 @@ from optsched.levels import TermKind
 from optsched.plan import Placement
 from optsched.problem import Evict, PlacementProblem
 from optsched.solvers.ladder import Found, Ladder
+from optsched.solvers.loosening import tied_items
 
 SLICE = 40  # batches between two looks at the clock (about 5 ms compiled)
 FIRST = 200  # batches of the first run
@@ -90,7 +91,7 @@ class _Search:
         self.ladder, self.level = ladder, level
         problem, items = ladder.problem, ladder.problem.items
         self.play = play = ladder.in_play(level)
-        free = ladder.items_of(play) & ~self._tied(problem) & (items.cells_needed == 0)
+        free = ladder.items_of(play) & ~tied_items(problem) & (items.cells_needed == 0)
         self.items = np.flatnonzero(free)
         self.possible = self._possible(problem)
         if not self.possible:
@@ -120,17 +121,6 @@ class _Search:
             and not problem.protect_higher
             and problem.max_moves < 0
         )
-
-    def _tied(self, problem: PlacementProblem) -> Bools:
-        """(I,) items that rules bind which the kernel does not know; they keep their place."""
-        tied = problem.items.gang >= 0
-        limits = problem.limits
-        for group in {*limits.subject.tolist(), *limits.counted.tolist()}:
-            tied[problem.where.groups[group]] = True
-        for budget in range(len(problem.budgets)):
-            if problem.budgets.scope[budget]:
-                tied[problem.budgets.groups[budget]] = True
-        return np.asarray(tied)
 
     def _held(self, ladder: Ladder, play: Bools) -> np.ndarray:
         """(H, R) use by everything that the search does not move, in the incumbent."""
