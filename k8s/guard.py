@@ -37,6 +37,7 @@ ELSEWHERE = "optsched: planned elsewhere"
 CLOSED = "optsched: waiting until pods that were moved for this one are placed"
 ABSENT = "optsched: waiting for the planned node {node}"
 
+SKEW = 5  # seconds that the API server's clock may be behind the brain's
 CACHED_REQUESTS = 256  # different requests per table whose blocked nodes are kept
 
 
@@ -241,7 +242,7 @@ def _wish(
 
 def _suits(token: Token, pod: Pod) -> bool:
     return (
-        pod.created >= token.issued // 1000
+        pod.created >= token.issued // 1000 - SKEW
         and token.hash == pod.hash
         and token.name in ("", pod.metadata.name)
         and token.index in ("", pod.index)
