@@ -70,12 +70,11 @@ class Member(msgspec.Struct, frozen=True, gc=False):
 class Token(msgspec.Struct, frozen=True, gc=False):
     """The right of one replacement of an evicted pod to the node that the plan chose for it.
 
-    A pod may take it if its controller is `owner`, its `template_hash` is `hash`, it was created at
-    or after `issued` (in whole seconds, as the API keeps them, and with some for clocks that differ:
-    pods of an owner are alike, so one that was made a little earlier does as well), and `name` and `index`
-    are its own where they are given. One token is issued for each eviction, so several of one owner
-    are as many rights; a pod takes one. Drop a token when a replacement is bound, and when the
-    owner wants none.
+    A pod may take it if its controller is `owner`, its `template_hash` is `hash`, `name` and
+    `index` are its own where they are given, and it was created at or after `issued`, in whole
+    seconds as the API keeps them and with a few to spare, because clocks differ. One token is
+    issued for each eviction, so several of one owner are as many rights; a pod takes one. Drop a
+    token when a replacement is bound, and when the owner wants none.
 
     Attributes
     ----------
