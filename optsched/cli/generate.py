@@ -168,7 +168,7 @@ def known_optimum(out: str, seed: int, **sizes: int) -> None:
         type=click.Choice(["slack", "tight", "mixed"]),
         default="slack",
         show_default=True,
-        help="2 GiB per core, 4, or 2 to 8 from VM to VM.",
+        help="2 GiB per core, 4, or 1 to 8 from VM to VM.",
     ),
     option(
         "--drop",
