@@ -26,7 +26,7 @@ CLOSE = 1e-9
 
 
 class TooManyError(Exception):
-    """There are more exchanges than can be listed."""
+    """There are more exchanges than can be listed, or in the time."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,12 @@ class _Swaps:
 
 def exchanges(model: Model, prices: Prices, slack: float, budget: Budget) -> Columns | None:
     """Every exchange at most `slack` short of the best one of its type; None: too many."""
-    listing = _Listing(model, prices, slack)
+    listing = _Listing(model, prices, slack, budget)
     found: list[Exchange] = []
     try:
         for column in listing.all():
             found.append(column)
-            if len(found) > MOST_COLUMNS or (len(found) % 64 == 0 and budget.over()):
+            if len(found) > MOST_COLUMNS:
                 return None
     except TooManyError:
         return None
@@ -63,7 +63,8 @@ def exchanges(model: Model, prices: Prices, slack: float, budget: Budget) -> Col
 
 
 class _Listing:
-    def __init__(self, model: Model, prices: Prices, slack: float) -> None:
+    def __init__(self, model: Model, prices: Prices, slack: float, budget: Budget) -> None:
+        self.budget = budget
         self.model, self.prices, self.slack = model, prices, slack + CLOSE
         self.offer = Offer(model, prices)
         self._found = np.empty((MOST_SETS, len(model.shapes)), np.int64)
@@ -205,6 +206,8 @@ class _Listing:
         return _Sets(sets.counts[:, narrow:], sets.units, sets.value)
 
     def _list(self, most: Ints, room: int, memory: int, value: Floats) -> _Sets:
+        if self.budget.over():
+            raise TooManyError
         shapes = self.model.shapes
         number = multisets(shapes.units, shapes.memory, most, room, memory, self._found)
         if number < 0:
@@ -214,7 +217,7 @@ class _Listing:
 
     def _swaps(self, t: int, out: _Sets, into: _Sets, shift: int) -> _Swaps:
         """Sets that leave together with sets that fit; `shift` is further room for these."""
-        if len(out.units) * len(into.units) > MOST_PAIRS:
+        if len(out.units) * len(into.units) > MOST_PAIRS or self.budget.over():
             raise TooManyError
         room = int(self.model.cells.room[t]) + shift
         fits = into.units[None, :] <= (room if self.model.safe else room + out.units[:, None])

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from optsched.budget import Budget
-from optsched.objective import evaluate
+from optsched.objective import evaluate, moved
 from optsched.plan import Order, Placement, Plan
 from optsched.problem import PlacementProblem
 from optsched.result import Bound, Result, conclude
@@ -22,6 +22,7 @@ from optsched.solvers.fragments.trim import keep_allowed, without_needless
 from optsched.solvers.search import starting
 
 SOURCE = "exchange prices"
+MOST_ROUNDS, FEW_ROUNDS = 1000, 4  # to save moves, where they are a level and where they are not
 CONCLUDE = 8e-6  # seconds per item that sequencing and checking take
 
 
@@ -133,6 +134,7 @@ class _Run:
         self.level = model.problem.objective[goals.fragments]
         self.placement = Placement.current(model.problem)
         self.values = evaluate(model.problem, self.placement)
+        self.moves = 0
         self.others: list[Placement] = []
         self.masters: dict[bool, Master] = {}
         items, drain = self.problem.items, self.problem.hosts.drain
@@ -147,12 +149,13 @@ class _Run:
         self.budget.report("greedy", value=value)
 
     def offer(self, placement: Placement) -> None:
-        """Keep the placement if it is better."""
+        """Keep the placement if it is better, or as good with fewer moves."""
         values = evaluate(self.problem, placement)
-        if values >= self.values:
+        moves = int(moved(self.problem, placement).sum())
+        if (values, moves) >= (self.values, self.moves):
             return
         self.others.insert(0, self.placement)
-        self.placement, self.values = placement, values
+        self.placement, self.values, self.moves = placement, values, moves
 
     def master(self, model: Model) -> Master:
         """The master for a model."""
@@ -199,8 +202,7 @@ class _Run:
         ceiling = self._ceiling(model)
         if self.gained(model) < ceiling:
             self.take(model, choose(master, self.budget, ceiling, self.seed))
-        if self.goals.moved >= 0:
-            self._save_moves(model, master)
+        self._save_moves(model, master, MOST_ROUNDS if self.goals.moved >= 0 else FEW_ROUNDS)
 
     def _ceiling(self, model: Model) -> int:
         """Steps that no plan can pass, by any master whose bound holds for plans of the model."""
@@ -221,19 +223,16 @@ class _Run:
         self.offer(placement)
         self.budget.report("exchanges", value=self.values[self.goals.fragments])
 
-    def _save_moves(self, model: Model, master: Master) -> None:
+    def _save_moves(self, model: Model, master: Master, rounds: int) -> None:
         """Fewer moves for the same gain: the fewest that prices allow, then one more at a time."""
-        gain = self.gained(model)
-        if gain <= 0:
-            return
-        moves = 0
-        while not self.budget.over():
+        gain, moves = self.gained(model), 0
+        for _ in range(rounds if gain > 0 else 0):
             fewest = max(moves, master.fewest_moves(gain))
-            if fewest >= self.values[self.goals.moved]:
+            if fewest >= self.moves or self.budget.over():
                 break
             moves = fewest
             master.allow(moves)
-            master.generate(self.budget)
+            master.generate(self.budget, gain - 1)
             if np.floor(master.bound) < gain:
                 continue
             self.take(model, choose(master, self.budget, gain, self.seed))

@@ -13,6 +13,7 @@ from optsched.solvers.fragments.enumeration import exchanges
 from optsched.solvers.fragments.master import ROUNDING, Master
 from optsched.solvers.fragments.pricing import Prices
 
+PATIENCE = 0.5  # share of the time that is left for one search
 GAP = 0.99  # of whole steps: the bound itself is rounded down
 FIRST_TRIES, MORE_TRIES = 4, 6  # with more columns each, before and after all are listed
 NEAR = (0.02, 0.05, 0.1, 0.2)  # how far prices are shaken, as shares of what a unit is worth
@@ -93,7 +94,7 @@ def _whole(master: Master, pool: Ints, budget: Budget) -> tuple[Chosen | None, i
     """The best whole combination of the columns in the pool, and the most that one can gain."""
     program = master.program(pool)
     whole = np.ones(len(program), bool)
-    x, low = program.solve_whole_bound(whole, budget.remaining(), GAP)
+    x, low = program.solve_whole_bound(whole, PATIENCE * budget.remaining(), GAP)
     if x is None:
         return None, 1 << 60
     counts = np.round(x[1:]).astype(np.int64)

@@ -19,7 +19,7 @@ from optsched.levels import Level, Term
 from optsched.limits import LimitKind
 from optsched.objective import cell_use, term_value
 from optsched.plan import Placement
-from optsched.problem import PlacementProblem
+from optsched.problem import Evict, PlacementProblem
 
 Floats = npt.NDArray[np.float64]
 
@@ -193,6 +193,8 @@ def refusal(problem: PlacementProblem, level: Level) -> str | None:
         return "cells of several kinds are left to local search"
     if (items.host0 < 0).any():
         return "waiting items are left to local search"
+    if problem.evict is not Evict.NEVER and items.evictable.any():
+        return "items that may be evicted make room that exchanges do not know of"
     if items.demand.any():
         return "items that take resources of the whole host are left to local search"
     if len(problem.budgets) or len(problem.inflight) or (items.gang >= 0).any():

@@ -12,7 +12,7 @@ import pytest
 from optsched.levels import Level, Term, TermKind
 from optsched.objective import evaluate
 from optsched.plan import Placement
-from optsched.problem import Cells, Hosts, Items, Limit, LimitKind, PlacementProblem, Where
+from optsched.problem import Cells, Evict, Hosts, Items, Limit, LimitKind, PlacementProblem, Where
 
 # (host, cells on it, units of cpu, units of memory on each cell)
 Vm = tuple[int, tuple[int, ...], int, int]
@@ -32,8 +32,17 @@ def vm_problem(
     pinned: Sequence[int] = (),
     conflict: Sequence[int] = (),
     excluded: Any = None,
+    fixed: dict[int, int] | None = None,
+    evict: Evict = Evict.NEVER,
 ) -> PlacementProblem:
-    """A problem of `hosts` hosts with two cells; `terms` are (size, cells, weight) of blocks."""
+    """A problem of `hosts` hosts with two cells.
+
+    `terms` are (size, cells, weight) of blocks, `fixed` the units of cpu that are used on cells by
+    what is no item.
+    """
+    used = np.zeros((2 * hosts, 2), np.int64)
+    for cell, units in (fixed or {}).items():
+        used[cell, 0] = units
     widest = max((len(places) for _, places, _, _ in vms), default=0)
     cells0 = np.full((len(vms), widest), -1)
     for i, (host, places, _, _) in enumerate(vms):
@@ -60,7 +69,10 @@ def vm_problem(
         table,
         items,
         cells=Cells.of(
-            np.repeat(np.arange(hosts), 2), [(size, memory)] * (2 * hosts), resources=("cpu", "mem")
+            np.repeat(np.arange(hosts), 2),
+            [(size, memory)] * (2 * hosts),
+            fixed_use=used,
+            resources=("cpu", "mem"),
         ),
         where=Where.of(
             table, items, groups=[list(conflict)] if conflict else [], excluded=excluded
@@ -68,6 +80,7 @@ def vm_problem(
         limits=[Limit(LimitKind.CONFLICT, 0, 0, 0, name="apart")] if conflict else (),
         objective=tuple(levels),
         max_moves=moves,
+        evict=evict,
     )
 
 
@@ -110,7 +123,7 @@ def outcomes(problem: PlacementProblem, *, safe: bool) -> Iterator[Placement]:
         mask = problem.where.excluded[problem.where.item_eligible[i]]
         allowed = [w for w in others if not mask[w[0] // 2] and not problem.hosts.drain[w[0] // 2]]
         ways.append([home, *(w for w in allowed if w != home)] if items.movable[i] else [home])
-    free = cells.capacity.copy()
+    free = cells.capacity - cells.fixed_use
     for i in range(len(items)):
         free[list(ways[i][0])] -= items.cell_demand[i]
     most = problem.max_moves
@@ -122,7 +135,8 @@ def outcomes(problem: PlacementProblem, *, safe: bool) -> Iterator[Placement]:
                     left[list(target)] -= items.cell_demand[i]
                     if not safe:
                         left[list(ways[i][0])] += items.cell_demand[i]
-                if (left < 0).any() or not _apart(problem, movers, chosen, safe):
+                entered = [c for target in chosen for c in target]
+                if (left[entered] < 0).any() or not _apart(problem, movers, chosen, safe):
                     continue
                 host, table = items.host0.copy(), items.cells0.copy()
                 for i, target in zip(movers, chosen, strict=True):

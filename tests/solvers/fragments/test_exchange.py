@@ -10,7 +10,7 @@ import pytest
 from optsched.budget import Budget
 from optsched.check import check
 from optsched.plan import Order
-from optsched.problem import PlacementProblem
+from optsched.problem import Evict, PlacementProblem
 from optsched.result import Result, Status
 from optsched.solvers.fragments.exchange import Fragments
 
@@ -28,6 +28,8 @@ SHAPES: dict[str, dict[str, Any]] = {
     "fewest moves": {"moved": True},
     "goal": {"goal": 6, "moved": True},
     "goal for blocks over both cells": {"terms": ((4, 2, 1),), "goal": 6, "moved": True},
+    "overfull": {"fixed": {0: 5, 3: 6}},
+    "overfull, blocks over both cells": {"fixed": {0: 5, 3: 6}, "terms": ((3, 2, 1), (4, 1, 1))},
     "drain": {"drain": (1,), "moves": 4, "vms": 6, "moved": True},
 }
 
@@ -61,6 +63,13 @@ def test_conflicts_are_kept_and_bounded(draw: Draw, best: Best, seed: int) -> No
     result = solve(problem)
     truth = best(problem)
     assert result.levels[0].bound <= truth[0] <= result.levels[0].value <= result.levels[0].stay
+
+
+def test_evictions_are_left_to_others(draw: Draw) -> None:
+    """Who may leave without a place makes room that no exchange knows of."""
+    problem = draw(0, evict=Evict.ANY)
+    assert "evicted" in str(Fragments().supports(problem))
+    assert solve(problem).plan.waves == ()
 
 
 def test_impossible_drains_are_not_called_proven(draw: Draw, best: Best) -> None:
