@@ -22,7 +22,7 @@ from optsched.solvers.fragments.trim import keep_allowed, without_needless
 from optsched.solvers.search import starting
 
 SOURCE = "exchange prices"
-MOST_ROUNDS, FEW_ROUNDS = 1000, 4  # to save moves, where they are a level and where they are not
+WORTHWHILE, FEW_ROUNDS = 0.95, 4  # share of the moves and tries, to save moves that are no level
 CONCLUDE = 8e-6  # seconds per item that sequencing and checking take
 
 
@@ -202,7 +202,7 @@ class _Run:
         ceiling = self._ceiling(model)
         if self.gained(model) < ceiling:
             self.take(model, choose(master, self.budget, ceiling, self.seed))
-        self._save_moves(model, master, MOST_ROUNDS if self.goals.moved >= 0 else FEW_ROUNDS)
+        self._save_moves(model, master)
 
     def _ceiling(self, model: Model) -> int:
         """Steps that no plan can pass, by any master whose bound holds for plans of the model."""
@@ -223,12 +223,16 @@ class _Run:
         self.offer(placement)
         self.budget.report("exchanges", value=self.values[self.goals.fragments])
 
-    def _save_moves(self, model: Model, master: Master, rounds: int) -> None:
-        """Fewer moves for the same gain: the fewest that prices allow, then one more at a time."""
+    def _save_moves(self, model: Model, master: Master) -> None:
+        """Fewer moves for the same gain: the fewest that prices allow, then one more at a time.
+
+        Where moves are no level, only as long as there are many to be saved.
+        """
         gain, moves = self.gained(model), 0
+        share, rounds = (1.0, self.moves) if self.goals.moved >= 0 else (WORTHWHILE, FEW_ROUNDS)
         for _ in range(rounds if gain > 0 else 0):
             fewest = max(moves, master.fewest_moves(gain))
-            if fewest >= self.moves or self.budget.over():
+            if fewest >= share * self.moves or self.budget.over():
                 break
             moves = fewest
             master.allow(moves)
