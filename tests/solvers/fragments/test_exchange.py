@@ -97,6 +97,24 @@ def test_no_time_gives_an_allowed_plan(draw: Draw, seconds: float) -> None:
     assert all(level.bound <= level.value <= level.stay for level in result.levels)
 
 
+def test_any_seed_and_any_wish_to_stop_get_an_answer(draw: Draw) -> None:
+    """However large a seed, and stopped at once, the plan is allowed and the bounds hold."""
+    problem = draw(4)
+    budget = Budget.of(20, stop=lambda: True)
+    result = Fragments().solve(problem, budget, seed=1 << 70, order=Order.SAFE)
+    assert not check(problem, result.plan).violations
+    assert all(level.bound <= level.value for level in result.levels)
+
+
+def test_a_start_is_kept_if_there_is_no_time(draw: Draw) -> None:
+    """The plan is no worse than the one that was given."""
+    problem = draw(1)
+    best = solve(problem)
+    assert best.plan.moves()
+    again = Fragments().solve(problem, Budget.of(0), start=best.plan, order=Order.SAFE)
+    assert again.levels[0].value == best.levels[0].value
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("seed", range(4))
 def test_other_orders_stay_above_their_bound(draw: Draw, best: Best, shape: str, seed: int) -> None:
