@@ -108,7 +108,7 @@ def test_any_seed_and_any_wish_to_stop_get_an_answer(draw: Draw) -> None:
 
 def test_a_start_is_kept_if_there_is_no_time(draw: Draw) -> None:
     """The plan is no worse than the one that was given."""
-    problem = draw(1)
+    problem = draw(5)
     best = solve(problem)
     assert best.plan.moves()
     again = Fragments().solve(problem, Budget.of(0), start=best.plan, order=Order.SAFE)
