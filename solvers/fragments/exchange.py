@@ -12,12 +12,13 @@ from optsched.objective import evaluate, moved
 from optsched.plan import Order, Placement, Plan
 from optsched.problem import PlacementProblem
 from optsched.result import Bound, Result, conclude
+from optsched.solvers.fragments.building import build
 from optsched.solvers.fragments.decode import decode
 from optsched.solvers.fragments.goals import Goals, goals_of
 from optsched.solvers.fragments.greedy import steepest
 from optsched.solvers.fragments.integer import Chosen, choose
 from optsched.solvers.fragments.master import Master
-from optsched.solvers.fragments.model import Model, build
+from optsched.solvers.fragments.model import Model
 from optsched.solvers.fragments.trim import keep_allowed, without_needless
 from optsched.solvers.search import starting
 

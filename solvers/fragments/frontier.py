@@ -11,12 +11,12 @@ from optsched.budget import Budget
 from optsched.plan import Order, Placement
 from optsched.problem import PlacementProblem
 from optsched.result import Bound, conclude
+from optsched.solvers.fragments.building import build
 from optsched.solvers.fragments.decode import decode
 from optsched.solvers.fragments.exchange import SOURCE
 from optsched.solvers.fragments.goals import goals_of
 from optsched.solvers.fragments.integer import Chosen, choose, nothing
 from optsched.solvers.fragments.master import Master
-from optsched.solvers.fragments.model import build
 from optsched.solvers.fragments.trim import keep_allowed
 
 

@@ -12,9 +12,10 @@ from optsched.kernels.ascent import ascend
 from optsched.plan import Order, Placement, Plan
 from optsched.problem import PlacementProblem
 from optsched.result import Bound, Result, conclude
+from optsched.solvers.fragments.building import build
 from optsched.solvers.fragments.decode import Places, place_items
 from optsched.solvers.fragments.goals import goals_of
-from optsched.solvers.fragments.model import Model, build
+from optsched.solvers.fragments.model import Model
 from optsched.solvers.fragments.trim import keep_allowed
 from optsched.solvers.search import starting
 

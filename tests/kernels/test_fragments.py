@@ -16,7 +16,8 @@ from optsched.levels import Level, Term, TermKind
 from optsched.plan import Order
 from optsched.problem import Cells, Hosts, Items, PlacementProblem
 from optsched.solvers.fragments import Fragments
-from optsched.solvers.fragments.model import Model, build
+from optsched.solvers.fragments.building import build
+from optsched.solvers.fragments.model import Model
 from optsched.solvers.fragments.pricing import Offer, Prices
 
 compiled = pytest.mark.skipif(not COMPILED, reason="numba is not installed")

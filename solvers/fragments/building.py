@@ -1,0 +1,337 @@
+"""From a problem's tables to the model of exchanges."""
+
+from __future__ import annotations
+
+from math import gcd
+
+import numpy as np
+
+from optsched.arrays import NONE, Bools, Ints
+from optsched.levels import Level
+from optsched.limits import LimitKind
+from optsched.objective import cell_use, term_value
+from optsched.plan import Placement
+from optsched.problem import Evict, PlacementProblem
+from optsched.solvers.fragments.model import CellTypes, Floats, HostTypes, Model, Shapes
+
+MOST_UNITS = 512  # of the resource that counts, on a cell
+MOST_MEMORY = 4096  # units of the resource that binds besides
+MOST_CLASSES = 400
+
+
+def refusal(problem: PlacementProblem, level: Level) -> str | None:
+    """None, or one sentence why exchanges cannot express the problem."""
+    items, terms = problem.items, level.terms
+    if len({term.resource for term in terms}) > 1:
+        return "fragments of several resources at once are left to local search"
+    if len(np.unique(problem.cells.kind)) > 1:
+        return "cells of several kinds are left to local search"
+    if (items.host0 < 0).any():
+        return "waiting items are left to local search"
+    if problem.evict is not Evict.NEVER and items.evictable.any():
+        return "items that may be evicted make room that exchanges do not know of"
+    if items.demand.any():
+        return "items that take resources of the whole host are left to local search"
+    if len(problem.budgets) or len(problem.inflight) or (items.gang >= 0).any():
+        return "budgets, gangs and moves in flight are left to local search"
+    hosts = problem.hosts
+    if (hosts.moves_in >= 0).any() or (hosts.moves_out >= 0).any() or problem.owner_at_once >= 0:
+        return "throttles of hosts and owners are left to local search"
+    limits = problem.limits
+    if len(limits) and not ((limits.kind == LimitKind.CONFLICT) & (limits.key == 0)).all():
+        return "of the limits only conflicts on a host can be counted by class"
+    most = np.bincount(problem.cells.host, minlength=len(hosts)).max(initial=0)
+    wide = items.movable & (items.cells_needed > 1)
+    if most > 2 and (wide.any() or any(term.cells > 1 for term in terms)):
+        return "hosts of more than two cells are left to local search"
+    if (items.cells_needed > 2).any() or any(term.cells > 2 for term in terms):
+        return "items and blocks of more than two cells are left to local search"
+    return None
+
+
+def distinct(rows: Ints) -> tuple[Ints, Ints, Ints]:
+    """First index, inverse and count of the distinct rows of an (N, M) table."""
+    table = np.ascontiguousarray(rows, dtype=np.int64)
+    if not table.shape[1]:
+        table = np.zeros((len(table), 1), np.int64)
+    keys = table.view(np.dtype((np.void, 8 * table.shape[1]))).ravel()
+    _, first, inverse, count = np.unique(
+        keys, return_index=True, return_inverse=True, return_counts=True
+    )
+    return first, inverse, count
+
+
+def build(problem: PlacementProblem, level: Level, *, safe: bool) -> Model | str:
+    """The model, or one sentence why there is none."""
+    refused = refusal(problem, level)
+    if refused is not None:
+        return refused
+    resource = level.terms[0].resource
+    keys, shapes_of = _classes(problem, resource)
+    if isinstance(keys, str):
+        return keys
+    return _Builder(problem, level, resource, keys, shapes_of, safe).model()
+
+
+def _classes(problem: PlacementProblem, resource: int) -> tuple[Ints | str, Ints]:
+    """(N,) the items that take part and (N,) their class, narrow ones first."""
+    items = problem.items
+    part = np.flatnonzero(items.movable & (items.cell_demand[:, resource] > 0))
+    part = part[items.cells_needed[part] > 0]
+    table = np.column_stack(
+        [
+            items.cells_needed[part],
+            items.cell_demand[part],
+            problem.where.item_eligible[part],
+            *_conflict_groups(problem, part),
+        ]
+    )
+    first, of_part, _ = distinct(table)
+    if len(first) > MOST_CLASSES:
+        return f"{len(first)} classes of items are too many to price; use local", part
+    order = np.lexsort((part[first], items.cells_needed[part[first]]))
+    rank = np.empty(len(first), np.int64)
+    rank[order] = np.arange(len(first))
+    return part, rank[of_part]
+
+
+def _conflict_groups(problem: PlacementProblem, part: Ints) -> list[Ints]:
+    """Membership of the items in each group that a conflict names."""
+    limits = problem.limits
+    columns = []
+    for group in sorted({*limits.subject.tolist(), *limits.counted.tolist()}):
+        inside = np.zeros(len(problem.items), np.int64)
+        inside[problem.where.groups[group]] = 1
+        columns.append(inside[part])
+    return columns
+
+
+class _Builder:
+    """The steps from tables to a model; each needs what the ones before made."""
+
+    def __init__(
+        self,
+        problem: PlacementProblem,
+        level: Level,
+        resource: int,
+        part: Ints,
+        of_part: Ints,
+        safe: bool,
+    ) -> None:
+        self.problem, self.level, self.resource, self.safe = problem, level, resource, safe
+        self.part, self.of_part = part, of_part
+        items = problem.items
+        count = int(of_part.max(initial=-1)) + 1
+        order = np.argsort(of_part, kind="stable")
+        starts = np.searchsorted(of_part[order], np.arange(count + 1))
+        self.members = tuple(part[order[starts[k] : starts[k + 1]]] for k in range(count))
+        self.first = np.array([one[0] for one in self.members], np.int64)
+        self.narrow = int((items.cells_needed[self.first] == 1).sum())
+        demand = items.cell_demand[self.first]
+        self.unit = int(np.gcd.reduce(demand[:, resource])) if count else 1
+        self.units = demand[:, resource] // self.unit
+        self.demand = demand
+        placement = Placement.current(problem)
+        self.free = problem.cells.capacity - cell_use(problem, placement)
+
+    def model(self) -> Model | str:
+        """Put everything together."""
+        problem, count = self.problem, len(self.members)
+        self.room = self.free[:, self.resource] // self.unit
+        self._residents()
+        gives = self.narrow_at @ self.units[: self.narrow]
+        wide = (self.wide_at @ self.units[self.narrow :])[problem.cells.host]
+        self.high = int((gives + wide).max(initial=0))
+        ever = self.room if self.safe else self.room + gives + wide
+        self.low = int(np.maximum(ever, 0).max(initial=0))
+        if max(self.low, self.high) > MOST_UNITS:
+            return "the units of the resource are too fine to price; use local"
+        allowed, group = self._groups()
+        found = self._memory(gives + wide)
+        if isinstance(found, str):
+            return found
+        memory, row, rows, tight = found
+        free = self.free[:, self.resource]
+        drained = problem.hosts.drain[problem.cells.host] & (gives + wide > 0)
+        whole = np.where(drained, gives + wide, 0)
+        table = np.column_stack([free, row, group[problem.cells.host], whole, self.narrow_at])
+        first, of_cell, number = distinct(table)
+        gain, parts, weight, step = self._worth(free[first])
+        bonus = self._bonus(step) if drained.any() else 0
+        full = np.flatnonzero(whole[first])
+        gain[full, self.low + whole[first[full]]] += bonus
+        of_item = np.full(len(problem.items), NONE, np.int64)
+        of_item[self.part] = self.of_part
+        cells = CellTypes(
+            of_cell, number, self.room[first], row[first], group[problem.cells.host][first],
+            self.narrow_at[first], gain, parts,
+        )  # fmt: skip
+        moves = problem.max_moves if problem.max_moves >= 0 else len(self.part)
+        return Model(
+            problem,
+            self.level.terms,
+            self.free,
+            Shapes(self.members, of_item, self.units, memory, self.narrow),
+            cells,
+            self._hosts(of_cell, group, bool(len(weight)) or self.narrow < count),
+            allowed,
+            rows,
+            self.low,
+            self.high,
+            weight,
+            step,
+            self._value(),
+            bonus,
+            int(drained.sum()),
+            sum(term.weight for term in self.level.terms) * self.unit / step,
+            sum(term.weight * term.size * term.cells for term in self.level.terms) / step,
+            self.safe,
+            tight,
+            min(moves, len(self.part)),
+        )
+
+    def _residents(self) -> None:
+        """(C, N) narrow and (H, W) wide movable items by place."""
+        items, cells = self.problem.items, self.problem.cells
+        wide_classes = len(self.members) - self.narrow
+        self.narrow_at = np.zeros((len(cells), self.narrow), np.int64)
+        self.wide_at = np.zeros((len(self.problem.hosts), wide_classes), np.int64)
+        one = self.of_part < self.narrow
+        np.add.at(self.narrow_at, (items.cells0[self.part[one], 0], self.of_part[one]), 1)
+        wide = self.part[~one]
+        np.add.at(self.wide_at, (items.host0[wide], self.of_part[~one] - self.narrow), 1)
+
+    def _groups(self) -> tuple[Bools, Ints]:
+        """(G, K) what may enter, and (H,) the group of each host."""
+        problem, where = self.problem, self.problem.where
+        rows = where.item_eligible[self.first]
+        open_to = (where.excluded[rows] == 0) & ~problem.hosts.drain  # (K, H)
+        for row in range(len(problem.limits)):
+            pair = int(problem.limits.subject[row]), int(problem.limits.counted[row])
+            for mine, theirs in (pair, pair[::-1]):
+                self._keep_apart(open_to, where.groups[mine], where.groups[theirs])
+        first, of_host, _ = distinct(open_to.T.astype(np.int64))
+        return np.ascontiguousarray(open_to.T[first]), of_host
+
+    def _keep_apart(self, open_to: Bools, mine: Ints, theirs: Ints) -> None:
+        """Close hosts with one of `theirs` to the classes of `mine`.
+
+        Who is there now is in the way until the plan is done; if plans may have several waves, only
+        who cannot leave is. One that is alone there is not in its own way.
+        """
+        items = self.problem.items
+        bound = np.isin(self.first, mine)
+        stays = theirs if self.safe else theirs[~items.movable[theirs]]
+        count = np.bincount(items.host0[stays], minlength=len(self.problem.hosts))
+        open_to[np.ix_(bound, count > 0)] = False
+        class_of = np.full(len(items), NONE, np.int64)
+        class_of[self.part] = self.of_part
+        for item in stays[(count[items.host0[stays]] == 1) & (class_of[stays] >= 0)].tolist():
+            k, h = int(class_of[item]), int(items.host0[item])
+            row = self.problem.where.item_eligible[item]
+            if bound[k] and not self.problem.where.excluded[row, h]:
+                open_to[k, h] = not self.problem.hosts.drain[h]
+
+    def _memory(self, gives: Ints) -> tuple[Ints, Ints, int, bool] | str:
+        """Units of memory by class, row of each cell, number of rows, whether they are exact.
+
+        Memory cannot bind on a cell where even newcomers with the most of it per unit fit.
+        """
+        binding = []
+        for r in range(self.free.shape[1]):
+            if r == self.resource or not len(self.members) or not self.demand[:, r].any():
+                continue
+            most, least = self._ratios(r)
+            # most * units <= free, in whole numbers; then also with all that may be given up.
+            slack = most[0] * np.maximum(self.room, 0) <= self.free[:, r] * most[1]
+            if not self.safe:
+                ever = np.maximum(self.room + gives, 0)
+                slack &= (
+                    most[0] * ever * least[1]
+                    <= (self.free[:, r] * least[1] + least[0] * gives) * most[1]
+                )
+            if not slack.all():
+                binding.append((r, slack, most))
+        if not binding:
+            zero = np.zeros(len(self.members), np.int64)
+            return zero, np.ones(len(self.free), np.int64), 2, True
+        if len(binding) > 1:
+            return "several other resources bind on cells; use local"
+        r, slack, most = binding[0]
+        unit = int(np.gcd.reduce(self.demand[:, r]))
+        memory = self.demand[:, r] // unit
+        free = np.maximum(self.free[:, r], 0)
+        if not self.safe:
+            gives_memory = self.narrow_at @ self.demand[: self.narrow, r]
+            gives_memory += (self.wide_at @ self.demand[self.narrow :, r])[self.problem.cells.host]
+            free = np.maximum(self.free[:, r] + gives_memory, 0)
+        ever = np.maximum(self.room if self.safe else self.room + gives, 0)
+        useful = -(-most[0] * ever // (most[1] * unit))
+        row = np.minimum(free // unit, useful)
+        rows = int(row[~slack].max()) + 2
+        if rows > MOST_MEMORY:
+            return "the units of the second resource are too fine to price; use local"
+        return memory, np.where(slack, rows - 1, row), rows, self.safe
+
+    def _ratios(self, r: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Most and least of resource r per unit, as fractions."""
+        pairs = list(zip(self.demand[:, r].tolist(), self.units.tolist(), strict=True))
+        return max(pairs, key=lambda p: p[0] / p[1]), min(pairs, key=lambda p: p[0] / p[1])
+
+    def _worth(self, free: Ints) -> tuple[Floats, Ints, Floats, int]:
+        """Gains by type and change, parts of blocks over two cells, their weights, and the step.
+
+        What changes the free units of one cell changes those of others the other way, so they may
+        be counted in or out. They are counted such that a cell gains its blocks, and a loss where
+        less than nothing is free.
+        """
+        change = (np.arange(self.low + self.high + 1) - self.low) * self.unit
+        then = free[:, None] + change
+        now = free[:, None]
+        above, above_now = np.maximum(then, 0), np.maximum(now, 0)
+        gain = np.zeros(then.shape, np.int64)
+        parts, weights = [], []
+        for term in self.level.terms:
+            gain += term.weight * ((above_now - now) - (above - then))
+            if term.cells == 1:
+                blocks = above // term.size - above_now // term.size
+                gain += term.weight * term.size * blocks
+            else:
+                parts.append(above // term.size)
+                weights.append(term.weight * 2 * term.size)
+        possible = gain[then >= np.minimum(now, 0)]
+        step = gcd(int(np.gcd.reduce(np.abs(possible), initial=0)), *weights) or 1
+        stacked = np.array(parts, np.int64).reshape(len(parts), *then.shape)
+        return gain / step, stacked, np.array(weights, float) / step, step
+
+    def _hosts(self, of_cell: Ints, group: Ints, meet: bool) -> HostTypes:
+        problem = self.problem
+        hosts = len(problem.hosts)
+        cell_host = problem.cells.host
+        number = np.bincount(cell_host, minlength=hosts)
+        pairs = np.flatnonzero((number == 2) & meet)
+        start = np.searchsorted(cell_host, pairs)
+        two = np.column_stack([of_cell[start], of_cell[start + 1]]).reshape(-1, 2)
+        first = np.full(hosts, NONE, np.int64)
+        first[pairs] = start + (two[:, 0] > two[:, 1])
+        two.sort(axis=1)
+        table = np.column_stack([two, group[pairs], self.wide_at[pairs]])
+        chosen, of_pair, count = distinct(table)
+        of_host = np.full(hosts, NONE, np.int64)
+        of_host[pairs] = of_pair
+        return HostTypes(
+            of_host, count, two[chosen], first, group[pairs][chosen], self.wide_at[pairs][chosen]
+        )
+
+    def _bonus(self, step: int) -> int:
+        """More steps than all cells together can gain."""
+        most = sum(
+            term.weight * int(np.abs(self.free[:, self.resource]).sum())
+            for term in self.level.terms
+        )
+        return most // step + 1
+
+    def _value(self) -> int:
+        """The level's weighted sum now."""
+        placement = Placement.current(self.problem)
+        return sum(t.weight * term_value(self.problem, placement, t) for t in self.level.terms)
