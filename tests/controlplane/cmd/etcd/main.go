@@ -1,4 +1,4 @@
-// One etcd member on addresses given by flags, in memory's pace: nothing is forced to disk.
+// One etcd member on the addresses that its flags give.
 package main
 
 import (
