@@ -19,7 +19,7 @@ demo: $(VENV)/.base  ## solve the bundled cluster snapshot and write demo.html
 	$(BIN)/optsched solve $(DEMO) --report demo.html
 
 test: $(VENV)/.dev  ## run the tests (ARGS='-k name' chooses)
-	$(BIN)/pytest -n $(WORKERS) $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) -rf $(ARGS)
 
 lint: $(VENV)/.dev  ## ruff: rules and format
 	$(BIN)/ruff check .

@@ -6,6 +6,9 @@ once.
 
 from __future__ import annotations
 
+import errno
+import os
+import sys
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -57,14 +60,27 @@ class House(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; turn errors into one sentence and an exit code."""
         try:
-            return super().invoke(ctx)
+            answer = super().invoke(ctx)
+            sys.stdout.flush()
+            return answer
         except OptschedError as error:
             raise Failure(_one_line(error)) from error
+        except OSError as error:
+            return _unwritten(ctx, error)
         except MemoryError as error:
             raise Failure("not enough memory for this problem") from error
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             ctx.exit(Exit.INTERRUPTED)
+
+
+def _unwritten(ctx: click.Context, error: OSError) -> NoReturn:
+    """Standard output takes no more: its reader has gone, or there is no room."""
+    # What Python still holds for it would fail once more when the process ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if error.errno == errno.EPIPE:
+        ctx.exit(Exit.CLOSED)
+    raise Failure(f"the answer cannot be written: {error.strerror or error}") from error
 
 
 def _one_line(error: OptschedError) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 PIPE_WIDTH = 160  # columns where there is no terminal to ask
+ROW_WIDTH = 10_000  # of tables there: one row a line, so that names can be searched and copied
 
 
 class Paper:
@@ -16,13 +18,12 @@ class Paper:
         from rich.console import Console
 
         self.max_rows = max_rows
-        self._console: Any = Console(
-            markup=False,
-            highlight=False,
-            emoji=False,
-            soft_wrap=False,
-            width=None if sys.stdout.isatty() else PIPE_WIDTH,
-        )
+        plain: dict[str, Any] = {"markup": False, "highlight": False, "emoji": False}
+        asks = sys.stdout.isatty()
+        self._console: Any = Console(**plain, width=None if asks else PIPE_WIDTH)
+        self._tables: Any = self._console if asks else Console(**plain, width=ROW_WIDTH)
+        for one in (self._console, self._tables):
+            one.on_broken_pipe = _closed  # rich would exit with 1, the code of a fault
 
     def say(self, text: str = "", style: str | None = None) -> None:
         """A paragraph, wrapped between words."""
@@ -45,9 +46,13 @@ class Paper:
             )
         for row in every[: self.max_rows]:
             table.add_row(*(_clean(str(cell)) for cell in row))
-        self._console.print(table)
+        self._tables.print(table)
         if len(every) > self.max_rows:
             self.say(f"  ... {len(every) - self.max_rows} more rows; --max-rows shows them")
+
+
+def _closed() -> NoReturn:
+    raise BrokenPipeError(errno.EPIPE, "the reader of the output has gone")
 
 
 def _clean(text: str) -> str:

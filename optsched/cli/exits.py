@@ -15,6 +15,7 @@ class Exit(IntEnum):
     NO_ANSWER = 4
     REFUSED = 5
     INTERRUPTED = 130
+    CLOSED = 141
 
 
 MEANING = {
@@ -25,6 +26,7 @@ MEANING = {
     Exit.NO_ANSWER: "out of time without an answer",
     Exit.REFUSED: "the checker refuses the plan",
     Exit.INTERRUPTED: "interrupted (Ctrl-C) without an answer",
+    Exit.CLOSED: "what the output was piped into stopped reading",
 }
 
 EPILOG = "Exit codes:\n" + "".join(f"  {code.value:3}  {said}\n" for code, said in MEANING.items())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from datetime import datetime
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -36,6 +37,23 @@ class Duration(click.ParamType[float]):
         if match is None:
             self.fail(f"{value!r} is not a duration; write 10, 10s, 500ms or 2m", param, ctx)
         return float(match[1]) * _SECONDS[match[2]]
+
+
+class Instant(click.ParamType[str]):
+    """A point in time, as in 2026-11-23T08:00:00Z."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The text as given, if it is a time with a zone."""
+        text = str(value).strip()
+        try:
+            zone = datetime.fromisoformat(text).tzinfo
+        except ValueError:
+            self.fail(f"{value!r} is no time; write 2026-11-23T08:00:00Z", param, ctx)
+        if zone is None:
+            self.fail(f"{value!r} has no zone; write {text}Z for UTC", param, ctx)
+        return text
 
 
 class Option(click.Option):
@@ -187,6 +205,7 @@ _reading = options(
     option("--format", metavar="NAME", help="Its format; by default the content says."),
     option(
         "--now",
+        type=Instant(),
         metavar="TIME",
         help="What ages are measured against (RFC 3339). [default: the newest time in the file]",
     ),

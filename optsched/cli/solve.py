@@ -82,9 +82,13 @@ def command(
       optsched solve cluster.json --add-host-like node-1
     """
     from optsched.api import solve
+    from optsched.snapshot import require_writable
 
     from .watching import progress_words, run_stoppable, watching
 
+    for path in (plan_out, report):
+        if path:
+            require_writable(path)
     with watching(f"reading {file}", quiet=quiet):
         base = wishes.read(file)
         problem = wishes.apply(base)
@@ -114,6 +118,8 @@ def command(
 
         left = left_behind(problem, result.plan, result.levels)
         result = replace(result, notes=(*result.notes, *left))
+    # The answer first: where a file cannot be written after all, it must not be lost.
+    _print(problem, result, output, max_rows)
     if plan_out:
         from optsched.snapshot import encode_plan, write_atomically
 
@@ -123,7 +129,6 @@ def command(
         from optsched.snapshot import write_atomically
 
         write_atomically(report, page(problem, result).encode())
-    _print(problem, result, output, max_rows)
     ctx.exit(exit_code(result, stopped))
 
 
@@ -175,13 +180,14 @@ def _curve(
 def _hosts_to_add(base: PlacementProblem, problem: PlacementProblem, result: Result) -> str:
     """Which candidate hosts the plan uses."""
     from optsched.growth import candidates_used
-    from optsched.report.units import short
+    from optsched.report.units import plural, short
 
-    used = candidates_used(base, problem, result.plan.placement(problem))
-    if not used:
-        return "no host has to be added"
+    placement = result.plan.placement(problem)
+    used = candidates_used(base, problem, placement)
     told = ", ".join(f"{count} like {short(model)}" for model, count in used.items())
-    return f"hosts to add: {told}"
+    without = int((placement.host < 0).sum())
+    rest = f"; {plural(without, 'item')} would still be without a host" if without else ""
+    return f"hosts to add: {told or 0}{rest}"
 
 
 def _print(problem: PlacementProblem, result: Result, output: str, max_rows: int) -> None:

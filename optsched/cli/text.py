@@ -6,7 +6,15 @@ from collections.abc import Sequence
 
 from optsched.plan import Plan
 from optsched.problem import PlacementProblem
-from optsched.report.summary import Summary, alike, level_rows, rate_rows, summarize, verdict
+from optsched.report.summary import (
+    Summary,
+    alike,
+    certificate_words,
+    level_rows,
+    rate_rows,
+    summarize,
+    verdict,
+)
 from optsched.report.units import plural
 from optsched.result import LevelValue, Result
 
@@ -23,7 +31,7 @@ def print_result(paper: Paper, problem: PlacementProblem, result: Result) -> Non
     print_rates(paper, problem, result.plan, result.levels)
     print_plan(paper, problem, result.plan, told)
     print_levels(paper, problem, result.levels)
-    paper.say(result.certificate.text)
+    paper.say(certificate_words(problem, result.certificate.text))
     print_notes(paper, (*problem.warnings, *result.notes))
     paper.say(f"\n{result.solver}, {result.seconds:.2f} s", "dim")
 

@@ -13,7 +13,15 @@ from optsched.result import LevelValue, Result
 
 from .hosts import hosts_part
 from .markup import Column, Html, esc, join, section, table, tag
-from .summary import MoveRow, Summary, level_rows, rate_rows, summarize, verdict
+from .summary import (
+    MoveRow,
+    Summary,
+    certificate_words,
+    level_rows,
+    rate_rows,
+    summarize,
+    verdict,
+)
 from .units import plural
 from .usage import usage
 
@@ -127,7 +135,7 @@ def _certificate(problem: PlacementProblem, result: Result) -> Html:
     badge = tag("span", result.status.value, class_=f"badge {result.status.value}")
     return section(
         "Certificate",
-        tag("p", badge, " ", result.certificate.text),
+        tag("p", badge, " ", certificate_words(problem, result.certificate.text)),
         table(columns, shown) if shown else "",
         more,
         tag(

@@ -225,13 +225,18 @@ def level_rows(
             f"{one.value:,}",
             f"{one.bound:,}",
             f"{one.stay:,}",
-            percent(one.gap),
+            gap_words(one),
             "proven" if one.proven else "open",
             one.source,
         )
         for one in levels
         if one.value or one.stay or not one.proven
     ]
+
+
+def gap_words(one: LevelValue) -> str:
+    """The gap; "-" where nothing was attainable over what there was, and yet nothing is proven."""
+    return "-" if one.stay <= one.bound and not one.proven else percent(one.gap)
 
 
 def level_words(problem: PlacementProblem, name: str) -> str:
@@ -241,6 +246,11 @@ def level_words(problem: PlacementProblem, name: str) -> str:
         return short(name)
     tier = problem.tiers[int(match[2])]
     return f"{match[1]}, {short(tier)}" if len(problem.tiers) > 1 else match[1]
+
+
+def certificate_words(problem: PlacementProblem, text: str) -> str:
+    """A certificate's text with the names of tiers for their numbers."""
+    return re.sub(r"\w+\[\d+\]", lambda match: level_words(problem, match[0]), text)
 
 
 def rate_rows(

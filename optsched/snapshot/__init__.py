@@ -34,7 +34,7 @@ from optsched.problem import PlacementProblem
 from . import records, text
 from .decode import problem_of
 from .encode import records_of
-from .files import read_bytes, write_atomically
+from .files import read_bytes, require_writable, write_atomically
 from .plans import decode_plan, decode_result, encode_plan, encode_result
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "encode_result",
     "encode_snapshot",
     "read_bytes",
+    "require_writable",
     "write_atomically",
 ]
 

@@ -85,6 +85,27 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
         raise InputError(f"{name}: cannot be written: {error.strerror or error}") from error
 
 
+def require_writable(path: str | os.PathLike[str]) -> None:
+    """Find out before the work, not after it, that its result could not be written.
+
+    Raises
+    ------
+    InputError
+        The folder does not exist or takes no files, or the file must not be changed.
+    """
+    name = os.fspath(path)
+    if name == "-":
+        return
+    target = Path(name).resolve()
+    if not target.parent.is_dir():
+        raise InputError(f"{name}: cannot be written: there is no folder {str(target.parent)!r}")
+    if target.is_dir():
+        raise InputError(f"{name}: cannot be written: it is a folder")
+    place = target if target.exists() and not target.is_file() else target.parent
+    if not os.access(place, os.W_OK):
+        raise InputError(f"{name}: cannot be written: permission denied")
+
+
 def _replace(target: Path, data: bytes) -> None:
     handle, temporary = tempfile.mkstemp(prefix=f".{target.name[:64]}.", dir=target.parent)
     try:

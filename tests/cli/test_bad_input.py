@@ -72,9 +72,11 @@ def test_control_characters_are_not_printed(run: Run, snapshot: Path) -> None:
         (("--add-host-like", "node-9:2"), "there is no host 'node-9'"),
         (("--set", "colour"), "write NAME=VALUE"),
         (("--set", "colour=red"), "colour"),
-        (("--now", "later"), "now"),
+        (("--now", "later"), "is no time"),
+        (("--now", "2026-11-23T08:00:00"), "has no zone"),
         (("--no-such-option",), "--no-such-option"),
-        (("--plan-out", "/nonexistent/plan.json"), "/nonexistent/plan.json"),
+        (("--plan-out", "/nonexistent/plan.json"), "there is no folder '/nonexistent'"),
+        (("--report", "/"), "it is a folder"),
     ],
 )
 def test_bad_options(run: Run, snapshot: Path, options: tuple[str, ...], reason: str) -> None:

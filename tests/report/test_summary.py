@@ -75,7 +75,7 @@ def test_levels(small_cluster: PlacementProblem, answer: Result) -> None:
     assert [row[:6] for row in level_rows(small_cluster, answer.levels)] == [
         ("unplaced, gold", "0", "0", "1", "0 %", "proven"),
         ("unplaced, silver", "1", "1", "1", "0 %", "proven"),
-        ("moved, silver", "1", "0", "0", "0 %", "open"),
+        ("moved, silver", "1", "0", "0", "-", "open"),
     ]
     assert level_words(small_cluster, "host_cost") == "host_cost"
     assert level_words(small_cluster, "unplaced[7]") == "unplaced[7]"
