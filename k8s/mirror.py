@@ -52,6 +52,7 @@ RESOURCES = (
     Resource("CSINode", "storage.k8s.io", "v1", "csinodes"),
 )
 ENDED = ("Succeeded", "Failed")
+REMEMBERED = 120.0  # seconds that deleted pods are known to be gone
 
 
 @dataclass(slots=True)
@@ -109,6 +110,7 @@ class Mirror:
         self._pods: dict[str, Pod] = {}
         self._on: dict[str, dict[str, Pod]] = {}
         self._of: dict[str, dict[str, Pod]] = {}
+        self._gone: dict[str, tuple[str, float]] = {}  # owner and when, of pods deleted lately
 
     @contextlib.asynccontextmanager
     async def following(self) -> AsyncIterator[Mirror]:
@@ -194,7 +196,16 @@ class Mirror:
                 self._pods[uid] = pod
             else:
                 self._pods.pop(uid, None)
+        if before is not None and after is None:
+            self._note_gone(before.value)
         self.changed.set()
+
+    def _note_gone(self, pod: Pod) -> None:
+        now, owner = self._api.clock.monotonic(), pod.metadata.controller()
+        for uid in [uid for uid, (_, at) in self._gone.items() if now - at > REMEMBERED]:
+            del self._gone[uid]
+        if owner is not None:
+            self._gone[pod.metadata.uid] = (owner.uid, now)
 
     def pod(self, uid: str) -> Pod | None:
         """The pod of this UID."""
@@ -203,6 +214,10 @@ class Mirror:
     def pods_of(self, owner: str) -> list[Pod]:
         """The pods of a controller, oldest first."""
         return sorted(self._of.get(owner, {}).values(), key=_by_age)
+
+    def gone_of(self, owner: str) -> list[str]:
+        """UIDs of a controller's pods that were deleted within the last minutes."""
+        return [uid for uid, (whose, _) in self._gone.items() if whose == owner]
 
     def pending(self) -> list[Pod]:
         """Pods without a node, oldest first."""

@@ -9,6 +9,7 @@ import msgspec
 from optsched.k8s.api import ApiError
 from optsched.k8s.executor import replacements, room
 from optsched.k8s.executor.run import Run
+from optsched.k8s.executor.waiting import is_verdict
 from optsched.k8s.records import MovePhase, MoveStatus, Phase, PlannedMove, PlannedPlacement
 from optsched.k8s.table import EMPTY
 from optsched.kube.podspec import Pod
@@ -69,7 +70,7 @@ async def placing(run: Run) -> float:
     if why := run.why_stop():
         return await _abort(run, why)
     status = run.plan.status
-    if all(room.is_finished(run.plan, move) for move in _wave(run)):
+    if all(room.is_over(run.plan, move, run.mirror) for move in _wave(run)):
         if status.wave + 1 < run.plan.spec.waves:
             await run.enter(Phase.EVICTING, wave=status.wave + 1, wave_since=run.now)
         else:
@@ -77,6 +78,8 @@ async def placing(run: Run) -> float:
         return 0.0
     if _is_late(run):
         return await _abort(run, f"wave {status.wave} was not placed again in time")
+    if why := room.shortfall(run.plan, run.mirror):
+        return await _abort(run, why)
     run.publish()
     await _help(run)
     return LATER
@@ -96,7 +99,7 @@ async def completing(run: Run) -> float:
             there = sum(planned[uid] == node for uid, node in placed.items())
             await run.enter(Phase.DONE, f"{helped} placed, {there} of them where planned")
         return 0.0
-    if why := run.why_stop():
+    if why := run.why_stop() or room.shortfall(run.plan, run.mirror):
         return await _abort(run, why)
     if _is_late(run):
         return await _abort(run, "the pods that were to be helped were not placed in time")
@@ -158,6 +161,14 @@ async def _follow(run: Run) -> None:
     """Write down what has become of evicted pods and of those that are helped."""
     status = run.plan.status
     changes: dict[str, Any] = {}
+    gone = {uid: told for uid, told in status.moves.items() if _has_gone_unnoticed(run, uid, told)}
+    if gone:
+        accepted = {
+            uid: msgspec.structs.replace(told, phase=MovePhase.EVICTED, evicted=True)
+            for uid, told in gone.items()
+        }
+        await run.save(moves={**status.moves, **accepted})
+        status = run.plan.status
     moves = replacements.update(run.plan, run.mirror, run.now)
     if moves:
         changes["moves"] = {**status.moves, **moves}
@@ -172,6 +183,18 @@ async def _follow(run: Run) -> None:
         changes["placed"] = {**status.placed, **placed}
     if changes:
         await run.save(**changes)
+
+
+def _has_gone_unnoticed(run: Run, uid: str, told: MoveStatus) -> bool:
+    """Whether a pod goes whose eviction we meant to ask for.
+
+    We asked and the answer was lost, or we died before it was written down; or somebody else was
+    faster, which comes to the same.
+    """
+    if told.phase is not MovePhase.INTENDED:
+        return False
+    pod = run.mirror.pod(uid)
+    return pod is None or pod.metadata.deletion_timestamp is not None
 
 
 def _allowed(run: Run, todo: list[PlannedMove]) -> tuple[list[PlannedMove], float]:
@@ -210,7 +233,6 @@ async def _evict(run: Run, move: PlannedMove) -> bool:
     told = run.plan.status.moves[move.uid]
     pod = run.mirror.pod(move.uid)
     if pod is None or pod.metadata.deletion_timestamp:
-        # Ours, if we died before we could write it down, or somebody else's: it is on its way.
         await _tell(run, move, phase=MovePhase.EVICTED, evicted=True)
         return True
     if pod.spec.node_name != move.source:
@@ -229,6 +251,8 @@ async def _evict(run: Run, move: PlannedMove) -> bool:
 
 
 async def _refused(run: Run, move: PlannedMove, told: MoveStatus, error: ApiError) -> bool:
+    if not is_verdict(error):
+        raise error
     if error.status == 404:
         await _tell(run, move, phase=MovePhase.EVICTED, evicted=True)
     elif error.status == 409:
@@ -237,12 +261,10 @@ async def _refused(run: Run, move: PlannedMove, told: MoveStatus, error: ApiErro
         wait = max(1000 * error.retry_after, RETRY) * (1 + 0.2 * run.rng.random())
         await _tell(run, move, retry=run.now + int(wait), reason="a disruption budget forbids it")
         return False
-    elif error.status == 403 or (error.status == 500 and "PodDisruptionBudget" in error.message):
+    else:
         why = f"eviction of {move.namespace}/{move.name} refused: {error.message[:120]}"
         await run.enter(Phase.ABORTING, why)
         return False
-    else:
-        raise error
     return True
 
 
@@ -253,7 +275,7 @@ async def _tell(run: Run, move: PlannedMove, **changes: Any) -> None:
 
 async def _help(run: Run) -> None:
     """Hurry the scheduler: nominate where there is room, and wake pods that it has turned away."""
-    open_ = [one for one in room.unplaced(run.plan) if room.is_open(run.plan, one)]
+    open_ = [one for one in room.unplaced(run.plan) if room.is_open(run.plan, one, run.mirror)]
     if run.settings.moves.nominate == "Auto":
         for one in open_:
             if one.uid not in run.plan.status.nominated and room.has_room(run.mirror, one):

@@ -57,7 +57,6 @@ def update(plan: PlacementPlan, mirror: Mirror, now: int) -> dict[str, MoveStatu
         move
         for move in plan.spec.moves
         if plan.status.moves.get(move.uid, _NONE).phase is MovePhase.EVICTED
-        and mirror.pod(move.uid) is None
     ]
     taken = {told.replacement for told in plan.status.moves.values() if told.replacement}
     for exact in (True, False):

@@ -23,15 +23,23 @@ def is_finished(plan: PlacementPlan, move: PlannedMove) -> bool:
     return told is not None and told.phase in FINISHED
 
 
+def is_over(plan: PlacementPlan, move: PlannedMove, mirror: Mirror) -> bool:
+    """Whether the replacement is placed and the old pod holds no room any more."""
+    if not is_finished(plan, move):
+        return False
+    told = plan.status.moves[move.uid]
+    return told.phase is MovePhase.SKIPPED or mirror.pod(move.uid) is None
+
+
 def unplaced(plan: PlacementPlan) -> list[PlannedPlacement]:
     """The pods that are still to be helped."""
     return [one for one in plan.spec.placements if one.uid not in plan.status.placed]
 
 
-def is_open(plan: PlacementPlan, one: PlannedPlacement) -> bool:
+def is_open(plan: PlacementPlan, one: PlannedPlacement, mirror: Mirror) -> bool:
     """Whether a helped pod may enter: what was moved before it, or for it, is placed again."""
     return all(
-        is_finished(plan, move)
+        is_over(plan, move, mirror)
         for move in plan.spec.moves
         if move.wave < one.wave or move.source == one.node
     )
@@ -95,7 +103,8 @@ def plan_table(
     """What the extender needs to know of the plan, by the cluster as it is now."""
     deadline = plan.status.deadline
     members = {
-        one.uid: Member(one.node, deadline, open=is_open(plan, one)) for one in unplaced(plan)
+        one.uid: Member(one.node, deadline, open=is_open(plan, one, mirror))
+        for one in unplaced(plan)
     }
     tokens = []
     for move in plan.spec.moves:
@@ -110,6 +119,8 @@ def plan_table(
             )  # fmt: skip
     locks = {name: Lock(deadline, mirror.free(name), need) for name, need in entering(plan).items()}
     settled = {pod.metadata.uid for name in locks for pod in mirror.pods_on(name)}
+    for move in plan.spec.moves:
+        settled.update(mirror.gone_of(move.owner))
     return PlanTable(
         plan=plan.uid,
         expires=expires,

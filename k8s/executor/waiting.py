@@ -79,9 +79,16 @@ async def _dry_run(run: Run) -> str:
         try:
             await run.effects.evict(move, dry=True)
         except ApiError as error:
-            if error.status == 429 and "DisruptionBudget" not in error.causes:
-                raise  # the server has too much to do; nothing is known about the pod
-            if error.status not in (403, 404, 409, 429, 500):
-                raise
+            if not is_verdict(error):
+                raise  # the server is in trouble; nothing is known about the pod
             return f"eviction of {move.namespace}/{move.name} refused: {error.message[:120]}"
     return ""
+
+
+def is_verdict(error: ApiError) -> bool:
+    """Whether an error says something about the eviction, not about the server."""
+    if error.status == 429:
+        return "DisruptionBudget" in error.causes
+    if error.status == 500:
+        return "PodDisruptionBudget" in error.message  # more than one of them
+    return error.status in (403, 404, 409)

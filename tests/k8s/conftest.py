@@ -21,6 +21,8 @@ import yaml
 
 from optsched.k8s.table import Board
 
+sys.path.append(str(Path(__file__).resolve().parent))  # fake_api and what stands on it
+
 HEAD = {"apiVersion": "optsched.io/v1alpha1", "kind": "OptschedConfiguration"}
 PATIENCE = 60.0  # seconds for anything to happen on a busy machine
 

@@ -1,0 +1,191 @@
+"""An executor on a fake cluster, by a simulated clock, and started anew as often as wanted."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from fake_api import FakeApi
+from fake_cluster import FakeCluster, FrontEnd, SimulatedClock
+
+import optsched
+from optsched.errors import PlanError
+from optsched.k8s.api import Access, Api
+from optsched.k8s.configuration import load
+from optsched.k8s.executor import Executor
+from optsched.k8s.executor.effects import Effects
+from optsched.k8s.executor.machine import OffError
+from optsched.k8s.executor.validate import problem_of
+from optsched.k8s.mirror import Mirror
+from optsched.k8s.proposal import proposal
+from optsched.k8s.records import ENDED, PLANS, PlacementPlan, decode_plan
+from optsched.k8s.settings import Mode, Settings
+
+Point = Callable[[str], None]
+
+
+def bench(**changes: object) -> Settings:
+    """The bench profile in mode Enforce; changes like MOVES_TTL="20s"."""
+    wanted = {"MODE": "Enforce", "PROFILE": "Bench", "CLIENT_QPS": 1000, "CLIENT_BURST": 1000}
+    wanted |= changes
+    return load(None, {f"OPTSCHED_CONFIG_{name}": str(value) for name, value in wanted.items()})
+
+
+@dataclass
+class World:
+    """Everything together."""
+
+    clock: SimulatedClock
+    api: FakeApi
+    cluster: FakeCluster
+    settings: Settings
+    client: Api
+    mirror: Mirror
+    executor: Executor
+    leads: bool = True
+    point: Point = lambda name: None
+    steps: int = 0
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def permit(self) -> None:
+        """As the brain does before every write."""
+        if self.settings.mode is Mode.OFF:
+            raise OffError
+        if not self.leads:
+            from optsched.k8s.leader import NotLeaderError
+
+            raise NotLeaderError("another leads")
+
+    async def restart(self) -> None:
+        """As a process that was killed and started again: nothing is known but what is stored."""
+        from optsched.k8s.api import cancel
+
+        await cancel(*self._tasks)
+        self.mirror = Mirror(self.client)
+        self._tasks = [asyncio.ensure_future(one.run()) for one in self.mirror.reflectors.values()]
+        effects = Effects(
+            self.client, self.cluster.front.board, self.permit, lambda name: self.point(name)
+        )
+        self.executor = Executor(
+            effects, self.mirror, lambda: self.settings, self.clock, random.Random(0)
+        )
+        await self.caught_up()
+
+    async def caught_up(self) -> None:
+        """Wait until the caches know what the server knows."""
+        for _ in range(20_000):
+            if all(
+                one.synced and int(one.version or 0) >= self.api.latest[one.resource.plural]
+                for one in self.mirror.reflectors.values()
+            ):
+                return
+            await asyncio.sleep(0.0005)
+        raise AssertionError("the caches do not catch up")
+
+    async def propose(self, time_limit: float = 2.0) -> PlacementPlan | None:
+        """Let the solver look at the cluster and write its plan down; None if it has none."""
+        await self.caught_up()
+        now = self.clock.now()
+        problem = problem_of(self.mirror, self.settings, now)
+        result = optsched.solve(problem, time_limit=time_limit, workers=1)
+        if not result.plan.waves:
+            return None
+        try:
+            plan = proposal(problem, result, self.mirror, self.settings, now)
+        except PlanError:
+            return None  # a pod would have to be moved twice
+        return await self.create(plan)
+
+    async def create(self, plan: PlacementPlan) -> PlacementPlan:
+        """Write a plan down."""
+        effects = Effects(self.client, None, lambda: None)
+        return await effects.create(plan)
+
+    def plan(self, like: PlacementPlan) -> PlacementPlan:
+        """The plan as it is stored."""
+        tree = self.api.get(PLANS.plural, "", like.metadata.name)
+        assert tree is not None
+        return decode_plan(msgspec.json.encode(tree))
+
+    async def round(self) -> None:
+        """One step, and everybody else reacts; time passes as the executor asks."""
+        self.steps += 1
+        delay = await self.executor.step()
+        self.cluster.settle()
+        await self.caught_up()
+        self.clock.advance(delay)
+
+    async def drive(self, plan: PlacementPlan, rounds: int = 2000) -> PlacementPlan:
+        """Until the plan has ended."""
+        for _ in range(rounds):
+            now = self.plan(plan)
+            if now.phase in ENDED:
+                return now
+            await self.round()
+        raise AssertionError(f"the plan does not end: {self.plan(plan).status}")
+
+    def lost(self) -> list[str]:
+        """Owners that have fewer pods than they want."""
+        return [
+            owner["metadata"]["name"]
+            for owner in self.api.all("replicasets")
+            if len(self.cluster.pods_of(owner)) < owner["spec"]["replicas"]
+        ]
+
+    def leftovers(self) -> list[str]:
+        """What a plan that has ended should have taken back."""
+        slot = self.api.get("planslots", "", "cluster") or {"spec": {}}
+        left = [f"slot {uid}" for uid in slot["spec"].get("activePlans", ())]
+        if self.cluster.front.board.read().plan:
+            left.append("table")
+        for pod in self.api.all("pods"):
+            if pod["status"].get("nominatedNodeName"):
+                left.append(f"nomination of {pod['metadata']['name']}")
+        return left
+
+
+@contextlib.asynccontextmanager
+async def world(
+    folder: Path, seed: int = 0, settings: Settings | None = None
+) -> AsyncIterator[World]:
+    """A running one without any objects but the namespace shop."""
+    clock = SimulatedClock()
+    api = FakeApi(clock.now)
+    await api.start()
+    cluster = FakeCluster(api, clock, FrontEnd(folder, clock), random.Random(seed))
+    cluster.namespace()
+    chosen = settings or bench()
+    async with Api(Access(api.url), chosen.client, clock) as client:
+        mirror = Mirror(client)
+        one = World(clock, api, cluster, chosen, client, mirror, None)  # type: ignore[arg-type]
+        await one.restart()
+        try:
+            yield one
+        finally:
+            from optsched.k8s.api import cancel
+
+            await cancel(*one._tasks)
+            await api.stop()
+
+
+def fragmented(cluster: FakeCluster) -> dict[str, Any]:
+    """Two nodes with a half-filled pair of pods, and a pending pod that needs a whole node."""
+    cluster.node("n0")
+    cluster.node("n1")
+    small, big = cluster.owner("small", 900, 2), cluster.owner("big", 1900, 1)
+    cluster.pod_of(small, "n0")
+    cluster.pod_of(small, "n1")
+    cluster.pod_of(big)
+    cluster.settle()
+    return {"small": small, "big": big}
+
+
+def run(coroutine: Any) -> Any:
+    """Run a test's coroutine."""
+    return asyncio.run(coroutine)
