@@ -89,8 +89,9 @@ class Consolidation:
         cover = Cover(self.problem, Load(occupying, room, forced))
         chosen = cover.solve(budget, spare)
         if chosen is not None and not self._too_dear(chosen.hosts, start.value):
-            host = self._settle(items, before.host[items], room, chosen.hosts, budget)
-            self._seat(items, host, chosen.hosts, budget)
+            if (chosen.hosts & ~search.closed).any():
+                host = self._settle(items, before.host[items], room, chosen.hosts, budget)
+                self._seat(items, host, chosen.hosts, budget)
             if search.better_than(start) and not search.state.violations():
                 return True
         search.undo(start)

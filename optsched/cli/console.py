@@ -20,10 +20,10 @@ class Paper:
         self.max_rows = max_rows
         plain: dict[str, Any] = {"markup": False, "highlight": False, "emoji": False}
         asks = sys.stdout.isatty()
-        self._console: Any = Console(**plain, width=None if asks else PIPE_WIDTH)
-        self._tables: Any = self._console if asks else Console(**plain, width=ROW_WIDTH)
-        for one in (self._console, self._tables):
-            one.on_broken_pipe = _closed  # rich would exit with 1, the code of a fault
+        text: Any = Console(**plain, width=None if asks else PIPE_WIDTH)
+        tables: Any = text if asks else Console(**plain, width=ROW_WIDTH)
+        text.on_broken_pipe = tables.on_broken_pipe = _closed  # rich would exit with 1: a fault
+        self._console, self._tables = text, tables
 
     def say(self, text: str = "", style: str | None = None) -> None:
         """A paragraph, wrapped between words."""

@@ -60,7 +60,7 @@ def test_everything_is_there(small_cluster: PlacementProblem, answer: Result) ->
     for wanted in (
         "1 of 2 pending items get a host",
         "feasible",
-        answer.certificate.text,
+        answer.certificate.text.replace("moved[1]", f"moved, {small_cluster.tiers[1]}"),
         "unplaced, silver",
         "shop/huge",
         "lack cpu (needs 9",
