@@ -17,7 +17,7 @@ from optsched.budget import Budget
 from optsched.classes import count, eligible, pinned_use
 from optsched.kernels.jit import COMPILED
 from optsched.kernels.pricing import best_pattern
-from optsched.levels import TermKind
+from optsched.levels import Level, TermKind
 from optsched.plan import Placement
 from optsched.result import Bound
 from optsched.solvers.closing import Closing
@@ -25,13 +25,18 @@ from optsched.solvers.ladder import Found, Ladder
 from optsched.solvers.master import PENALTY, SCALE, Duals, Group, Lock, Master
 from optsched.solvers.relaxation import first_duals
 
-KINDS = (TermKind.UNPLACED, TermKind.EVICTED, TermKind.MOVED)
+NAMES = {
+    TermKind.UNPLACED: "unplaced",
+    TermKind.EVICTED: "evicted",
+    TermKind.MOVED: "moved",
+}  # of a lock's fields
 # Nodes of one pricing search: few while columns still come easily, more when they do not. A search
 # that is cut short bounds its host by the root's bound.
 NODES = (2_000, 30_000, 1_000_000, 10_000_000)
 GENERATE = 0.65  # share of the time for columns; the rest is for whole combinations
 KEPT = 4  # patterns that one pricing may add
 LARGEST_WEIGHT = 1 << 16  # of an item; beyond, prices could outgrow 64 bits
+LARGEST_COST = 1 << 10  # of one item in a level
 LARGEST_PRICE = 1 << 45  # beyond, floating point loses whole units of pattern values
 # Width of the box of duals: at the start, for an average item, in units of the goal; when the best
 # duals lie on its border; after so many rounds that found no better duals.
@@ -89,25 +94,29 @@ def _locks(ladder: Ladder, level: int, stays: bool) -> list[Lock] | None:
     tier = items.tier[ladder.classes.first]
     locks = []
     for k, spec in enumerate(ladder.problem.objective[: level + 1]):
-        known = len(spec.terms) == 1 and spec.terms[0].kind in KINDS
-        if k == level and not (known and spec.terms[0].weight == 1):
+        known = _known(spec) and (stays or all(t.kind is not TermKind.MOVED for t in spec.terms))
+        if known:
+            first = spec.terms[0]
+            each = {NAMES[term.kind]: term.weight for term in spec.terms}
+            mask = (tier == first.tier) | (first.tier < 0)
+            locks.append(Lock(mask, ladder.values[k], **each))
+        elif k == level:
             return None
-        if not known:
-            continue
-        term = spec.terms[0]
-        if term.kind is TermKind.MOVED and not stays:
-            if k == level:
-                return None
-            continue
-        mask = (tier == term.tier) | (term.tier < 0)
-        locks.append(Lock(term.kind, mask, ladder.values[k] // term.weight))
     return locks
+
+
+def _known(spec: Level) -> bool:
+    """Whether a level counts, once each and for the same items, what patterns know."""
+    kinds = [term.kind for term in spec.terms]
+    alike = len({term.tier for term in spec.terms}) == 1 and len(set(kinds)) == len(kinds)
+    most = max((term.weight for term in spec.terms), default=0)
+    return alike and set(kinds) <= NAMES.keys() and not spec.goal and most <= LARGEST_COST
 
 
 def _stays_matter(ladder: Ladder, locks: list[Lock]) -> bool:
     """Whether any of the levels counts moves of items that could move."""
     running = ladder.classes.running > 0
-    return any(lock.kind is TermKind.MOVED and (lock.mask & running).any() for lock in locks)
+    return any(lock.moved and (lock.mask & running).any() for lock in locks)
 
 
 class Generation:

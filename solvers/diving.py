@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from optsched.arrays import Ints
-from optsched.levels import TermKind
 from optsched.solvers.master import Floats, Relaxed
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ class Dive:
         self.run, self.random = run, random
         # A dive that leaves out a little more than it may can often be mended, one that moves more
         # than it may hardly ever.
-        self.strict = run.master.goal.kind is not TermKind.UNPLACED
+        self.strict = run.master.goal.follows
         self.fixed: dict[int, int] = {}
         self.banned: list[int] = []
         self._steps: list[tuple[dict[int, int], list[int]]] = []  # values before, columns raised

@@ -8,7 +8,7 @@ is none.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from ortools.sat.python import cp_model
@@ -16,7 +16,6 @@ from ortools.sat.python import cp_model
 from optsched.arrays import Ints
 from optsched.budget import Budget
 from optsched.kernels.pricing import patterns_above
-from optsched.levels import TermKind
 from optsched.solvers import cpsat
 from optsched.solvers.linear import total, weighted
 from optsched.solvers.master import Lock, Master
@@ -93,18 +92,18 @@ def choose(master: Master, pool: Pool, target: int, budget: Budget) -> Verdict:
     for k, size in enumerate(master.classes.size.tolist()):
         used = np.flatnonzero(pool.counts[:, k])
         placed = weighted([take[p] for p in used.tolist()], pool.counts[used, k].tolist())
-        model.add(placed <= size)
+        model.add(placed + evicted.get(k, 0) <= size)
         if master.tracked[k]:
             model.add(placed + evicted.get(k, 0) >= int(master.classes.running[k]))
-    goal = Lock(master.goal.kind, master.goal.mask, target)
+    goal = replace(master.goal, value=target)
     for lock in (*master.locks, goal):
         worth = _worth(master, pool, lock)
         used = np.flatnonzero(worth)
         parts = [take[p] for p in used.tolist()]
         gain = weighted(parts, worth[used].tolist())
-        if lock.kind is not TermKind.UNPLACED:
-            sign = int(master.ev_coefficient(lock.kind))
-            gain = gain + sign * total(ev for k, ev in evicted.items() if lock.mask[k])
+        if lock.moved != lock.evicted:
+            each = lock.moved - lock.evicted
+            gain = gain + each * total(ev for k, ev in evicted.items() if lock.mask[k])
         model.add(gain >= master.floor(lock))
     if budget.over():
         return Verdict(None, none_better=False)
@@ -119,7 +118,5 @@ def choose(master: Master, pool: Pool, target: int, budget: Budget) -> Verdict:
 
 def _worth(master: Master, pool: Pool, lock: Lock) -> Ints:
     """(P,) what each pattern adds to the row of a lock."""
-    if lock.kind is TermKind.UNPLACED:
-        return pool.counts @ np.where(lock.mask, master.weight, 0)
-    moved = lock.kind is TermKind.MOVED
-    return pool.stays @ (lock.mask & moved).astype(np.int64)
+    placed = np.where(lock.mask, lock.unplaced * master.weight, 0)
+    return pool.counts @ placed + pool.stays @ np.where(lock.mask, lock.moved, 0)

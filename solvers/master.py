@@ -16,7 +16,6 @@ import numpy.typing as npt
 
 from optsched.arrays import Bools, Ints
 from optsched.classes import ItemClasses
-from optsched.levels import TermKind
 from optsched.problem import Evict, PlacementProblem
 from optsched.solvers.programs import FREE, LinearProgram
 
@@ -51,11 +50,21 @@ class Group:
 
 @dataclass(frozen=True)
 class Lock:
-    """A level as a row: kind and the classes it counts, with the value it must keep."""
+    """A level as a row: the classes it counts, with the value it must keep, and what of them.
 
-    kind: TermKind
+    `unplaced`, `evicted` and `moved` say what one such item costs (the first times its weight).
+    """
+
     mask: Bools
     value: int
+    unplaced: int = 0
+    evicted: int = 0
+    moved: int = 0
+
+    @property
+    def follows(self) -> bool:
+        """Whether it asks what becomes of items that have a host."""
+        return bool(self.evicted or self.moved)
 
 
 @dataclass(frozen=True)
@@ -106,15 +115,15 @@ class Master:
         evictable = items.evictable[classes.first] & (problem.evict is not Evict.NEVER)
         self.must, kept = np.zeros(len(classes), bool), np.zeros(len(classes), bool)
         for lock in locks:
-            if lock.value == 0 and lock.kind is TermKind.UNPLACED:
+            if lock.value == 0 and lock.unplaced:
                 self.must |= lock.mask
-            if lock.value == 0 and lock.kind is TermKind.EVICTED:
+            if lock.value == 0 and lock.evicted:
                 kept |= lock.mask
         evictable &= ~(self.must | kept)
         self.most_evicted = np.where(evictable, classes.running, 0)
         tracked = np.zeros(len(classes), bool)
         for lock in (*locks, goal):
-            if lock.kind is not TermKind.UNPLACED:
+            if lock.follows:
                 tracked |= lock.mask
         self.tracked = (tracked | ~evictable) & (classes.running > 0)
         self.columns: list[tuple[int, Ints, Ints]] = []
@@ -133,7 +142,7 @@ class Master:
         self.keep_row = np.full(len(self.classes), -1)
         self.keep_row[self.keep] = first + np.arange(len(self.keep))
         first += len(self.keep)
-        active = [bool(lock.value) or lock.kind is TermKind.MOVED for lock in self.locks]
+        active = [bool(lock.value or lock.moved) for lock in self.locks]
         self.lock_row = np.where(active, first + np.cumsum(active) - 1, -1).astype(np.int64)
         self.rows = first + sum(active)
 
@@ -151,16 +160,15 @@ class Master:
 
     def _add_evicted(self, k: int) -> int:
         """A column that counts the evicted items of class k."""
-        rows, values, cost = [], [], 0.0
+        rows, values = [len(self.groups) + k], [1.0]
         if self.keep_row[k] >= 0:
-            rows, values = [int(self.keep_row[k])], [1.0]
+            rows.append(int(self.keep_row[k]))
+            values.append(1.0)
         for row, lock in zip(self.lock_row.tolist(), self.locks, strict=True):
-            if row >= 0 and lock.mask[k] and lock.kind is not TermKind.UNPLACED:
+            if row >= 0 and lock.mask[k] and lock.follows:
                 rows.append(row)
-                values.append(self.ev_coefficient(lock.kind))
-        if self.goal.mask[k] and self.goal.kind is not TermKind.UNPLACED:
-            # EVICTED: sum of ev; MOVED: running - ev - stays.
-            cost = 1.0 if self.goal.kind is TermKind.EVICTED else -1.0
+                values.append(float(lock.moved - lock.evicted))
+        cost = float(self.goal.evicted - self.goal.moved) if self.goal.mask[k] else 0.0
         return self.lp.add(cost, np.array(rows, int), np.array(values), self.most_evicted[k])
 
     def _add_slack(self) -> Ints:
@@ -171,18 +179,18 @@ class Master:
              for i in range(len(rows))]
         ).reshape(-1, 2)  # fmt: skip
 
-    @staticmethod
-    def ev_coefficient(kind: TermKind) -> float:
-        """EVICTED rows read -sum ev >= -value; MOVED rows sum ev + stays >= running - value."""
-        return -1.0 if kind is TermKind.EVICTED else 1.0
-
     def floor(self, lock: Lock) -> int:
-        """Right-hand side of a lock as a >= row."""
-        if lock.kind is TermKind.UNPLACED:
-            return int((self.weight * self.classes.size)[lock.mask].sum()) - lock.value
-        if lock.kind is TermKind.EVICTED:
-            return -lock.value
-        return int(self.classes.running[lock.mask].sum()) - lock.value
+        """Right-hand side of a lock as a >= row.
+
+        What is neither placed, evicted nor stays costs: unplaced = size - placed, and moved =
+        running - evicted - stays; so placed, stays and (moved - evicted) ev make up the row.
+        """
+        return self._most(lock) - lock.value
+
+    def _most(self, lock: Lock) -> int:
+        """What a lock would cost if nothing were placed, stayed or counted as evicted."""
+        one = lock.unplaced * self.weight * self.classes.size + lock.moved * self.classes.running
+        return int(one[lock.mask].sum())
 
     # ----------------------------------------------------------------- columns
 
@@ -206,17 +214,12 @@ class Master:
 
     def _worth(self, lock: Lock, counts: Ints, stays: Ints) -> int:
         """What a pattern adds to a lock's row (and takes off the goal)."""
-        if lock.kind is TermKind.UNPLACED:
-            return int((self.weight * counts)[lock.mask].sum())
-        return int(stays[lock.mask].sum()) if lock.kind is TermKind.MOVED else 0
+        one = lock.unplaced * self.weight * counts + lock.moved * stays
+        return int(one[lock.mask].sum())
 
     def offset(self) -> int:
         """The constant part of the goal."""
-        if self.goal.kind is TermKind.UNPLACED:
-            return int((self.weight * self.classes.size)[self.goal.mask].sum())
-        if self.goal.kind is TermKind.MOVED:
-            return int(self.classes.running[self.goal.mask].sum())
-        return 0
+        return self._most(self.goal)
 
     # ---------------------------------------------------------------------- LP
 
@@ -285,8 +288,7 @@ class Master:
         size, keep, lock = size.copy(), keep.copy(), lock.copy()
         for k, (row, one) in enumerate(zip(self.lock_row, self.locks, strict=True)):
             if row < 0:
-                if one.kind is TermKind.UNPLACED:
-                    size += np.where(one.mask, lock[k] * self.weight, 0)
+                size += np.where(one.mask, lock[k] * one.unplaced * self.weight, 0)
                 lock[k] = 0
         size += np.where(self.must, keep, 0)
         return self.signed(size, np.where(self.keep_row >= 0, keep, 0), lock)
@@ -298,10 +300,8 @@ class Master:
         for price, lock in zip(
             (*duals.lock.tolist(), SCALE), (*self.locks, self.goal), strict=True
         ):
-            if lock.kind is TermKind.UNPLACED:
-                copy = copy + np.where(lock.mask, price * self.weight, 0)
-            elif lock.kind is TermKind.MOVED:
-                stay = stay + np.where(lock.mask, price, 0)
+            copy = copy + np.where(lock.mask, price * lock.unplaced * self.weight, 0)
+            stay = stay + np.where(lock.mask, price * lock.moved, 0)
         return copy, stay
 
     def best_known(self, group: int, copy: Ints, stay: Ints) -> int:
@@ -321,10 +321,10 @@ class Master:
         for group, value in zip(self.groups, best, strict=True):
             total -= len(group.hosts) * max(0, value)
         for k in self.ev:
-            reduced = -int(duals.keep[k])
+            reduced = -int(duals.keep[k] + duals.size[k])
             for price, lock in zip((*prices, SCALE), (*self.locks, self.goal), strict=True):
-                if lock.mask[k] and lock.kind is not TermKind.UNPLACED:
-                    reduced -= int(self.ev_coefficient(lock.kind)) * price
+                if lock.mask[k]:
+                    reduced -= (lock.moved - lock.evicted) * price
             total += min(0, reduced) * int(self.most_evicted[k])
         return total
 

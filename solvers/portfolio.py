@@ -16,7 +16,7 @@ from optsched.result import Result, conclude
 from optsched.sequence import sequence
 from optsched.solvers.annealing import Annealing
 from optsched.solvers.bounds import free_bounds
-from optsched.solvers.column_generation import KINDS
+from optsched.solvers.column_generation import NAMES
 from optsched.solvers.counts import CpSat
 from optsched.solvers.fragments.exchange import Outcome, in_time, reschedule
 from optsched.solvers.ladder import Ladder, Step
@@ -211,7 +211,7 @@ def exact(ladder: Ladder, budget: Budget, seed: int) -> None:
 def _bound_by_more_than_room(problem: PlacementProblem) -> bool:
     """Whether rules or goals count that neither annealing nor patterns know, but CP-SAT does."""
     goals = {term.kind for level in problem.objective for term in level.terms}
-    return bool(len(problem.limits) or (problem.items.gang >= 0).any() or goals - set(KINDS))
+    return bool(len(problem.limits) or (problem.items.gang >= 0).any() or goals - set(NAMES))
 
 
 class Roaming:

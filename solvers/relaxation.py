@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from optsched.arrays import Ints
-from optsched.levels import TermKind
 from optsched.solvers.master import SCALE, Duals, Lock, Master
 from optsched.solvers.programs import LinearProgram
 
@@ -104,6 +103,7 @@ class _Relaxation:
         self._put(self.xk, x, 1.0)
         kept = self.keep_row[self.xk] >= 0
         self._put(self.keep_row[self.xk[kept]], x[kept], 1.0)
+        self._put(self.ek, e, 1.0)
         self._put(self.keep_row[self.ek], e, 1.0)
         for row, lock in zip(self.lock_row, self.master.locks, strict=True):
             for column, value in ((x, self._x(lock)), (s, self._s(lock)), (e, self._e(lock))):
@@ -121,16 +121,14 @@ class _Relaxation:
         self._put(under, s, -1.0)
 
     def _x(self, lock: Lock) -> Floats:
-        counts = lock.kind is TermKind.UNPLACED
-        return np.where(lock.mask & counts, self.master.weight, 0).astype(np.float64)[self.xk]
+        one = np.where(lock.mask, lock.unplaced * self.master.weight, 0)
+        return one.astype(np.float64)[self.xk]
 
     def _s(self, lock: Lock) -> Floats:
-        return (lock.mask & (lock.kind is TermKind.MOVED)).astype(np.float64)[self.sk]
+        return np.where(lock.mask, lock.moved, 0).astype(np.float64)[self.sk]
 
     def _e(self, lock: Lock) -> Floats:
-        if lock.kind is TermKind.UNPLACED:
-            return np.zeros(len(self.ek))
-        return lock.mask[self.ek].astype(np.float64) * self.master.ev_coefficient(lock.kind)
+        return np.where(lock.mask, lock.moved - lock.evicted, 0).astype(np.float64)[self.ek]
 
     def _cost(self) -> Floats:
         goal = self.master.goal
