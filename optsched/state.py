@@ -131,7 +131,7 @@ class State:
         items = self.problem.items
         self.use[host] -= items.demand[item]
         own = self.cells[item][self.cells[item] >= 0]
-        self.cell_use[own] -= items.cell_demand[item]
+        np.subtract.at(self.cell_use, own, items.cell_demand[item])  # one may be there twice
         self.counters.feed(self.counts, item, host, -1)
         if host == items.host0[item] and self._during.any() and not items.lets_go_first[item]:
             self.gone[host] += items.demand[item] * self._during
@@ -146,7 +146,7 @@ class State:
         chosen = np.asarray(cells, dtype=np.int64)
         chosen = chosen[chosen >= 0]
         self.cells[item, : len(chosen)] = chosen
-        self.cell_use[chosen] += items.cell_demand[item]
+        np.add.at(self.cell_use, chosen, items.cell_demand[item])
         self.counters.feed(self.counts, item, host, 1)
         if host == items.host0[item] and self._during.any() and not items.lets_go_first[item]:
             self.gone[host] -= items.demand[item] * self._during
