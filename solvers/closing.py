@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,7 @@ from optsched.solvers.master import SCALE
 if TYPE_CHECKING:
     from optsched.solvers.column_generation import Generation
 
-NARROW = 1.0  # gap up to which all patterns that matter are enumerated at once
+REACH = 0.25  # share of the time for one value between bound and incumbent
 DIVING = 0.5  # share of the time for dives after the first; these are randomised
 REPEATS = 3  # dives that end as an earlier one did, before they are given up
 # Patterns that matter: as many as are enumerated at first, and at most; after a failure four times
@@ -34,7 +33,7 @@ class Closing:
     def __init__(self, run: Generation) -> None:
         self.run, self.few = run, FEW
         self.random = np.random.default_rng(run.level)
-        self.dives, self.decided, self.until = 0, -1, 0.0
+        self.dives, self.given_up, self.until = 0, -1, 0.0
         self.ends: set[bytes | None] = set()
         self.repeats = 0
 
@@ -43,7 +42,7 @@ class Closing:
         run, level, ladder = self.run, self.run.level, self.run.ladder
         run.add_present()
         self.until = (1 - DIVING) * run.budget.remaining()
-        for way in (self._dive, self._decide, self._dive_on, self._combine, self._decide_wide):
+        for way in (self._dive, self._rise, self._dive_on, self._combine, self._decide):
             if self._over():
                 break
             if way():
@@ -92,35 +91,52 @@ class Closing:
                 run.ladder.offer(placement)
         return False
 
-    def _decide_wide(self) -> bool:
-        """The same where the gap is wide, which only few classes make possible."""
-        return self._decide(math.inf)
+    def _rise(self) -> bool:
+        """From the bound upwards: values that the level may take, until one of them is open."""
+        run, step = self.run, 1
+        while not self._over():
+            target = min(run.bound + step, run.ladder.values[run.level]) - 1
+            reached = self._reach(target, REACH)
+            if reached is None:
+                return False
+            step = 1 if reached else 2 * step
+        return run.bound >= run.ladder.values[run.level]
 
-    def _decide(self, narrow: float = NARROW) -> bool:
-        """Where the gap is narrow: whether nothing below the incumbent's value exists."""
+    def _decide(self) -> bool:
+        """Whether anything below the incumbent exists, which only few classes make possible."""
         run = self.run
-        value = run.ladder.values[run.level]
-        gap = (value - 1) * SCALE - run.scaled
-        if gap > narrow * SCALE or run.best_duals is None or self.decided == value:
-            return False
-        copy, stay = run.master.prices(run.best_duals)
+        return self._reach(run.ladder.values[run.level] - 1, 0.5) is False
+
+    def _reach(self, target: int, share: float) -> bool | None:
+        """Whether the level can take `target`: then the incumbent does, else the bound rises.
+
+        None: not known, for want of time or because too many patterns matter.
+        """
+        run = self.run
+        gap = target * SCALE - run.scaled
+        if run.best_duals is None or target == self.given_up:
+            return None
+        prices = run.master.prices(run.best_duals)
         least = [top - gap for top in run.tops]
         limit = min(self.few, int(run.budget.remaining() * PER_SECOND))
-        pool = patterns_within(run.master, run.integers, copy, stay, least, limit)
+        pool = patterns_within(run.master, run.integers, prices, least, limit, run.budget)
+        if run.budget.over():
+            return None
         if pool is None:
             self.few *= MORE
-            self.decided = value if self.few > MOST else self.decided
+            self.given_up = target if self.few > MOST else self.given_up
+            return None
+        verdict = choose(run.master, pool, target, run.budget.share(share))
+        if verdict.none_better:
+            run.shown = max(run.shown, target + 1)
             return False
-        if run.budget.over():
-            return False
-        verdict = choose(run.master, pool, value - 1, run.budget.share(0.5))
-        if verdict.none_better or verdict.taken is None:
-            return verdict.none_better
+        if verdict.taken is None:
+            return None
         used = np.flatnonzero(verdict.taken).tolist()
         patterns = [(int(pool.group[p]), pool.counts[p], pool.stays[p]) for p in used]
         for placement in self._deal(patterns, verdict.taken[used].tolist()):
             run.ladder.offer(placement)
-        return False
+        return True if run.ladder.values[run.level] <= target else None
 
     def _deal(self, patterns: list[tuple[int, Ints, Ints]], taken: list[int]) -> list[Placement]:
         """The placement that takes each pattern so many times; none if rounding spoilt it."""

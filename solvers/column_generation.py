@@ -138,7 +138,7 @@ class Generation:
         mean = np.maximum(self.demand.mean(axis=0), 1e-9)
         self.scale = (self.demand / mean).mean(axis=1)
         self.given = ladder.values[:level]
-        self.scaled = -(1 << 80)
+        self.scaled, self.shown = -(1 << 80), 0
         self.effort = 0
         self.started = False
         self.tops: list[int] = []
@@ -202,8 +202,8 @@ class Generation:
 
     @property
     def bound(self) -> int:
-        """The best bound as a whole number."""
-        return max(0, -((-self.scaled) // SCALE))
+        """The best bound as a whole number: by prices, or shown otherwise."""
+        return max(self.shown, -((-self.scaled) // SCALE))
 
     def add_present(self) -> None:
         """Patterns of the incumbent, so that the LP is feasible, and of others seen on the way."""

@@ -33,9 +33,18 @@ class Pool:
 
 
 def patterns_within(
-    master: Master, demand: Ints, copy: Ints, stay: Ints, least: list[int], limit: int
+    master: Master,
+    demand: Ints,
+    prices: tuple[Ints, Ints],
+    least: list[int],
+    limit: int,
+    budget: Budget,
 ) -> Pool | None:
-    """All patterns worth at least `least` (per group) at the prices given; None: over `limit`."""
+    """All patterns worth at least `least` (per group) at the prices of copies and of stays.
+
+    None: there are more than `limit`, or time is up.
+    """
+    copy, stay = prices
     groups, counts, stays = [], [], []
     total = 0
     for g, group in enumerate(master.groups):
@@ -57,7 +66,7 @@ def patterns_within(
             group.room.astype(np.float64), demand[which].astype(np.float64), value, copies, after,
             least[g], NODES * limit, found,
         )  # fmt: skip
-        if number < 0:
+        if number < 0 or budget.over():
             return None
         total += number
         table = np.zeros((number, len(copy)), np.int64)
