@@ -53,12 +53,14 @@ $(BIN)/python:
 # folders named like the package, which is what we want here.
 PIP := PYTHONWARNINGS='ignore:Editable installation' $(BIN)/python -m pip install --quiet
 $(VENV)/.base: pyproject.toml Makefile | $(BIN)/python
+	@echo "Installing optsched in $(VENV), and compiling its kernels: a minute or two, once."
 	$(PIP) --upgrade 'pip>=25.1'
 	$(PIP) --editable .
 	$(BIN)/python -m optsched.kernels
 	touch $@
 
 $(VENV)/.dev: pyproject.toml Makefile | $(BIN)/python
+	@echo "Installing optsched and its tools in $(VENV): a minute or two, once."
 	$(PIP) --upgrade 'pip>=25.1'
 	$(PIP) --editable . --group dev
 	$(BIN)/python -m optsched.kernels

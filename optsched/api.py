@@ -10,7 +10,7 @@ from . import kernels, registry
 from .budget import Budget, Progress
 from .check import Report
 from .check import check as _check
-from .errors import UnsupportedError
+from .errors import PlanError, UnsupportedError
 from .plan import Order, Plan
 from .problem import PlacementProblem
 from .rates import usual_order
@@ -71,10 +71,11 @@ def solve(
     time_limit
         In seconds, from when the solver is loaded.
     workers
-        Threads; default: one for every core that this process may use. The answer is the same for
-        the same seed with one worker and enough time.
+        Threads; default: one for every core that this process may use.
     seed
-        Of whatever the solver draws.
+        Of whatever the solver draws. Parts of the work get shares of the time, so that the same
+        seed, even with one worker, promises the same values only where all of them are proven; of
+        several plans that are as good it may then be another.
     order
         Freedom of order that the plan may use, see `Order`; default: waves, or for problems that
         count fragments (VM snapshots) order-safe.
@@ -89,6 +90,8 @@ def solve(
     ------
     UnsupportedError
         There is no such solver, or it cannot serve this problem.
+    ValueError
+        The time limit is negative, or there are no workers.
     """
     chosen = registry.solver(solver)
     reason = chosen.supports(problem)
@@ -108,5 +111,13 @@ def solve(
 
 
 def check(problem: PlacementProblem, plan: Plan) -> Report:
-    """Read a plan against the rules, on its own: every violation, and the value of every level."""
+    """Read a plan against the rules, on its own: every violation, and the value of every level.
+
+    Raises
+    ------
+    PlanError
+        This is no plan, such as the `Result` that holds it.
+    """
+    if not isinstance(plan, Plan):
+        raise PlanError(f"a {type(plan).__name__} is no plan; pass the `plan` of a result")
     return _check(problem, plan)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import optsched
-from optsched.errors import ProblemError, UnsupportedError
+from optsched.errors import PlanError, ProblemError, UnsupportedError
 from optsched.problem import PlacementProblem
 from optsched.snapshot import encode_snapshot
 
@@ -21,6 +21,7 @@ def test_exported_members() -> None:
     for name in optsched.__all__:
         assert getattr(optsched, name) is not None
     assert set(optsched.__all__) <= set(dir(optsched))
+    assert not {"sys", "Any", "import_module"} & set(dir(optsched))
 
 
 def test_unknown_member() -> None:
@@ -35,6 +36,12 @@ def test_check_stays_a_function(small_cluster: PlacementProblem) -> None:
     assert optsched.check is not module
     report = optsched.check(small_cluster, optsched.Plan(small_cluster.digest()))
     assert report.violations == ()
+
+
+def test_check_wants_a_plan(small_cluster: PlacementProblem) -> None:
+    """Whatever is no plan is refused in a sentence."""
+    with pytest.raises(PlanError, match="a NoneType is no plan; pass the `plan` of a result"):
+        optsched.check(small_cluster, None)  # type: ignore[arg-type]
 
 
 def test_import_is_light() -> None:

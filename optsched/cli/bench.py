@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
@@ -24,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 def command(ctx: click.Context, name: str | None, arguments: tuple[str, ...]) -> None:
-    """Run a benchmark, or list them. They are part of a checkout, not of an installation.
+    """Run a benchmark; without a name, list them. They are part of a checkout only.
 
     \b
     Examples:
@@ -32,13 +33,15 @@ def command(ctx: click.Context, name: str | None, arguments: tuple[str, ...]) ->
       optsched bench pod-packing -- --help
     """
     folder = ROOT / "benchmarks"
-    known = sorted(run.parent.name.replace("_", "-") for run in folder.glob("*/run.py"))
+    known = {run.parent.name.replace("_", "-"): run for run in sorted(folder.glob("*/run.py"))}
     if not known:
         raise click.UsageError(
             "the benchmarks are part of a checkout of the project, and this is an installation"
         )
     if name is None:
-        click.echo("\n".join(known))
+        wide = max(map(len, known))
+        for each, run in known.items():
+            click.echo(f"{each:{wide}}  {_title(run)}")
         return
     if name.replace("_", "-") not in known:
         raise click.UsageError(f"no benchmark {name!r} (there are: {', '.join(known)})")
@@ -48,3 +51,8 @@ def command(ctx: click.Context, name: str | None, arguments: tuple[str, ...]) ->
         [sys.executable, "-m", module, *arguments], env={**os.environ, "PYTHONPATH": path}
     )
     ctx.exit(done.returncode)
+
+
+def _title(run: Path) -> str:
+    """The first line of a benchmark's docstring."""
+    return (ast.get_docstring(ast.parse(run.read_text(encoding="utf-8"))) or "").partition("\n")[0]

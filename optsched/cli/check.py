@@ -75,7 +75,11 @@ def _print(
     else:
         paper.say("The plan keeps every rule, at every step.", "bold green")
     names = [level_words(problem, level.name) for level in problem.objective]
-    paper.table("Worth", ("level", "#value"), list(zip(names, report.levels, strict=True)))
+    worth = [row for row in zip(names, report.levels, strict=True) if row[1]]
+    zero = len(names) - len(worth)
+    paper.table("Worth", ("level", "#value"), worth)
+    if zero:
+        paper.say(f"The other {plural(zero, 'level')}: 0." if worth else "Every level: 0.")
 
 
 def _json(problem: PlacementProblem, report: Report, notes: tuple[str, ...]) -> bytes:

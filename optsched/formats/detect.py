@@ -74,8 +74,10 @@ def detect(head: bytes, path: str) -> Format:
     for one in known.values():
         if one.sniff(head, path):
             return one
-    understood = "; ".join(f"{one.name}: {one.describes}" for one in known.values())
-    raise FormatError(f"{path}: {_odd(head, path)}; understood are {understood}")
+    raise FormatError(
+        f"{path}: {_odd(head, path)}; understood are {', '.join(known)} (kubectl: the JSON of "
+        "`kubectl get ... -o json`)"
+    )
 
 
 def _named(name: str) -> Format:
