@@ -7,6 +7,20 @@ import click
 from .parameters import Command, Wishes, option, options, wishes
 
 
+def _list_formats(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    """Print what can be read and written, and end."""
+    if not wanted or ctx.resilient_parsing:
+        return
+    from optsched.formats import formats
+
+    known = formats().values()
+    wide = max(len(one.name) for one in known)
+    for one in known:
+        ways = "read, write" if hasattr(one, "write") else "read"
+        click.echo(f"{one.name:{wide}}  {one.describes} ({ways})")
+    ctx.exit()
+
+
 @click.command("convert", cls=Command, short_help="Convert a file to another format.")
 @click.argument("source", metavar="IN|-")
 @click.argument("target", metavar="OUT|-")
@@ -18,6 +32,14 @@ from .parameters import Command, Wishes, option, options, wishes
         show_default=True,
         metavar="FORMAT",
         help="The format to write.",
+    ),
+    option(
+        "--formats",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_list_formats,
+        help="List the formats that can be read and written, and exit.",
     ),
 )
 @wishes

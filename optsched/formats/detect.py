@@ -75,8 +75,8 @@ def detect(head: bytes, path: str) -> Format:
         if one.sniff(head, path):
             return one
     raise FormatError(
-        f"{path}: {_odd(head, path)}; understood are {', '.join(known)} (kubectl: the JSON of "
-        "`kubectl get ... -o json`)"
+        f"{path}: {_odd(head, path)}; understood are {', '.join(known)} "
+        "(`optsched convert --formats` says what they are)"
     )
 
 

@@ -110,3 +110,11 @@ def test_bench_in_an_installation(
     done = run("bench")
     assert done.exit_code == 2
     assert "part of a checkout" in done.stderr
+
+
+def test_formats_are_listed(run: Run) -> None:
+    """`convert --formats` names each with what it is and whether it can be written."""
+    told = run("convert", "--formats")
+    assert told.exit_code == 0
+    assert "snapshot          optsched's own snapshots, JSON (read, write)" in told.stdout
+    assert "GPU trace, nodes.csv,pods.csv (read)" in told.stdout
