@@ -9,7 +9,7 @@ from optsched.k8s.records import PlacementPlan, PlannedMove
 from optsched.k8s.settings import Settings
 from optsched.kube import lower
 from optsched.objective import evaluate
-from optsched.plan import Move, Placement, Plan, Wave
+from optsched.plan import Move, Placement, Plan, Violation, Wave
 from optsched.problem import PlacementProblem
 
 
@@ -77,10 +77,18 @@ def _by_rules(plan: PlacementPlan, mirror: Mirror, settings: Settings, now: int)
     except KeyError as error:
         return f"{error.args[0]} is not in the cluster"
     if report.violations:
-        return f"the cluster has changed: {report.violations[0].text}"
+        return f"the cluster has changed: {_told(problem, report.violations[0])}"
     if list(report.levels) >= list(evaluate(problem, Placement.current(problem))):
         return "it gains nothing any more"
     return ""
+
+
+def _told(problem: PlacementProblem, violation: Violation) -> str:
+    """A violation, and why a pod that may not move may not."""
+    reason = problem.items.pinned_by[violation.item] if violation.item >= 0 else -1
+    if violation.rule != "movable" or reason < 0:
+        return violation.text
+    return f"{violation.text}: {problem.pin_reasons[reason]}"
 
 
 def problem_of(mirror: Mirror, settings: Settings, now: int) -> PlacementProblem:

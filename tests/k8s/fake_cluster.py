@@ -53,6 +53,7 @@ class FrontEnd:
     """The guard behind a board, as the extender's process has it."""
 
     def __init__(self, folder: Path, clock: SimulatedClock) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         self.board = Board(folder)
         self.memory = Memory()
         self.clock = clock

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 from fake_api import FakeApi
-from fake_cluster import FakeCluster, FrontEnd, SimulatedClock
+from fake_cluster import FakeCluster, FrontEnd, SimulatedClock, cpu_of
 
 import optsched
 from optsched.errors import PlanError
@@ -24,7 +24,16 @@ from optsched.k8s.executor.machine import OffError
 from optsched.k8s.executor.validate import problem_of
 from optsched.k8s.mirror import Mirror
 from optsched.k8s.proposal import proposal
-from optsched.k8s.records import ENDED, PLANS, PlacementPlan, decode_plan
+from optsched.k8s.records import (
+    ENDED,
+    PLANS,
+    ObjectMeta,
+    PlacementPlan,
+    PlannedMove,
+    PlannedPlacement,
+    PlanSpec,
+    decode_plan,
+)
 from optsched.k8s.settings import Mode, Settings
 
 Point = Callable[[str], None]
@@ -69,13 +78,15 @@ class World:
         await cancel(*self._tasks)
         self.mirror = Mirror(self.client)
         self._tasks = [asyncio.ensure_future(one.run()) for one in self.mirror.reflectors.values()]
+        self.executor = self.another()
+        await self.caught_up()
+
+    def another(self) -> Executor:
+        """An executor beside the one that there is."""
         effects = Effects(
             self.client, self.cluster.front.board, self.permit, lambda name: self.point(name)
         )
-        self.executor = Executor(
-            effects, self.mirror, lambda: self.settings, self.clock, random.Random(0)
-        )
-        await self.caught_up()
+        return Executor(effects, self.mirror, lambda: self.settings, self.clock, random.Random(0))
 
     async def caught_up(self) -> None:
         """Wait until the caches know what the server knows."""
@@ -184,6 +195,52 @@ def fragmented(cluster: FakeCluster) -> dict[str, Any]:
     cluster.pod_of(big)
     cluster.settle()
     return {"small": small, "big": big}
+
+
+def chain(cluster: FakeCluster) -> None:
+    """A pending pod that fits when one pod makes room for another, in two waves."""
+    for name in ("n0", "n1", "n2"):
+        cluster.node(name)
+    for app, cpu, node in (("first", 1200, "n1"), ("second", 900, "n0"), ("third", 500, "n2")):
+        cluster.pod_of(cluster.owner(app, cpu, 1), node)
+    cluster.pod_of(cluster.owner("big", 1900, 1))
+    cluster.settle()
+
+
+CHAIN = ([("first", "n1", "n2", 0), ("second", "n0", "n1", 1)], [("big", "n0", 2)])
+
+
+def by_hand(
+    w: World, moves: list[tuple[str, str, str, int]], helped: list[tuple[str, str, int]]
+) -> PlacementPlan:
+    """A plan of (app, source, target, wave) and (app, node, wave)."""
+
+    def pods(app: str, node: str) -> list[dict[str, Any]]:
+        return [
+            pod
+            for pod in w.api.all("pods")
+            if pod["metadata"]["labels"]["app"] == app and pod["spec"].get("nodeName", "") == node
+        ]
+
+    planned, placements = [], []
+    for app, source, target, wave in moves:
+        taken = {one.uid for one in planned}
+        pod = next(one for one in pods(app, source) if one["metadata"]["uid"] not in taken)
+        meta, owner = pod["metadata"], pod["metadata"]["ownerReferences"][0]
+        planned.append(
+            PlannedMove(
+                meta["uid"], "shop", meta["name"], source, target, owner["uid"], owner["kind"],
+                "h1", "", wave, pod["spec"]["terminationGracePeriodSeconds"],
+                {"cpu": cpu_of(pod), "pods": 1},
+            )
+        )  # fmt: skip
+    for app, node, wave in helped:
+        pod = pods(app, "")[0]
+        meta, need = pod["metadata"], {"cpu": cpu_of(pod), "pods": 1}
+        placements.append(PlannedPlacement(meta["uid"], "shop", meta["name"], node, wave, need))
+    now, ttl = w.clock.now(), int(w.settings.moves.ttl)
+    spec = PlanSpec(moves=tuple(planned), placements=tuple(placements), created=now, ttl=ttl)
+    return PlacementPlan(metadata=ObjectMeta(generate_name="plan-"), spec=spec)
 
 
 def run(coroutine: Any) -> Any:

@@ -1,342 +1,619 @@
-"""Plans are carried out, given up and cleaned up, whatever happens in between."""
+"""Plans are carried out step by step; whatever goes wrong, nothing is lost or left behind."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 from fake_api import Refusal
-from fake_world import World, bench, fragmented, run, world
+from fake_world import CHAIN, World, bench, by_hand, chain, fragmented, run, world
 from random_worlds import Killed, tell
 
-from optsched.k8s.records import ENDED, PLANS, Phase, PlacementPlan
-from optsched.k8s.settings import Settings
-
-SEEDS = range(24)
-MOST_POINTS = 200  # more than any plan here writes
-
-
-async def _proposed(w: World) -> PlacementPlan:
-    fragmented(w.cluster)
-    plan = await w.propose()
-    assert plan is not None
-    return plan
-
-
-def _ended_well(w: World) -> None:
-    assert w.api.violations == []
-    assert max(w.api.evicted.values(), default=0) <= 1
-    assert w.lost() == []
-    assert w.leftovers() == []
-
-
-def test_a_fragmented_pod_is_helped(tmp_path: Path) -> None:
-    """One pod moves, the pending one gets the node that is free then, and nothing is left over."""
-
-    async def story() -> None:
-        async with world(tmp_path) as w:
-            plan = await _proposed(w)
-            end = await w.drive(plan)
-            assert end.phase is Phase.DONE
-            assert end.status.reason == "1 placed, 1 of them where planned"
-            assert sum(w.api.evicted.values()) == 1
-            assert w.cluster.pending() == []
-            _ended_well(w)
-
-    run(story())
-
-
-def test_killed_at_every_point(tmp_path: Path) -> None:
-    """Before and after each write the process dies once; what it left is taken up again."""
-
-    async def story(at: int, pause: float) -> str:
-        names: list[str] = []
-
-        def point(name: str) -> None:
-            names.append(name)
-            if len(names) == at:
-                raise Killed(name)
-
-        folder = tmp_path / f"{at}-{pause}"
-        folder.mkdir()
-        async with world(folder) as w:
-            plan = await _proposed(w)
-            w.point = point
-            while w.plan(plan).phase not in ENDED:
-                try:
-                    await w.round()
-                except Killed:
-                    w.cluster.settle()
-                    w.clock.advance(pause)
-                    await w.restart()
-                assert w.steps < MOST_POINTS
-            for _ in range(2):
-                await w.round()
-            _ended_well(w)
-            assert w.plan(plan).phase is Phase.DONE or pause
-            return names[at - 1] if len(names) >= at else ""
-
-    for pause in (0.0, 600.0):  # at once, and after the plan's time is over
-        killed = []
-        for at in range(1, MOST_POINTS):
-            name = run(story(at, pause))
-            if not name:
-                break
-            killed.append(name)
-        assert len(killed) >= 30
-        assert {"before evict", "after evict", "before table", "after slot"} <= {*killed}
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_random_plans_in_trouble(tmp_path: Path, seed: int) -> None:
-    """Budgets hold and nothing is lost, though pods go, nodes close, servers fail and we die."""
-    told = run(tell(seed, tmp_path, trouble=0.6, faults=0.05))
-    assert told.phase in ("", "Done", "Aborted", "PartiallyDone", "Rejected", "Expired")
-    assert (told.violations, told.doubles, told.lost, told.leftovers) == ((), 0, (), ())
-
-
-@pytest.mark.parametrize(
-    ("settings", "phase", "words"),
-    [
-        (bench(MODE="Advisory"), Phase.RECORDED, "the mode is Advisory: nothing is done"),
-        (bench(MODE="DryRun"), Phase.RECORDED, "the mode is DryRun: nothing is done"),
-        (bench(NAMESPACES_NEVER="[shop]"), Phase.REJECTED, "of namespace shop are not to be"),
-    ],
+from optsched.k8s.records import (
+    APPROVED,
+    ENDED,
+    PAUSE,
+    MovePhase,
+    Phase,
+    PlacementPlan,
+    PlanSlot,
+    SlotSpec,
+    decode_slot,
 )
-def test_nothing_is_done_where_that_is_not_wanted(
-    tmp_path: Path, settings: Settings, phase: Phase, words: str
-) -> None:
-    """Advice is recorded, and what the settings forbid is rejected, without an eviction."""
+from optsched.k8s.settings import Mode, Settings
+
+BUDGET = Refusal(429, "TooManyRequests", "no", causes=[{"reason": "DisruptionBudget"}])
+ONE_MOVE = ([("small", "n0", "n1", 0)], [("big", "n0", 1)])
+Change = Callable[[World, PlacementPlan], None]
+
+
+async def told(
+    folder: Path,
+    *,
+    settings: Settings | None = None,
+    before: Callable[[World], None] = lambda w: None,
+    at: Phase | None = None,
+    change: Change = lambda w, plan: None,
+) -> tuple[World, PlacementPlan]:
+    """The end of the one-move plan; `change` happens once the plan has reached phase `at`."""
+    async with world(folder, settings=settings) as w:
+        fragmented(w.cluster)
+        await w.caught_up()
+        plan = await w.create(by_hand(w, *ONE_MOVE))
+        before(w)
+        await w.caught_up()
+        changed = at is None
+        for _ in range(2000):
+            now = w.plan(plan)
+            if now.phase in ENDED:
+                break
+            if not changed and now.phase is at:
+                changed = True
+                change(w, now)
+                await w.caught_up()
+            await w.round()
+        assert changed, "the plan never came to where something was to happen"
+        return w, w.plan(plan)
+
+
+def evictions(w: World) -> int:
+    """How many pods were evicted; each at most once."""
+    assert all(times == 1 for times in w.api.evicted.values())
+    return len(w.api.evicted)
+
+
+def clean(w: World) -> None:
+    """Nothing is lost, no budget was violated, nothing is left behind."""
+    assert not w.lost()
+    assert not w.api.violations
+    assert not w.leftovers()
+
+
+def touched(w: World) -> list[tuple[str, str]]:
+    """Writes to anything that is not a plan of ours."""
+    return [one for one in w.api.writes if "placementplans" not in one[1]]
+
+
+def put_slot(w: World, **annotations: str) -> None:
+    """The slot, with annotations."""
+    tree = w.api.get("planslots", "", "cluster") or {"metadata": {"name": "cluster"}, "spec": {}}
+    tree["metadata"]["annotations"] = annotations
+    w.api.put("planslots", tree)
+
+
+def test_a_plan_goes_through_its(tmp_path: Path) -> None:
+    """A plan goes through its phases and the pod is where it was planned."""
+    phases: list[Phase] = []
 
     async def story() -> None:
         async with world(tmp_path) as w:
-            plan = await _proposed(w)
-            w.settings = settings
-            end = await w.drive(plan)
-            assert end.phase is phase
-            assert words in end.status.reason
-            assert not w.api.evicted
-            assert w.leftovers() == []
+            fragmented(w.cluster)
+            await w.caught_up()
+            plan = await w.create(by_hand(w, *ONE_MOVE))
+            while w.plan(plan).phase not in ENDED:
+                phases.append(w.plan(plan).phase)
+                await w.round()
+            end = w.plan(plan)
+            assert end.phase is Phase.DONE
+            assert set(end.status.placed.values()) == {"n0"}
+            assert [one.phase for one in end.status.moves.values()] == [MovePhase.PLACED]
+            assert evictions(w) == 1
+            clean(w)
+
+    run(story())
+    assert list(dict.fromkeys(phases)) == [
+        Phase.PROPOSED, Phase.VALIDATED, Phase.RESERVING, Phase.EVICTING, Phase.PLACING,
+        Phase.COMPLETING,
+    ]  # fmt: skip
+
+
+def test_a_wave_begins_when_the(tmp_path: Path) -> None:
+    """A wave begins when the one before has arrived."""
+
+    async def story() -> None:
+        async with world(tmp_path) as w:
+            chain(w.cluster)
+            await w.caught_up()
+            end = await w.drive(await w.create(by_hand(w, *CHAIN)))
+            assert end.phase is Phase.DONE
+            first, second = (end.status.moves[move.uid] for move in end.spec.moves)
+            assert (first.node, second.node) == ("n2", "n1")
+            clean(w)
 
     run(story())
 
 
-def test_off_writes_nothing(tmp_path: Path) -> None:
-    """In mode Off not even the plan's status is touched."""
+@pytest.mark.parametrize("mode", ["Advisory", "DryRun"])
+def test_a_mode_that_only_reports(tmp_path: Path, mode: str) -> None:
+    """A mode that only reports records the plan and evicts nobody."""
+    w, end = run(told(tmp_path, settings=bench(MODE=mode)))
+    assert end.phase is Phase.RECORDED
+    assert not w.api.evicted
+    asked = [path for _, path in touched(w)]
+    assert all(path.endswith("/eviction") for path in asked)  # dry runs
+    assert bool(asked) == (mode == "DryRun")
+
+
+def test_off_writes_nothing_at_all(tmp_path: Path) -> None:
+    """Off writes nothing at all."""
 
     async def story() -> None:
-        async with world(tmp_path) as w:
-            plan = await _proposed(w)
-            w.settings = bench(MODE="Off")
+        async with world(tmp_path, settings=bench(MODE="Off")) as w:
+            fragmented(w.cluster)
+            await w.caught_up()
+            plan = await w.create(by_hand(w, *ONE_MOVE))
             w.api.writes.clear()
-            for _ in range(5):
+            for _ in range(50):
                 await w.round()
-            assert w.api.writes == []
+            assert not w.api.writes
             assert w.plan(plan).phase is Phase.PROPOSED
 
     run(story())
 
 
-def test_a_pause_stops_before_the_eviction(tmp_path: Path) -> None:
-    """Whoever pauses the namespace while the plan reserves is obeyed."""
+def test_a_plan_waits_for_a(tmp_path: Path) -> None:
+    """A plan waits for a person and expires without one."""
+
+    def approve(w: World, plan: PlacementPlan) -> None:
+        tree = w.api.get("placementplans", "", plan.metadata.name)
+        assert tree is not None
+        tree["metadata"]["annotations"] = {APPROVED: "true"}
+        w.api.put("placementplans", tree)
+
+    manual = bench(MOVES_APPROVAL="Manual")
+    w, end = run(told(tmp_path / "a", settings=manual))
+    assert (end.phase, evictions(w)) == (Phase.EXPIRED, 0)
+    w, end = run(told(tmp_path / "b", settings=manual, at=Phase.VALIDATED, change=approve))
+    assert (end.phase, evictions(w)) == (Phase.DONE, 1)
+
+
+def test_a_newer_plan_supersedes_one(tmp_path: Path) -> None:
+    """A newer plan supersedes one that has not begun."""
 
     async def story() -> None:
         async with world(tmp_path) as w:
-            plan = await _proposed(w)
-            while w.plan(plan).phase is not Phase.RESERVING:
-                await w.round()
-            w.cluster.namespace("shop", **{"optsched.io/pause": "true"})
+            fragmented(w.cluster)
             await w.caught_up()
-            end = await w.drive(plan)
-            assert end.phase is Phase.ABORTED
-            assert end.status.reason == "namespace shop is paused"
-            assert not w.api.evicted
-            assert w.leftovers() == []
+            old = await w.create(by_hand(w, *ONE_MOVE))
+            w.clock.advance(0.5)
+            new = await w.create(by_hand(w, *ONE_MOVE))
+            assert (await w.drive(new)).phase is Phase.DONE
+            assert w.plan(old).phase is Phase.SUPERSEDED
+            assert evictions(w) == 1
 
     run(story())
 
 
-def test_who_does_not_lead_does_nothing(tmp_path: Path) -> None:
-    """Without the Lease there is no side effect; with it the plan goes on where it stood."""
+def _remove_budget_room(w: World) -> None:
+    w.cluster.budget("small", 2)
+
+
+def _second_budget(w: World) -> None:
+    w.cluster.budget("small", 0)
+    tree = msgspec.json.decode(
+        msgspec.json.encode(w.api.get("poddisruptionbudgets", "shop", "small"))
+    )
+    tree["metadata"] = {"name": "again", "namespace": "shop", "generation": 1}
+    w.api.put("poddisruptionbudgets", tree)
+
+
+def _pause_namespace(w: World) -> None:
+    w.cluster.namespace("shop", **{PAUSE: "true"})
+
+
+def _cordon_target(w: World, plan: PlacementPlan | None = None) -> None:
+    node = w.api.get("nodes", "", "n1")
+    assert node is not None
+    w.api.put("nodes", {**node, "spec": {"unschedulable": True}})
+
+
+def _delete_helped(w: World) -> None:
+    for pod in w.cluster.pending():
+        w.api.remove("pods", "shop", pod["metadata"]["name"])
+
+
+def _forbid(w: World) -> None:
+    w.api.fault = lambda method, path: (
+        Refusal(403, "Forbidden", "may not create pods/eviction")
+        if path.endswith("/eviction")
+        else None
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "why"),
+    [
+        (_remove_budget_room, "budget"),
+        (_second_budget, "budget"),
+        (_pause_namespace, "namespace shop is paused"),
+        (_cordon_target, "changed"),
+        (_delete_helped, "is gone"),
+        (_forbid, "may not create pods/eviction"),
+    ],
+)
+def test_a_plan_that_does_not(tmp_path: Path, before: Callable[[World], None], why: str) -> None:
+    """A plan that does not hold any more is rejected."""
+    w, end = run(told(tmp_path, before=before))
+    assert end.phase is Phase.REJECTED
+    assert why in end.status.reason
+    assert not w.api.evicted
+
+
+def test_nothing_is_moved_unless_the(tmp_path: Path) -> None:
+    """Nothing is moved unless the extender has taken the plan over."""
+
+    def kill_front_end(w: World) -> None:
+        w.cluster.front.alive = False
+
+    w, end = run(told(tmp_path, before=kill_front_end))
+    assert end.phase is Phase.ABORTED
+    assert "extender" in end.status.reason
+    assert not w.api.evicted
+    assert not w.leftovers()
+
+
+def _evictions_answer(*answers: Refusal | str) -> Change:
+    """Real evictions get these answers first; dry runs and all later ones the server's own."""
+    rest = list(answers)
+
+    def change(w: World, plan: PlacementPlan) -> None:
+        asked = [0]
+
+        def fault(method: str, path: str) -> Refusal | str | None:
+            if not path.endswith("/eviction"):
+                return None
+            asked[0] += 1
+            dry = asked[0] % 2 == 1
+            return None if dry or not rest else rest.pop(0)
+
+        w.api.fault = fault
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        (Refusal(500, "InternalError", "etcd is slow"),) * 3,
+        (Refusal(429, "TooManyRequests", "later", retryAfterSeconds=3),) * 2,
+        (BUDGET,) * 2,
+        ("drop",) * 2,
+        ("lose",),
+    ],
+    ids=["500", "429", "budget", "drop", "lose"],
+)
+def test_an_eviction_in_trouble_is(tmp_path: Path, answers: tuple[Refusal | str, ...]) -> None:
+    """An eviction in trouble is repeated and happens once."""
+    w, end = run(told(tmp_path, at=Phase.EVICTING, change=_evictions_answer(*answers)))
+    assert (end.phase, evictions(w)) == (Phase.DONE, 1)
+    clean(w)
+
+
+def test_a_budget_that_never_allows(tmp_path: Path) -> None:
+    """A budget that never allows it ends the plan."""
+    change = _evictions_answer(*[BUDGET] * 500)
+    w, end = run(told(tmp_path, at=Phase.EVICTING, change=change))
+    assert end.phase is Phase.ABORTED
+    assert "could not be evicted in time" in end.status.reason
+    assert not w.api.evicted
+    clean(w)
+
+
+def test_a_right_that_is_taken(tmp_path: Path) -> None:
+    """A right that is taken away ends the plan."""
+    forbidden = Refusal(403, "Forbidden", "no")
+    change = _evictions_answer(*[forbidden] * 5)
+    w, end = run(told(tmp_path, at=Phase.EVICTING, change=change))
+    assert (end.phase, evictions(w)) == (Phase.ABORTED, 0)
+    clean(w)
+
+
+def _replace_victim(w: World, plan: PlacementPlan) -> None:
+    """A pod of the same name and another UID."""
+    move = plan.spec.moves[0]
+    w.api.remove("pods", move.namespace, move.name)
+    w.cluster.settle()
+
+
+def _end_of_mode(mode: Mode) -> Change:
+    def change(w: World, plan: PlacementPlan) -> None:
+        w.settings = bench(MODE=mode.value)
+
+    return change
+
+
+def _pause_cluster(w: World, plan: PlacementPlan) -> None:
+    put_slot(w, **{PAUSE: "true"})
+
+
+def _fill_target(w: World, plan: PlacementPlan) -> None:
+    """Somebody binds past the scheduler."""
+    w.cluster.pod_of(w.cluster.owner("thief", 1000, 1), "n1")
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (_cordon_target, "is cordoned"),
+        (_pause_cluster, "paused"),
+        (_end_of_mode(Mode.ADVISORY), "the mode is Advisory"),
+        (_fill_target, "no room"),
+        (lambda w, plan: _delete_helped(w), "nobody is left to help"),
+    ],
+    ids=["cordon", "pause", "mode", "room", "helped"],
+)
+def test_what_happens_before_the_eviction(tmp_path: Path, change: Change, why: str) -> None:
+    """What happens before the eviction ends the plan without one."""
+    w, end = run(told(tmp_path, at=Phase.EVICTING, change=change))
+    assert end.phase is Phase.ABORTED
+    assert why in end.status.reason
+    assert not w.api.evicted
+    assert not w.leftovers()
+
+
+def test_off_in_the_middle_leaves(tmp_path: Path) -> None:
+    """Off in the middle leaves the rest to the deadlines."""
 
     async def story() -> None:
         async with world(tmp_path) as w:
-            plan = await _proposed(w)
+            fragmented(w.cluster)
+            await w.caught_up()
+            plan = await w.create(by_hand(w, *ONE_MOVE))
+            while w.plan(plan).phase is not Phase.EVICTING:
+                await w.round()
+            w.settings = bench(MODE="Off")
+            w.api.writes.clear()
+            for _ in range(20):
+                await w.round()
+            assert not w.api.writes
+            table = w.cluster.front.board.read()
+            assert w.clock.now() < table.expires <= w.plan(plan).status.deadline
+            w.settings = bench()
+            w.clock.advance(w.settings.moves.ttl.seconds + 1)
+            end = await w.drive(plan)
+            assert (end.phase, end.status.reason) == (Phase.ABORTED, "it took too long")
+            clean(w)
+
+    run(story())
+
+
+def test_a_pod_that_went_by(tmp_path: Path) -> None:
+    """A pod that went by itself is not evicted again."""
+    w, end = run(told(tmp_path, at=Phase.EVICTING, change=_replace_victim))
+    assert end.phase in ENDED
+    assert not w.api.evicted
+    clean(w)
+
+
+def test_nothing_is_written_once_another(tmp_path: Path) -> None:
+    """Nothing is written once another leads and the next leader goes on."""
+
+    async def story() -> None:
+        async with world(tmp_path) as w:
+            chain(w.cluster)
+            await w.caught_up()
+            plan = await w.create(by_hand(w, *CHAIN))
+            while not w.api.evicted:
+                await w.round()
             w.leads = False
             w.api.writes.clear()
-            for _ in range(5):
+            for _ in range(20):
                 await w.round()
-            assert w.api.writes == []
+            assert not w.api.writes
             w.leads = True
+            await w.restart()
+            assert (await w.drive(plan)).phase is Phase.DONE
+            assert evictions(w) == 2
+            clean(w)
+
+    run(story())
+
+
+def test_two_that_believe_they_lead(tmp_path: Path) -> None:
+    """Two that believe they lead evict nobody twice."""
+
+    async def story() -> None:
+        async with world(tmp_path) as w:
+            chain(w.cluster)
+            await w.caught_up()
+            plan = await w.create(by_hand(w, *CHAIN))
+            first, second = w.executor, w.another()
+            for _ in range(400):
+                if w.plan(plan).phase in ENDED:
+                    break
+                await asyncio.gather(first.step(), second.step())
+                w.cluster.settle()
+                await w.caught_up()
+                w.clock.advance(0.2)
+            assert w.plan(plan).phase is Phase.DONE
+            assert evictions(w) == 2
+            clean(w)
+
+    run(story())
+
+
+def test_a_cache_that_has_gone(tmp_path: Path) -> None:
+    """A cache that has gone silent is compared with the server first."""
+
+    async def story() -> None:
+        async with world(tmp_path) as w:
+            fragmented(w.cluster)
+            await w.caught_up()
+            plan = await w.create(by_hand(w, *ONE_MOVE))
+            while w.plan(plan).phase is not Phase.EVICTING:
+                await w.round()
+            w.api.mute = True  # the connections are dead and nobody knows
+            w.clock.advance(3.0)
+            _fill_target(w, plan)
+            for _ in range(30):
+                await w.executor.step()
+                w.clock.advance(0.2)
+            assert not w.api.evicted
+            w.api.mute = False
+            w.api.drop_watches()
+            await w.caught_up()
+            assert (await w.drive(plan)).phase is Phase.ABORTED
+            assert not w.api.evicted
+
+    run(story())
+
+
+def test_two_failures_in_a_row(tmp_path: Path) -> None:
+    """Two failures in a row make it stop."""
+
+    async def story() -> None:
+        async with world(tmp_path) as w:
+            fragmented(w.cluster)
+            await w.caught_up()
+            for _ in range(2):
+                plan = await w.create(by_hand(w, *ONE_MOVE))
+                w.cluster.front.alive = False
+                assert (await w.drive(plan)).phase is Phase.ABORTED
+                w.cluster.front.alive = True
+            plan = await w.create(by_hand(w, *ONE_MOVE))
+            assert (await w.drive(plan)).phase is Phase.EXPIRED
+            assert not w.api.evicted
+            w.clock.advance(1800)
+            await w.caught_up()
+            plan = await w.create(by_hand(w, *ONE_MOVE))
             assert (await w.drive(plan)).phase is Phase.DONE
 
     run(story())
 
 
-def test_a_newer_plan_supersedes(tmp_path: Path) -> None:
-    """Of two plans that wait the older one ends."""
+def test_an_owner_is_left_alone(tmp_path: Path) -> None:
+    """An owner is left alone for its cooldown."""
 
     async def story() -> None:
-        async with world(tmp_path) as w:
-            old = await _proposed(w)
-            w.clock.advance(1)
-            new = await w.propose()
-            assert new is not None
-            assert (await w.drive(new)).phase is Phase.DONE
-            assert w.plan(old).phase is Phase.SUPERSEDED
-
-    run(story())
-
-
-def test_an_old_plan_expires(tmp_path: Path) -> None:
-    """What was not begun within its time is not begun at all."""
-
-    async def story() -> None:
-        async with world(tmp_path) as w:
-            plan = await _proposed(w)
-            w.clock.advance(3600)
-            assert (await w.drive(plan)).phase is Phase.EXPIRED
-            assert not w.api.evicted
-
-    run(story())
-
-
-def test_a_cluster_that_has_changed_rejects(tmp_path: Path) -> None:
-    """The plan is read again by the checker on the cluster as it is."""
-
-    async def story() -> None:
-        async with world(tmp_path) as w:
-            plan = await _proposed(w)
-            for name in ("n0", "n1"):
-                node = w.api.get("nodes", "", name)
-                assert node is not None
-                w.api.put("nodes", {**node, "spec": {"unschedulable": True}})
+        async with world(tmp_path, settings=bench(MOVES_OWNER_COOLDOWN="30m")) as w:
+            fragmented(w.cluster)
             await w.caught_up()
-            end = await w.drive(plan)
+            assert (await w.drive(await w.create(by_hand(w, *ONE_MOVE)))).phase is Phase.DONE
+            w.cluster.node("n2")
+            w.cluster.pod_of(w.cluster.owner("filler", 100, 1), "n2")
+            w.cluster.pod_of(w.cluster.owner("next", 1950, 1))
+            w.cluster.settle()
+            await w.caught_up()
+            moves = [("small", "n1", "n2", 0), ("small", "n1", "n2", 0)]
+            end = await w.drive(await w.create(by_hand(w, moves, [("next", "n1", 1)])))
             assert end.phase is Phase.REJECTED
-            assert not w.api.evicted
+            assert "disturbed less than 30m ago" in end.status.reason
 
     run(story())
 
 
-def test_a_dead_extender_stops_the_plan_before_it_evicts(tmp_path: Path) -> None:
-    """Reserving costs nothing and is rolled back."""
+def test_what_a_plan_that_is(tmp_path: Path) -> None:
+    """What a plan that is gone left behind is taken away."""
 
     async def story() -> None:
         async with world(tmp_path) as w:
-            plan = await _proposed(w)
-            w.cluster.front.alive = False
-            end = await w.drive(plan)
-            assert end.phase is Phase.ABORTED
-            assert "the extender did not take over the plan" in end.status.reason
-            assert not w.api.evicted
-            assert w.leftovers() == []
+            from optsched.k8s.table import PlanTable
 
-    run(story())
-
-
-def _once(status: int, reason: str, ending: str) -> Callable[[str, str], Refusal | str | None]:
-    left = [1]
-
-    def fault(method: str, path: str) -> Refusal | str | None:
-        if method == "GET" or not path.endswith(ending) or not left[0]:
-            return None
-        left[0] -= 1
-        if status:
-            return Refusal(status, reason, "not now", retryAfterSeconds=1)
-        return reason
-
-    return fault
-
-
-@pytest.mark.parametrize("ending", ["/status", "/eviction", "planslots/cluster", "planslots"])
-@pytest.mark.parametrize(
-    ("status", "reason"),
-    [
-        (409, "Conflict"),
-        (429, "TooManyRequests"),
-        (500, "InternalError"),
-        (503, "ServiceUnavailable"),
-        (0, "drop"),
-        (0, "lose"),
-    ],
-)
-def test_a_server_in_trouble_is_asked_again(
-    tmp_path: Path, status: int, reason: str, ending: str
-) -> None:
-    """An answer that says nothing about the plan, or none, delays it; nothing is done twice."""
-
-    async def story() -> None:
-        async with world(tmp_path) as w:
-            plan = await _proposed(w)
-            w.api.fault = _once(status, reason, ending)
-            end = await w.drive(plan)
-            # A conflict of an eviction is a verdict: the pod is another one by now.
-            verdict = ending == "/eviction" and status == 409
-            assert end.phase is (Phase.REJECTED if verdict else Phase.DONE)
-            _ended_well(w)
-
-    run(story())
-
-
-@pytest.mark.parametrize("seconds", [30, 900])
-def test_a_server_that_is_down_for_minutes(tmp_path: Path, seconds: int) -> None:
-    """Nothing is evicted meanwhile; afterwards the plan goes on, or ends if its time is over."""
-
-    async def story() -> None:
-        async with world(tmp_path) as w:
-            plan = await _proposed(w)
-            while w.plan(plan).phase is not Phase.RESERVING:
+            far = w.clock.now() + 1_000_000
+            w.cluster.front.board.publish(PlanTable(plan="ghost", expires=far))
+            slot = msgspec.to_builtins(PlanSlot(spec=SlotSpec(("ghost",))))
+            w.api.put("planslots", {"metadata": {"name": "cluster"}, "spec": slot["spec"]})
+            for _ in range(4):
                 await w.round()
-            w.api.fault = lambda method, path: Refusal(503, "ServiceUnavailable", "down")
-            for _ in range(seconds // 10):
-                await w.executor.step()
-                w.clock.advance(10)
-            assert not w.api.evicted
-            w.api.fault = lambda method, path: None
+            assert not w.leftovers()
+            stored = w.api.get("planslots", "", "cluster")
+            assert decode_slot(msgspec.json.encode(stored)).spec.active_plans == ()
+
+    run(story())
+
+
+def test_nominations_are_taken_back_when(tmp_path: Path) -> None:
+    """Nominations are taken back when a plan is given up."""
+
+    async def story() -> None:
+        async with world(tmp_path) as w:
+            fragmented(w.cluster)
             await w.caught_up()
+            plan = await w.create(by_hand(w, *ONE_MOVE))
+            schedule, w.cluster._schedule = w.cluster._schedule, lambda: None  # type: ignore[method-assign]
+            while w.plan(plan).phase is not Phase.PLACING:
+                await w.round()
+            w.cluster._schedule = schedule  # type: ignore[method-assign]
+            w.cluster.settle()
+            w.cluster._schedule = lambda: None  # type: ignore[method-assign]
+            while not any(p["status"].get("nominatedNodeName") for p in w.api.all("pods")):
+                await w.round()
+                assert w.plan(plan).phase not in ENDED
             end = await w.drive(plan)
-            assert end.phase in (Phase.DONE, Phase.ABORTED)
-            assert bool(w.api.evicted) == (end.phase is Phase.DONE)
-            _ended_well(w)
+            assert end.phase is Phase.PARTIALLY_DONE
+            assert not w.leftovers()
 
     run(story())
 
 
-def test_no_room_on_a_blind_cache(tmp_path: Path) -> None:
-    """With a watch that says nothing the cache is compared with the server before an eviction."""
+async def _points(folder: Path, kill: int) -> tuple[int, World, Phase]:
+    """The two-wave plan with a kill at the `kill`-th persisted step; how many steps there were."""
+    async with world(folder) as w:
+        chain(w.cluster)
+        w.cluster.budget("first", 0)
+        w.cluster.budget("second", 0)
+        await w.caught_up()
+        plan = await w.create(by_hand(w, *CHAIN))
+        count = [0]
 
-    async def story() -> None:
-        async with world(tmp_path) as w:
-            plan = await _proposed(w)
-            w.api.mute = True
-            w.cluster.owner("thief", 1100, 1)
-            w.cluster.settle()  # it sits where the moved pod was to go, and we are not told
-            w.clock.advance(5)
-            for _ in range(20):
-                await w.executor.step()
-                w.clock.advance(1)
-            assert not w.api.evicted
-            assert w.plan(plan).phase is Phase.PROPOSED
-            w.api.mute = False
-            w.api.drop_watches()
-            await w.caught_up()
-            assert (await w.drive(plan)).phase in (Phase.REJECTED, Phase.EXPIRED)
-            assert not w.api.evicted
+        def point(name: str) -> None:
+            count[0] += 1
+            if count[0] == kill:
+                raise Killed(name)
 
-    run(story())
-
-
-def test_plans_that_ended_long_ago_are_forgotten(tmp_path: Path) -> None:
-    """They stay as long as a cooldown rests on them."""
-
-    async def story() -> None:
-        async with world(tmp_path) as w:
-            plan = await _proposed(w)
-            await w.drive(plan)
-            w.clock.advance(2 * 3600)
+        w.point = point
+        while w.plan(plan).phase not in ENDED:
+            try:
+                await w.round()
+            except Killed:
+                w.cluster.settle()
+                await w.restart()
+        for _ in range(3):
             await w.round()
-            assert w.api.get(PLANS.plural, "", plan.metadata.name) is None
+        return count[0], w, w.plan(plan).phase
+
+
+def test_killed_at_any_step_it(tmp_path: Path) -> None:
+    """Killed at any step it goes on and nothing is lost or done twice."""
+    steps, _, _ = run(_points(tmp_path / "whole", 0))
+    assert steps >= 30
+    for kill in range(1, steps + 1):
+        _, w, phase = run(_points(tmp_path / str(kill), kill))
+        assert phase is Phase.DONE, kill
+        assert evictions(w) == 2
+        clean(w)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_plans_with_faults_and(tmp_path: Path, seed: int) -> None:
+    """Random plans with faults and kills do no harm."""
+    story = run(tell(seed, tmp_path, trouble=0.6, faults=0.03))
+    assert not story.violations
+    assert not story.doubles
+    assert not story.lost
+    assert not story.leftovers
+
+
+def test_a_killed_executor_leaves_nothing_that_holds_for_ever(tmp_path: Path) -> None:
+    """The table's own end frees the nodes although nobody comes back."""
+
+    async def story() -> Any:
+        async with world(tmp_path) as w:
+            chain(w.cluster)
+            await w.caught_up()
+            plan = await w.create(by_hand(w, *CHAIN))
+            while not w.api.evicted:
+                await w.round()
+            w.clock.advance(w.settings.moves.ttl.seconds + 60)
+            stranger = w.cluster.pod_of(w.cluster.owner("stranger", 100, 1))
+            table = w.cluster.front.board.read()
+            assert table.plan == plan.uid
+            assert table.expires < w.clock.now()
+            names = ["n0", "n1", "n2"]
+            assert w.cluster.front.filter(stranger, names) == names
 
     run(story())
