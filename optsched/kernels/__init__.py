@@ -29,6 +29,22 @@ def warm() -> None:
     _warm_fragments()
 
 
+def warm_migration() -> None:
+    """Those of single migrations: only environments and agents need them."""
+    from . import migration
+
+    rows = np.zeros((1, migration.HEAD + 1), np.int64)
+    rows[:, migration.HOST_FIRST :] = migration.HEAD
+    rows[:, migration.SIZE], rows[:, migration.OVER] = 1, 1
+    cells = np.zeros((1, 1, migration.CELL_WIDE), np.float32)
+    groups = np.zeros((1, 1, migration.GROUP_WIDE), np.float32)
+    tasks, masks = np.zeros((1, migration.TASK_WIDE), np.float32), np.zeros((1, 3), bool)
+    one = np.zeros(1, np.int64)
+    migration.count_host(rows[0], 0, 1)
+    migration.show(rows[0], cells[0], groups[0], tasks[0], masks[0])
+    migration.step(rows, one, cells, groups, tasks, masks, one.copy(), one.copy())
+
+
 def _warm_fragments() -> None:
     """Those of exchanges, on a host with two cells of one unit and without items."""
     from . import ascent, fragments

@@ -1,5 +1,6 @@
 """`python -m optsched.kernels`: compile the kernels now, so that the first solve need not."""
 
-from . import warm
+from . import warm, warm_migration
 
 warm()
+warm_migration()
