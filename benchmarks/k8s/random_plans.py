@@ -1,11 +1,12 @@
-"""Random plans on a fake API server: budgets kept, nothing lost, nothing left over, nothing twice.
+"""Random plans on the fake API server: does anything go wrong, whatever goes wrong?
 
-    python -m benchmarks.k8s.random_plans --plans 1000 --table benchmarks/results/random_plans.md
+Every seed is a small cluster in which a pod does not fit, a plan of the solver that would make it
+fit, and the executor carrying it out beside controllers, kubelets and a scheduler that asks the
+real guard. Meanwhile the server answers some writes with 500, 429, 409 or not at all, pods die,
+nodes are cordoned, owners are scaled, strangers come, and the executor is killed and started anew.
+The server counts the evictions that a disruption budget did not allow.
 
-Each seed draws a nearly full cluster with disruption budgets and a pod that does not fit. The
-solver's plan is carried out by the executor on a simulated clock while requests fail at random, and
-in a share of the stories the executor is killed at a random write, or the cluster is changed under
-it. The API server (tests/k8s/fake_api.py) counts what went wrong, not the executor.
+    python -m benchmarks.k8s.random_plans --table benchmarks/results/random_plans.md
 """
 
 from __future__ import annotations
@@ -13,81 +14,90 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import re
 import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
-from typing import Any
+
+sys.path.append(str(Path(__file__).resolve().parents[2] / "tests" / "k8s"))
+
+from random_worlds import Story, tell
 
 from benchmarks import machine
 from benchmarks.markdown import markdown
-from optsched.k8s.configuration import to_tree
-
-sys.path.append(str(Path(__file__).resolve().parents[2] / "tests" / "k8s"))
-PROFILE = ("mode", "profile", "moves", "guard")  # settings that decide what may be done
+from optsched.k8s.settings import BENCH
 
 
 def main() -> None:
-    """Tell the stories and print the table."""
+    """Run the seeds and write the page."""
     parser = argparse.ArgumentParser(
         prog="random_plans", description=(__doc__ or "").split("\n")[0]
     )
-    parser.add_argument("--plans", type=int, default=1000, help="plans to carry out; default 1000")
-    parser.add_argument("--seed", type=int, default=0, help="the first")
-    parser.add_argument("--trouble", type=float, default=0.25, help="share killed, and changed")
-    parser.add_argument("--faults", type=float, default=0.02, help="share of failing requests")
+    parser.add_argument("--plans", type=int, default=1000, help="how many; default 1000")
+    parser.add_argument("--first", type=int, default=0, help="the first seed; default 0")
+    parser.add_argument("--trouble", type=float, default=0.25, help="share with trouble; 0.25")
+    parser.add_argument("--kills", type=float, default=0.5, help="share that is killed; 0.5")
+    parser.add_argument("--faults", type=float, default=0.02, help="share of requests; 0.02")
     parser.add_argument("--table", type=Path, help="write the table here, as markdown")
     args = parser.parse_args()
     logging.disable(logging.WARNING)
-    stories = tell_all(args.plans, args.seed, args.trouble, args.faults)
-    for one in stories:
-        if one.violations or one.doubles or one.lost or one.leftovers:
-            print(one)
-    text = page(stories, args.trouble, args.faults)
-    print(text)
-    if args.table:
-        args.table.write_text(text)
-
-
-def tell_all(plans: int, first: int, trouble: float, faults: float) -> list[Any]:
-    """As many stories as have a plan."""
-    from random_worlds import tell
-
-    stories, seed = [], first
-    while len(stories) < plans:
+    stories: list[Story] = []
+    seed = args.first
+    while len(stories) < args.plans:
         with tempfile.TemporaryDirectory() as folder:
-            one = asyncio.run(tell(seed, Path(folder), trouble, faults))
+            story = asyncio.run(tell(seed, Path(folder), args.trouble, args.faults, args.kills))
         seed += 1
-        if one.phase:
-            stories.append(one)
-            print(f"\r{len(stories)}/{plans}", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
-    return stories
+        if story.phase:
+            stories.append(story)
+    page = report(stories, seed - args.first - len(stories))
+    print(page)
+    if args.table:
+        args.table.write_text(page)
 
 
-def page(stories: list[Any], trouble: float, faults: float) -> str:
-    """The results as markdown."""
-    from fake_world import bench
-
-    settings = to_tree(bench())
-    rules = {name: settings[name] for name in PROFILE}
-    done = [one for one in stories if one.phase == "Done" and one.evictions]
-    rows: list[list[object]] = [
-        ["what", "number"],
+def report(stories: list[Story], skipped: int) -> str:
+    """The page."""
+    done = sum(one.phase == "Done" and one.evictions > 0 for one in stories)
+    head = machine.header(
+        "aiohttp",
+        clusters=f"{len(stories)}, and {skipped} more in which the solver had nothing to move",
+        profile=f"bench: {_profile()}",
+    )
+    counts: list[list[object]] = [
+        ["what", "count"],
         ["plans", len(stories)],
-        ["Done, with at least one eviction", f"{len(done)} ({len(done) / len(stories):.0%})"],
-        *([f"ended {phase}", n] for phase, n in Counter(s.phase for s in stories).most_common()),
+        ["Done with at least one eviction", f"{done} ({100 * done / len(stories):.1f} %)"],
         ["evictions", sum(one.evictions for one in stories)],
-        ["kills", sum(one.kills for one in stories)],
-        ["violations of a disruption budget", sum(len(one.violations) for one in stories)],
+        ["executors killed and started anew", sum(one.kills for one in stories)],
+        ["evictions beyond a disruption budget", sum(len(one.violations) for one in stories)],
         ["pods evicted twice", sum(one.doubles for one in stories)],
         ["owners with fewer pods than they want", sum(len(one.lost) for one in stories)],
-        ["guards, slots or nominations left", sum(len(one.leftovers) for one in stories)],
+        ["tables, slots, nominations left behind", sum(len(one.leftovers) for one in stories)],
     ]
-    head = machine.header("aiohttp", trouble=trouble, faults=faults, profile=rules)
-    why = Counter(one.reason for one in stories if one.phase != "Done")
-    reasons = markdown([["why a plan was not done", "number"], *map(list, why.most_common(12))])
-    return f"# Random plans\n\n{head}\n\n{markdown(rows)}\n\n{reasons}\n"
+    ends = Counter((one.phase, _why(one)) for one in stories)
+    ways: list[list[object]] = [["phase", "why", "plans"]]
+    ways += [[*key, count] for key, count in ends.most_common(20)]
+    wrong = [f"- {one}" for one in stories if _is_wrong(one)]
+    return "\n".join(["# Random plans", "", head, "", markdown(counts), markdown(ways), *wrong])
+
+
+def _is_wrong(one: Story) -> bool:
+    return bool(one.violations or one.doubles or one.lost or one.leftovers)
+
+
+def _profile() -> str:
+    """What the bench profile takes away."""
+    settings = {f"{part}.{key}": v for part, keys in BENCH.items() for key, v in keys.items()}
+    return ", ".join(f"{key} {value}" for key, value in settings.items())
+
+
+def _why(one: Story) -> str:
+    """The reason without names of objects."""
+    if one.phase == "Done":
+        return ""
+    words = [re.sub(r"[\w/'-]*\d[\w/'-]*", "...", word) for word in one.reason.split()]
+    return " ".join(words)[:80]
 
 
 if __name__ == "__main__":

@@ -199,9 +199,9 @@ def fragmented(cluster: FakeCluster) -> dict[str, Any]:
 
 def chain(cluster: FakeCluster) -> None:
     """A pending pod that fits when one pod makes room for another, in two waves."""
-    for name in ("n0", "n1", "n2"):
-        cluster.node(name)
-    for app, cpu, node in (("first", 1200, "n1"), ("second", 900, "n0"), ("third", 500, "n2")):
+    for name, size in (("n0", 2000), ("n1", 1500), ("n2", 1300)):
+        cluster.node(name, size)
+    for app, cpu, node in (("first", 700, "n1"), ("second", 900, "n0"), ("third", 500, "n2")):
         cluster.pod_of(cluster.owner(app, cpu, 1), node)
     cluster.pod_of(cluster.owner("big", 1900, 1))
     cluster.settle()

@@ -104,16 +104,19 @@ TROUBLES: tuple[Callable[[World, random.Random, PlacementPlan], None], ...] = (
 )
 
 
-async def tell(seed: int, folder: Path, trouble: float = 0.25, faults: float = 0.02) -> Story:
+async def tell(
+    seed: int, folder: Path, trouble: float = 0.25, faults: float = 0.02, kills: float = 0.5
+) -> Story:
     """One cluster, one plan.
 
     Parameters
     ----------
     trouble
-        How likely it is that something happens to the cluster meanwhile, and as likely that the
-        executor is killed once and started anew.
+        How likely it is that something happens to the cluster meanwhile.
     faults
         Share of requests that the server answers with 500, 429 or 409, or not at all.
+    kills
+        How likely it is that the executor is killed once and started anew.
     """
     rng = random.Random(seed)
     async with world(folder, seed, bench()) as w:
@@ -122,7 +125,7 @@ async def tell(seed: int, folder: Path, trouble: float = 0.25, faults: float = 0
         if plan is None:
             return Story(seed, "")
         w.api.fault = _faults(rng, faults)
-        kills = _kill_once(w, rng) if rng.random() < trouble else []
+        killed = _kill_once(w, rng) if rng.random() < kills else []
         when = rng.randint(1, 12) if rng.random() < trouble else -1
         for number in range(DEADLINE):
             if w.plan(plan).phase in ENDED:
@@ -150,7 +153,7 @@ async def tell(seed: int, folder: Path, trouble: float = 0.25, faults: float = 0
             tuple(w.lost()),
             tuple(w.leftovers()),
             end.status.reason,
-            len(kills),
+            len(killed),
         )
 
 
@@ -171,7 +174,7 @@ def _faults(rng: random.Random, share: float) -> Callable[[str, str], Refusal | 
 
 
 def _kill_once(w: World, rng: random.Random) -> list[str]:
-    left, killed = [rng.randint(0, 40)], list[str]()
+    left, killed = [rng.randint(1, 30)], list[str]()
 
     def point(name: str) -> None:
         left[0] -= 1

@@ -591,7 +591,7 @@ def test_killed_at_any_step_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_random_plans_with_faults_and(tmp_path: Path, seed: int) -> None:
     """Random plans with faults and kills do no harm."""
-    story = run(tell(seed, tmp_path, trouble=0.6, faults=0.03))
+    story = run(tell(seed, tmp_path, trouble=0.6, faults=0.03, kills=1.0))
     assert not story.violations
     assert not story.doubles
     assert not story.lost
