@@ -43,6 +43,8 @@ def warm_migration() -> None:
     migration.count_host(rows[0], 0, 1)
     migration.show(rows[0], cells[0], groups[0], tasks[0], masks[0])
     migration.step(rows, one, cells, groups, tasks, masks, one.copy(), one.copy())
+    migration.distinct(cells[0], masks[0, :1], one.copy(), one.copy())
+    migration.distinct(groups[0], masks[0, :1], one.copy(), one.copy())
 
 
 def _warm_fragments() -> None:

@@ -416,3 +416,42 @@ def step(
         write_task(row, tasks[n], groups[n])
         write_mask(row, masks[n], many, cells.shape[1])
         ends[n] = FINISHED if row[OVER] else LEGAL
+
+
+@jit
+def distinct(table: Floats, mark: Bools, number: Ints, first: Ints) -> int:
+    """Number the distinct rows of a table, in the order of their first appearance.
+
+    Parameters
+    ----------
+    table, mark
+        (N, W) finite, and (N,): rows that differ in their mark are different.
+    number, first
+        (N,) to be filled: the number of each row, and the first row of each number.
+    """
+    count, wide, size = len(table), table.shape[1], 16
+    while size < 2 * count:
+        size *= 2
+    slots = np.full(size, -1)
+    many = 0
+    for n in range(count):
+        code = 1469598103 + int(mark[n])
+        for w in range(wide):
+            # 40 bits times 20 bits: no overflow, in compiled code or without.
+            code = ((code ^ int(table[n, w] * 1048576)) * 1000003) & 0xFFFFFFFFFF
+            code ^= code >> 17
+        at = code & (size - 1)
+        while slots[at] >= 0:
+            other = first[slots[at]]
+            same = mark[other] == mark[n]
+            for w in range(wide):
+                same = same and table[other, w] == table[n, w]
+            if same:
+                break
+            at = (at + 1) & (size - 1)
+        if slots[at] < 0:
+            slots[at] = many
+            first[many] = n
+            many += 1
+        number[n] = slots[at]
+    return many

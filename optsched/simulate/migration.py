@@ -115,10 +115,10 @@ class Start:
             source, target = int(problem.items.host0[item]), int(problem.cells.host[cell])
             found.append(Move(item, source, target, tuple(range(cell, cell + needed))))
         if self.order is Order.SAFE:
-            waves = (Wave(tuple(found)),) if found else ()
+            waves = [tuple(found)] if found else []
         else:
-            waves = tuple(Wave((move,)) for move in found)
-        return Plan(problem.digest(), self.order, waves)
+            waves = [(move,) for move in found]
+        return Plan(problem.digest(), self.order, tuple(map(Wave, waves)))
 
 
 def start(problem: PlacementProblem, moves: int, order: Order = Order.SAFE) -> Start:
