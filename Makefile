@@ -10,7 +10,7 @@ WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test controlplane lint format types contracts wheel-check dev clean
+.PHONY: help demo test controlplane test-matrix lint format types contracts wheel-check dev clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -19,10 +19,18 @@ demo: $(VENV)/.base  ## solve the bundled cluster snapshot and write demo.html
 	$(BIN)/optsched solve $(DEMO) --report demo.html
 
 test: $(VENV)/.dev  ## run the tests (ARGS='-k name' chooses)
-	$(BIN)/pytest -n $(WORKERS) -rf $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -rf $(ARGS)
 
 controlplane:  ## build etcd, Kubernetes and KWOK for the tests (Go; ten minutes cold, then cached)
 	$(PYTHON) tests/controlplane/build.py
+
+test-matrix: $(VENV)/.dev  ## run the tests that need a control plane with each version of Kubernetes
+	@for minor in $$($(BIN)/python tests/controlplane/build.py --list); do \
+		echo "== Kubernetes $$minor"; \
+		$(BIN)/python tests/controlplane/build.py --minor $$minor \
+		&& CI=true OPTSCHED_KUBERNETES=$$minor $(BIN)/pytest -rf $(ARGS) tests/k8s/e2e \
+		|| failed="$$failed $$minor"; \
+	done; [ -z "$$failed" ] || { echo "failed with:$$failed" >&2; exit 1; }
 
 lint: $(VENV)/.dev  ## ruff: rules and format
 	$(BIN)/ruff check .

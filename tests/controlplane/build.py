@@ -1,12 +1,14 @@
 """Builds the real control plane that the tests run: etcd, Kubernetes and KWOK, from Go modules.
 
-    python tests/controlplane/build.py          # builds what is not there; prints where it is
-    python tests/controlplane/build.py --where  # only prints
+    python tests/controlplane/build.py              # builds what is not there; prints where it is
+    python tests/controlplane/build.py --minor 1.35 # another minor version than go.mod's
+    python tests/controlplane/build.py --list       # prints the minor versions
 
-The binaries go to ~/.cache/optsched/controlplane/KEY (OPTSCHED_CACHE names another folder), where
-KEY is the version and a digest of everything that is built. A cold build takes about ten minutes on
-two cores and 3 GB of Go's own cache. Where KUBEBUILDER_ASSETS names a folder with kube-apiserver
-and etcd in it, the binaries that are there are taken and only the rest is built.
+The same mains serve all versions: go.mod names the current one, matrix/*.mod the others. Binaries
+go into ~/.cache/optsched/controlplane (OPTSCHED_CACHE names another folder than ~/.cache/optsched),
+below a name made of the version and a digest of everything that is built. A cold build takes about
+ten minutes on two cores and 3 GB of Go's own cache. Where KUBEBUILDER_ASSETS names a folder with
+kube-apiserver and etcd in it, the binaries that are there are taken and only the rest is built.
 """
 
 from __future__ import annotations
@@ -14,39 +16,86 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-VERSION = "v1.36.3"
 KUBERNETES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
+KWOK = "kwok"
 STAMP = "k8s.io/component-base/version."
+MINOR = "OPTSCHED_KUBERNETES"  # variable that names a minor version, such as 1.35
 
 
 class BuildError(Exception):
     """One sentence that says what is missing."""
 
 
-def sources() -> list[Path]:
-    """Everything that decides what is built."""
-    return sorted(
-        path
-        for path in HERE.rglob("*")
-        if path.suffix == ".go" or path.name in ("go.mod", "go.sum")
-    )
+@dataclass(frozen=True)
+class Module:
+    """A Go module that programs are built from.
+
+    Attributes
+    ----------
+    requires
+        Its go.mod, or a file in the place of it.
+    main
+        The dependency whose version names what is built.
+    """
+
+    requires: Path
+    main: str
+    home: Path = HERE
+
+    @property
+    def version(self) -> str:
+        """Of the main dependency."""
+        found = re.search(rf"\b{re.escape(self.main)} (v\S+)", self.requires.read_text())
+        if found is None:
+            raise BuildError(f"{self.requires} names no {self.main}")
+        return found[1]
+
+    @property
+    def folder(self) -> Path:
+        """Where its binaries are, or will be."""
+        digest = hashlib.sha256()
+        sources = sorted((self.home / "cmd").rglob("*.go"))
+        for path in (*sources, self.requires, self.requires.with_suffix(".sum")):
+            digest.update(path.name.encode() + path.read_bytes())
+        cache = Path(os.environ.get("OPTSCHED_CACHE") or Path.home() / ".cache" / "optsched")
+        name = f"{self.main.rpartition('/')[2]}-{self.version}-{digest.hexdigest()[:12]}"
+        return cache / "controlplane" / name
 
 
-def folder() -> Path:
-    """Where the binaries are, or will be."""
-    digest = hashlib.sha256()
-    for path in sources():
-        digest.update(str(path.relative_to(HERE)).encode() + path.read_bytes())
-    cache = Path(os.environ.get("OPTSCHED_CACHE") or Path.home() / ".cache" / "optsched")
-    return cache / "controlplane" / f"{VERSION}-{digest.hexdigest()[:12]}"
+def minors() -> dict[str, Path]:
+    """The minor versions that can be built, the current one first."""
+    found: dict[str, Path] = {}
+    for path in (HERE / "go.mod", *sorted((HERE / "matrix").glob("*.mod"), reverse=True)):
+        version = Module(path, "k8s.io/kubernetes").version
+        found[version.removeprefix("v").rpartition(".")[0]] = path
+    return found
+
+
+def module(name: str, minor: str = "") -> Module:
+    """What a program is built from.
+
+    Raises
+    ------
+    BuildError
+        There is no such minor version.
+    """
+    if name == KWOK:
+        return Module(HERE / KWOK / "go.mod", "sigs.k8s.io/kwok", HERE / KWOK)
+    known = minors()
+    minor = minor or os.environ.get(MINOR) or next(iter(known))
+    if minor not in known:
+        raise BuildError(f"Kubernetes {minor} is not set up here; known are {', '.join(known)}")
+    return Module(known[minor], "k8s.io/kubernetes")
 
 
 def given(name: str) -> Path | None:
@@ -56,7 +105,7 @@ def given(name: str) -> Path | None:
     return path if path and path.is_file() else None
 
 
-def binaries() -> dict[str, Path]:
+def binaries(minor: str = "") -> dict[str, Path]:
     """All of them by name.
 
     Raises
@@ -64,14 +113,15 @@ def binaries() -> dict[str, Path]:
     BuildError
         One of them is not there.
     """
-    found = {name: given(name) or folder() / name for name in (*KUBERNETES, "kwok")}
+    names = (*KUBERNETES, KWOK)
+    found = {name: given(name) or module(name, minor).folder / name for name in names}
     missing = [name for name, path in found.items() if not path.is_file()]
     if missing:
         raise BuildError(f"no {', '.join(missing)}: `make controlplane` builds them, with Go")
     return found
 
 
-def build() -> None:
+def build(minor: str = "") -> None:
     """Build what is not there yet, one after another; nothing half built is left behind.
 
     Raises
@@ -79,57 +129,57 @@ def build() -> None:
     BuildError
         There is no Go, or it fails.
     """
-    target = folder()
-    go = shutil.which("go")
-    target.mkdir(parents=True, exist_ok=True)
-    for name in (*KUBERNETES, "kwok"):
-        if given(name) or (target / name).is_file():
+    go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
+    names = (*KUBERNETES, KWOK)
+    for number, name in enumerate(names, 1):
+        what = module(name, minor)
+        if given(name) or (what.folder / name).is_file():
             continue
         if go is None:
             raise BuildError(f"{name} cannot be built: there is no Go (1.26 or newer) on the path")
         began = time.monotonic()
-        print(f"building {name} ...", flush=True)
-        _compile(go, name, target)
-        print(f"building {name}: {time.monotonic() - began:.0f} s", flush=True)
+        print(f"{number} of {len(names)}: building {name} {what.version} ...", flush=True)
+        _compile(go, name, what)
+        print(f"{number} of {len(names)}: {time.monotonic() - began:.0f} s", flush=True)
 
 
-def _compile(go: str, name: str, target: Path) -> None:
-    kwok = name == "kwok"
-    where, package = (
-        (HERE / "kwok", "sigs.k8s.io/kwok/cmd/kwok") if kwok else (HERE, f"./cmd/{name}")
-    )
-    major, minor = VERSION.removeprefix("v").split(".")[:2]
-    stamps = {"gitVersion": VERSION, "gitMajor": major, "gitMinor": minor}
+def _compile(go: str, name: str, what: Module) -> None:
+    package = "sigs.k8s.io/kwok/cmd/kwok" if name == KWOK else f"./cmd/{name}"
+    major, minor = what.version.removeprefix("v").split(".")[:2]
+    stamps = {"gitVersion": what.version, "gitMajor": major, "gitMinor": minor}
     flags = "-s -w " + " ".join(f"-X {STAMP}{key}={value}" for key, value in stamps.items())
-    with tempfile.TemporaryDirectory(dir=target) as work:
+    what.folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=what.folder) as work:
         made = Path(work) / name
-        command = [go, "build", "-trimpath", "-ldflags", flags, "-o", str(made), package]
+        command = [go, "build", "-p", "2", "-trimpath", "-modfile", str(what.requires)]
         done = subprocess.run(
-            command,
-            cwd=where,
-            env={**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly"},
+            [*command, "-ldflags", flags, "-o", str(made), package],
+            cwd=what.home,
+            env={**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly -buildvcs=false"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
         )
         if done.returncode:
             raise BuildError(f"{name} cannot be built: {done.stderr.strip()[-2000:]}")
-        made.rename(target / name)
+        made.rename(what.folder / name)
 
 
 def main() -> int:
     """Exit code 2 if something is missing."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--where", action="store_true", help="only print the folder")
+    parser.add_argument("--minor", default="", help="such as 1.35; default go.mod's")
+    parser.add_argument("--list", action="store_true", help="print the minor versions, and end")
     args = parser.parse_args()
+    if args.list:
+        print(*minors())
+        return 0
     try:
-        if not args.where:
-            build()
-            binaries()
+        build(args.minor)
+        print(*sorted({path.parent for path in binaries(args.minor).values()}), sep="\n")
     except BuildError as error:
         print(error, file=sys.stderr)
         return 2
-    print(folder())
     return 0
 
 

@@ -1,31 +1,30 @@
 """A real control plane on loopback: etcd, API server, controllers, scheduler and KWOK.
 
 Everything listens on free ports, keeps its data and logs below one folder, and is stopped by the
-process identifiers that were started here.
+process identifiers that were started here. Should this process die first, the system ends them.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
+import ctypes
 import shutil
 import signal
 import socket
 import ssl
 import subprocess
-import time
-import urllib.error
+import sys
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import yaml
-from build import BuildError, binaries
+
+from .api import Api, Tree, until
+from .build import BuildError, binaries
 
 STAGES = Path(__file__).resolve().parent / "kwok" / "stages.yaml"
-PATIENCE = 60.0  # seconds for anything to come up on a busy machine
 TAIL = 2000  # characters of a log that are shown when something fails
 ADMIN = "admin-token"
 # Accounts with static tokens: name, groups. The roles of the first two are Kubernetes' own.
@@ -39,7 +38,7 @@ ACCOUNTS = {
 # Without kubelets there is nobody to renew heartbeats as these expect.
 CONTROLLERS = "*,-node-lifecycle-controller,-node-ipam-controller,-cloud-node-lifecycle-controller"
 
-Tree = dict[str, Any]
+_LIBC = ctypes.CDLL(None)  # looked up here: between fork and exec nothing may be loaded
 
 
 def why_not() -> str:
@@ -60,45 +59,29 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-def until(holds: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
-    """Wait until something holds; returns it."""
-    deadline = time.monotonic() + patience
-    while not (found := holds()):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {patience:.0f} s in vain: {what}")
-        time.sleep(0.02)
-    return found
-
-
-class RefusedError(Exception):
-    """The API server said no."""
-
-    def __init__(self, status: int, body: str) -> None:
-        super().__init__(f"{status}: {body[:500]}")
-        self.status = status
-
-
 @dataclass
 class Plane:
     """A running control plane.
 
     Attributes
     ----------
-    url
-        Of the API server.
+    api
+        A client with all rights.
+    authority
+        Signs whatever is to be trusted here.
     """
 
     folder: Path
     paths: dict[str, Path]
-    url: str = ""
+    api: Api = field(init=False)
+    authority: Authority = field(init=False)
     _running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
-    _tls: ssl.SSLContext | None = None
-
-    # ------------------------------------------------------------------ starting and stopping
 
     def start(self, scheduler: Tree | None = None) -> None:
         """Start everything; `scheduler` is merged into the KubeSchedulerConfiguration."""
-        self._certificates()
+        self.authority = Authority(self.folder)
+        self.authority.sign("server", "kube-apiserver")
+        _openssl("genrsa", "-out", self.folder / "sa.key", "2048")
         store = f"http://127.0.0.1:{free_port()}"
         peer = f"http://127.0.0.1:{free_port()}"
         self._run(
@@ -110,10 +93,13 @@ class Plane:
             "--unsafe-no-fsync",
         )
         port = free_port()
-        self.url = f"https://127.0.0.1:{port}"
-        self._tls = ssl.create_default_context(cafile=str(self.folder / "ca.crt"))
+        tls = ssl.create_default_context(cafile=str(self.authority.cert))
+        self.api = Api(f"https://127.0.0.1:{port}", tls, ADMIN)
         self._run("kube-apiserver", *self._api_flags(store, port))
-        until(self._is_ready, "the API server does not become ready")
+        until(
+            lambda: self._is_ready("kube-apiserver", self.api.url),
+            "the API server does not become ready",
+        )
         self._run(
             "kube-controller-manager",
             f"--kubeconfig={self.kubeconfig('controller-token')}",
@@ -157,7 +143,12 @@ class Plane:
             f"--config={path}",
             f"--secure-port={port}",
             "--bind-address=127.0.0.1",
-            f"--cert-dir={self.folder / 'scheduler'}",
+            f"--tls-cert-file={self.folder / 'server.crt'}",
+            f"--tls-private-key-file={self.folder / 'server.key'}",
+        )
+        until(
+            lambda: self._is_ready("kube-scheduler", f"https://127.0.0.1:{port}"),
+            "the scheduler does not become ready",
         )
 
     def stop(self, *names: str) -> None:
@@ -188,6 +179,8 @@ class Plane:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self.folder,
+                start_new_session=True,  # Ctrl-C is for us, who stop them in order
+                preexec_fn=_end_with_parent,
             )
 
     def _api_flags(self, store: str, port: int) -> list[str]:
@@ -216,23 +209,10 @@ class Plane:
             "--max-mutating-requests-inflight=1000",
         ]
 
-    def _certificates(self) -> None:
-        ca, ca_key = self.folder / "ca.crt", self.folder / "ca.key"
-        curve = ("ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
-        _openssl("req", "-x509", "-newkey", *curve, "-keyout", ca_key, "-out", ca, "-days", "2",
-                 "-subj", "/CN=tests")  # fmt: skip
-        asked, names = self.folder / "server.csr", self.folder / "names"
-        _openssl("req", "-newkey", *curve, "-keyout", self.folder / "server.key", "-out", asked,
-                 "-subj", "/CN=kube-apiserver")  # fmt: skip
-        names.write_text("subjectAltName=IP:127.0.0.1,DNS:localhost")
-        _openssl("x509", "-req", "-in", asked, "-out", self.folder / "server.crt", "-days", "2",
-                 "-CA", ca, "-CAkey", ca_key, "-CAcreateserial", "-extfile", names)  # fmt: skip
-        _openssl("genrsa", "-out", self.folder / "sa.key", "2048")
-
     def kubeconfig(self, token: str = ADMIN) -> Path:
         """A file with which an account gets in."""
         path = self.folder / f"{token}.kubeconfig"
-        cluster = {"server": self.url, "certificate-authority": str(self.folder / "ca.crt")}
+        cluster = {"server": self.api.url, "certificate-authority": str(self.folder / "ca.crt")}
         tree = {
             "apiVersion": "v1",
             "kind": "Config",
@@ -244,98 +224,44 @@ class Plane:
         path.write_text(yaml.safe_dump(tree))
         return path
 
-    def _is_ready(self) -> bool:
-        if (code := self._running["kube-apiserver"].poll()) is not None:
-            raise RuntimeError(f"the API server ended with {code}\n{self.logs()}")
+    def _is_ready(self, name: str, url: str) -> bool:
+        if (code := self._running[name].poll()) is not None:
+            raise RuntimeError(f"{name} ended with code {code}\n{self.logs()}")
         try:
-            return self.ask("GET", "/readyz", raw=True) == "ok"
-        except (OSError, RefusedError):
+            with urllib.request.urlopen(f"{url}/readyz", context=self.api.tls, timeout=5) as reply:
+                return bool(reply.read() == b"ok")
+        except OSError:
             return False
 
-    # ------------------------------------------------------------------ asking
 
-    def ask(
-        self,
-        method: str,
-        path: str,
-        body: Tree | None = None,
-        kind: str = "application/json",
-        *,
-        token: str = ADMIN,
-        raw: bool = False,
-    ) -> Any:
-        """The answer to a request; RefusedError if it is no."""
-        request = urllib.request.Request(
-            self.url + path,
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Authorization": f"Bearer {token}", "Content-Type": kind},
-        )
-        try:
-            with urllib.request.urlopen(request, context=self._tls, timeout=PATIENCE) as reply:
-                data = reply.read().decode()
-        except urllib.error.HTTPError as error:
-            raise RefusedError(error.code, error.read().decode(errors="replace")) from error
-        return data if raw else json.loads(data)
-
-    def items(self, path: str) -> list[Tree]:
-        """The objects of a list."""
-        found: list[Tree] = self.ask("GET", path)["items"]
-        return found
-
-    def node(self, name: str, cpu: str = "2", memory: str = "8Gi", pods: str = "110") -> None:
-        """A ready node; returns when the scheduler can use it."""
-        room = {"cpu": cpu, "memory": memory, "pods": pods}
-        labels = {"kubernetes.io/hostname": name}
-        status = {"allocatable": room, "capacity": room}
-        tree = {"metadata": {"name": name, "labels": labels}, "status": status}
-        self.ask("POST", "/api/v1/nodes", tree)
-
-    def namespace(self, name: str) -> None:
-        """A namespace."""
-        self.ask("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
-
-    def replica_set(self, namespace: str, name: str, cpu: str, replicas: int, **spec: Any) -> None:
-        """Pods of one kind, all of label app=name."""
-        resources = {"requests": {"cpu": cpu, "memory": "16Mi"}}
-        container = {"name": "c", "image": "none", "resources": resources}
-        pod = {"containers": [container], "terminationGracePeriodSeconds": 0, **spec}
-        labels = {"app": name}
-        self.ask(
-            "POST",
-            f"/apis/apps/v1/namespaces/{namespace}/replicasets",
-            {
-                "metadata": {"name": name},
-                "spec": {
-                    "replicas": replicas,
-                    "selector": {"matchLabels": labels},
-                    "template": {"metadata": {"labels": labels}, "spec": pod},
-                },
-            },
-        )
-
-    def pods(self, namespace: str, app: str = "") -> list[Tree]:
-        """The pods of a namespace, or of one application in it."""
-        query = f"?labelSelector=app%3D{app}" if app else ""
-        return self.items(f"/api/v1/namespaces/{namespace}/pods{query}")
+def _end_with_parent() -> None:
+    """The system kills this process when the one that started it is gone, however it went."""
+    if sys.platform == "linux":
+        _LIBC.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
-def bound(pod: Tree) -> str:
-    """The node of a pod, "" if it has none."""
-    return str(pod["spec"].get("nodeName", ""))
+class Authority:
+    """Signs certificates for this machine, into a folder: NAME.crt and NAME.key."""
 
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.cert = folder / "ca.crt"
+        _openssl("req", "-x509", *self._new("ca"), "-out", self.cert, "-days", "2",
+                 "-subj", "/CN=tests")  # fmt: skip
+        (folder / "names").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost")
 
-def is_running(pod: Tree) -> bool:
-    """Whether the kubelet says so."""
-    return bool(pod["status"].get("phase") == "Running")
+    def sign(self, name: str, who: str) -> tuple[Path, Path]:
+        """Certificate and key of `who`, for either end of a connection."""
+        cert, key, asked = (self.folder / f"{name}.{end}" for end in ("crt", "key", "csr"))
+        _openssl("req", *self._new(name), "-out", asked, "-subj", f"/CN={who}")
+        _openssl("x509", "-req", "-in", asked, "-out", cert, "-days", "2", "-CA", self.cert,
+                 "-CAkey", self.folder / "ca.key", "-CAcreateserial",
+                 "-extfile", self.folder / "names")  # fmt: skip
+        return cert, key
 
-
-def is_refused(pod: Tree) -> bool:
-    """Whether the scheduler has found no node for it."""
-    return any(
-        one["type"] == "PodScheduled" and one.get("reason") == "Unschedulable"
-        for one in pod["status"].get("conditions", ())
-    )
+    def _new(self, name: str) -> tuple[str, ...]:
+        key = str(self.folder / f"{name}.key")
+        return "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key
 
 
 def _openssl(*words: str | Path) -> None:
@@ -343,9 +269,9 @@ def _openssl(*words: str | Path) -> None:
 
 
 @contextlib.contextmanager
-def running(folder: Path, scheduler: Tree | None = None) -> Iterator[Plane]:
+def running(folder: Path, scheduler: Tree | None = None, minor: str = "") -> Iterator[Plane]:
     """A control plane for as long as the context lasts."""
-    plane = Plane(folder, binaries())
+    plane = Plane(folder, binaries(minor))
     try:
         plane.start(scheduler)
         yield plane

@@ -1,0 +1,149 @@
+"""The service beside a test's control plane, and how the scheduler's configuration names it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from optsched.k8s.table import Board
+
+from .api import Tree, until
+from .plane import Plane
+
+CLIENT = "system:kube-scheduler"  # the name in the scheduler's certificate
+TIMEOUT = "200ms"
+
+
+@dataclass
+class Beside:
+    """A running `optsched serve`.
+
+    Attributes
+    ----------
+    ports
+        By their names in the log: verbs, metrics, health.
+    """
+
+    plane: Plane
+    process: subprocess.Popen[bytes]
+    board: Board
+    config: Path
+    log: Path
+    ports: dict[str, int] = field(default_factory=dict)
+
+    def extender(self, **more: Any) -> Tree:
+        """What a KubeSchedulerConfiguration says of it; `more` replaces parts."""
+        folder = self.plane.folder
+        return {
+            "urlPrefix": f"https://127.0.0.1:{self.ports['verbs']}",
+            "filterVerb": "filter",
+            "preemptVerb": "preempt",
+            "enableHTTPS": True,
+            "tlsConfig": {
+                "certFile": str(folder / "scheduler.crt"),
+                "keyFile": str(folder / "scheduler.key"),
+                "caFile": str(self.plane.authority.cert),
+            },
+            "httpTimeout": TIMEOUT,
+            "nodeCacheCapable": True,
+            "ignorable": True,
+            **more,
+        }
+
+    def front(self) -> int:
+        """The process that answers the scheduler."""
+        ack = until(self.board.ack, "the front end gives no sign of life")
+        return int(ack.process)
+
+    def asked(self, verb: str) -> int:
+        """How many requests of a verb were answered well."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.ports['metrics']}/metrics") as reply:
+            text = reply.read().decode()
+        name = "optsched_extender_request_duration_seconds_count"
+        found = re.search(rf'{name}{{outcome="ok",verb="{verb}"}} (\S+)', text)
+        return int(float(found[1])) if found else 0
+
+    def stop(self) -> None:
+        """End it."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def words(self) -> str:
+        """All that it has logged."""
+        return self.log.read_text(errors="replace")
+
+
+@contextlib.contextmanager
+def serving(
+    plane: Plane, folder: Path, *parts: str, tls: bool = True, **settings: Any
+) -> Iterator[Beside]:
+    """The service, or parts of it, for as long as the context lasts; it may act from the start."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, who in (("extender", "optsched"), ("scheduler", CLIENT)):
+        if not (plane.folder / f"{name}.crt").exists():
+            plane.authority.sign(name, who)
+    extender: Tree = {"port": 0}
+    if tls:
+        extender["tls"] = {
+            "certFile": str(plane.folder / "extender.crt"),
+            "keyFile": str(plane.folder / "extender.key"),
+            "caFile": str(plane.authority.cert),
+            "clientNames": [CLIENT],
+        }
+    config, log = folder / "optsched.yaml", folder / "optsched.log"
+    tree = {
+        "apiVersion": "optsched.io/v1alpha1",
+        "kind": "OptschedConfiguration",
+        "mode": "Enforce",
+        "profile": "Bench",
+        "runtime": str(folder / "run"),
+        "client": {"kubeconfig": str(plane.kubeconfig("optsched-token")), "qps": 200, "burst": 400},
+        "extender": extender,
+        "metrics": {"port": 0},
+        "health": {"port": 0},
+        **settings,
+    }
+    config.write_text(yaml.safe_dump(tree))
+    command = [Path(sys.executable).parent / "optsched", "serve", "--config", config]
+    for part in parts:
+        command += ["--part", part]
+    with log.open("ab") as sink:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, env=_environment()
+        )
+    beside = Beside(plane, process, Board(folder / "run"), config, log)
+    try:
+        told = until(lambda: _told(beside), f"the front end does not start\n{beside.words()}")
+        beside.ports.update((name, int(port)) for name, port in re.findall(r"(\w+)=(\d+)", told))
+        yield beside
+    finally:
+        beside.stop()
+
+
+def _told(beside: Beside) -> str:
+    if (code := beside.process.poll()) is not None:
+        raise RuntimeError(f"optsched ended with code {code}\n{beside.words()}")
+    found = re.search(r"serving (.*) tls=", beside.words())
+    return found[1] if found else ""
+
+
+def _environment() -> dict[str, str]:
+    return {
+        name: value for name, value in os.environ.items() if not name.startswith("OPTSCHED_CONFIG_")
+    }
