@@ -40,26 +40,12 @@ class Beside:
     board: Board
     config: Path
     log: Path
+    tls: bool
     ports: dict[str, int] = field(default_factory=dict)
 
     def extender(self, **more: Any) -> Tree:
         """What a KubeSchedulerConfiguration says of it; `more` replaces parts."""
-        folder = self.plane.folder
-        return {
-            "urlPrefix": f"https://127.0.0.1:{self.ports['verbs']}",
-            "filterVerb": "filter",
-            "preemptVerb": "preempt",
-            "enableHTTPS": True,
-            "tlsConfig": {
-                "certFile": str(folder / "scheduler.crt"),
-                "keyFile": str(folder / "scheduler.key"),
-                "caFile": str(self.plane.authority.cert),
-            },
-            "httpTimeout": TIMEOUT,
-            "nodeCacheCapable": True,
-            "ignorable": True,
-            **more,
-        }
+        return extender(self.ports["verbs"], self.plane if self.tls else None, **more)
 
     def front(self) -> int:
         """The process that answers the scheduler."""
@@ -87,6 +73,26 @@ class Beside:
     def words(self) -> str:
         """All that it has logged."""
         return self.log.read_text(errors="replace")
+
+
+def extender(port: int, trusting: Plane | None = None, **more: Any) -> Tree:
+    """An extender of a KubeSchedulerConfiguration; with a plane's certificates, or plain."""
+    tree: Tree = {
+        "urlPrefix": f"{'https' if trusting else 'http'}://127.0.0.1:{port}",
+        "filterVerb": "filter",
+        "preemptVerb": "preempt",
+        "httpTimeout": TIMEOUT,
+        "nodeCacheCapable": True,
+        "ignorable": True,
+    }
+    if trusting:
+        tree["enableHTTPS"] = True
+        tree["tlsConfig"] = {
+            "certFile": str(trusting.folder / "scheduler.crt"),
+            "keyFile": str(trusting.folder / "scheduler.key"),
+            "caFile": str(trusting.authority.cert),
+        }
+    return {**tree, **more}
 
 
 @contextlib.contextmanager
@@ -127,7 +133,7 @@ def serving(
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, env=_environment()
         )
-    beside = Beside(plane, process, Board(folder / "run"), config, log)
+    beside = Beside(plane, process, Board(folder / "run"), config, log, tls)
     try:
         told = until(lambda: _told(beside), f"the front end does not start\n{beside.words()}")
         beside.ports.update((name, int(port)) for name, port in re.findall(r"(\w+)=(\d+)", told))

@@ -130,8 +130,8 @@ class Plane:
             "leaderElection": {"leaderElect": False},
             "clientConnection": {
                 "kubeconfig": str(self.kubeconfig("scheduler-token")),
-                "qps": 1000,
-                "burst": 1000,
+                "qps": 5000,
+                "burst": 5000,
             },
             **more,
         }
