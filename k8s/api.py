@@ -14,6 +14,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any, Self
 
 import aiohttp
@@ -198,6 +199,7 @@ class Api:
         self.clock = clock or SystemClock()
         self._rate = Rate(self.settings.qps, self.settings.burst, self.clock)
         self._session: aiohttp.ClientSession | None = None
+        self.skew = 0.0  # seconds that our clock was ahead of the server's in the last reply
 
     async def __aenter__(self) -> Self:
         connector = aiohttp.TCPConnector(
@@ -234,6 +236,7 @@ class Api:
         try:
             async with self._open(method, path, params, headers, timeout, data) as reply:
                 content = await reply.read()
+                self._note_time(reply.headers.get("Date", ""))
                 if reply.status >= 300:
                     raise error_of(reply.status, content, reply.headers)
                 return content
@@ -261,6 +264,15 @@ class Api:
                         raise Unreachable("a watch event that never ends")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unreachable(f"watch: {type(error).__name__}") from error
+
+    def _note_time(self, date: str) -> None:
+        """Compare clocks, as well as whole seconds tell."""
+        try:
+            there = parsedate_to_datetime(date).timestamp()
+        except (TypeError, ValueError):
+            return
+        ahead = self.clock.now() / 1000 - there
+        self.skew = ahead if ahead < 0 else max(0.0, ahead - 1.0)
 
     def _headers(self) -> dict[str, str]:
         headers = {"Accept": JSON, "User-Agent": "optsched"}

@@ -19,6 +19,7 @@ import msgspec
 
 from optsched.errors import FormatError
 from optsched.k8s.api import Api, ApiError, cancel
+from optsched.k8s.bell import Bell
 from optsched.k8s.reflector import Entry, Head, Key, Reflector, Resource
 from optsched.k8s.settings import Settings
 from optsched.k8s.table import Room
@@ -104,9 +105,9 @@ class Mirror:
             one.kind: Reflector(api, one, _Reader(one.kind)) for one in RESOURCES
         }
         self.reflectors["Pod"].on_change = self._index
-        self.changed = asyncio.Event()
+        self.bells: list[Bell] = []  # rung with every change that may matter to a plan
         for kind in ("Node", "PodDisruptionBudget", *sorted(WORKLOADS - {"DaemonSet"})):
-            self.reflectors[kind].on_change = lambda what, before, after: self.changed.set()
+            self.reflectors[kind].on_change = lambda what, before, after: self._ring()
         self._pods: dict[str, Pod] = {}
         self._on: dict[str, dict[str, Pod]] = {}
         self._of: dict[str, dict[str, Pod]] = {}
@@ -198,7 +199,11 @@ class Mirror:
                 self._pods.pop(uid, None)
         if before is not None and after is None:
             self._note_gone(before.value)
-        self.changed.set()
+        self._ring()
+
+    def _ring(self) -> None:
+        for bell in self.bells:
+            bell.ring()
 
     def _note_gone(self, pod: Pod) -> None:
         now, owner = self._api.clock.monotonic(), pod.metadata.controller()

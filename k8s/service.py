@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 
 from optsched.errors import InputError
@@ -25,7 +26,7 @@ from optsched.k8s.table import Board
 
 log = logging.getLogger(__name__)
 
-STALE = 2.0  # seconds without a sign of life after which a part counts as hung
+STALE = 2.0  # seconds without a sign of life after which the front end counts as hung
 LOOK = 0.1  # seconds between looks at the parts
 PATIENCE = 10.0  # seconds that a part may take to end
 BACKOFF = (0.2, 10.0)  # seconds before the first and before late restarts
@@ -39,6 +40,13 @@ def _acknowledged(settings: Settings) -> object:
     return Board(settings.runtime).ack()
 
 
+def _pulse_of_brain(settings: Settings) -> object:
+    try:
+        return (Path(settings.runtime) / "brain").stat().st_mtime_ns
+    except OSError:
+        return None
+
+
 @dataclass(frozen=True)
 class Part:
     """One process of the service.
@@ -46,7 +54,7 @@ class Part:
     Attributes
     ----------
     pulse
-        Changes at least once in `STALE` seconds while the part is not stuck; None if it has none.
+        Changes at least once in `stale` seconds while the part is not stuck; None if it has none.
     deployments
         Where it is needed.
     nice
@@ -58,6 +66,7 @@ class Part:
     pulse: Pulse | None = None
     deployments: frozenset[Deployment] = frozenset(Deployment)
     nice: int = 10
+    stale: float = STALE
 
 
 PARTS = {
@@ -67,6 +76,7 @@ PARTS = {
         frozenset({Deployment.CONTROL_PLANE, Deployment.SECOND_SCHEDULER}),
         nice=0,
     ),
+    "brain": Part("optsched.k8s.brain", _pulse_of_brain, stale=30.0),
 }
 
 
@@ -170,7 +180,7 @@ class Service:
         seen = one.part.pulse(self.settings)
         if seen != one.seen:
             one.seen, one.seen_at, one.alive = seen, now, True
-        elif one.alive and now - one.seen_at > STALE:
+        elif one.alive and now - one.seen_at > one.part.stale:
             log.error("%s hangs: no sign of life for %.1f s; killed", one.name, now - one.seen_at)
             one.process.kill()
             one.process.wait()

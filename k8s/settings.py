@@ -188,7 +188,8 @@ class Planner(Part, frozen=True):
 
     Unschedulable pods are gathered for `debounce`, at most `maxWait`. A pod is helped once it has
     waited for `pendingGrace`, in which an autoscaler or a finishing pod may solve the matter.
-    The solver works for `timeLimit` with `workers` processes in at most `memoryBytes`.
+    The solver works for `timeLimit` with `workers` processes in at most `memoryBytes`. A plan that
+    moves more than `movesPerPod` pods for each that it helps is left to an autoscaler.
     """
 
     debounce: Duration = lasts("200ms")
@@ -199,6 +200,7 @@ class Planner(Part, frozen=True):
     memory_bytes: Annotated[int, Meta(ge=1 << 28)] = 2 << 30
     protect_higher: bool = True
     max_batch: Positive = 200
+    moves_per_pod: Positive = 4
 
 
 class Moves(Part, frozen=True):
@@ -277,6 +279,13 @@ class Leader(Part, frozen=True):
             )
 
 
+class Brain(Part, frozen=True):
+    """Ports of the planner and executor; they hold the mirror of the cluster and the Lease."""
+
+    metrics: Listen = Listen(port=8082)
+    health: Listen = Listen(port=8083)
+
+
 class Logging(Part, frozen=True):
     """Log lines on standard error. Nothing that tenants control is ever in them."""
 
@@ -304,14 +313,20 @@ class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
     namespaces: Namespaces = field(default_factory=Namespaces)
     client: Client = field(default_factory=Client)
     leader: Leader = field(default_factory=Leader)
+    brain: Brain = field(default_factory=Brain)
     logging: Logging = field(default_factory=Logging)
 
     def __post_init__(self) -> None:
         if not self.scheduler_names:
             raise ValueError("schedulerNames is empty; name at least one scheduler")
-        ports = [one.port for one in (self.extender, self.metrics, self.health) if one.port]
+        opened = (
+            self.extender, self.metrics, self.health, self.brain.metrics, self.brain.health
+        )  # fmt: skip
+        ports = [one.port for one in opened if one.port]
         if len(set(ports)) < len(ports):
-            raise ValueError("extender, metrics and health need ports of their own")
+            raise ValueError(
+                "extender, metrics, health, brain.metrics and brain.health need ports of their own"
+            )
         if self.guard.max_life < self.moves.ttl:
             raise ValueError(
                 f"guard.maxLife {self.guard.max_life} is shorter than moves.ttl {self.moves.ttl}"
@@ -320,7 +335,7 @@ class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
 
 # What the bench profile takes away unless the configuration says otherwise itself.
 BENCH: dict[str, dict[str, Any]] = {
-    "planner": {"debounce": "20ms", "maxWait": "100ms", "pendingGrace": "0s"},
+    "planner": {"debounce": "20ms", "maxWait": "100ms", "pendingGrace": "0s", "movesPerPod": 1000},
     "moves": {
         "maxPerPlan": 1000,
         "maxPerOwner": 1000,
@@ -349,6 +364,7 @@ FIXED: Sequence[str] = (
     "prioritize",
     "client",
     "leader",
+    "brain",
     "logging.format",
 )
 

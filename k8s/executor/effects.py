@@ -35,6 +35,8 @@ class Effects:
         Called before every write; raises if nothing may be written now.
     point
         Called before and after every write with its name; tests end the process here.
+    on_reply
+        Called with the name of every write and the status of its reply, 0 if there was none.
     """
 
     def __init__(
@@ -43,7 +45,9 @@ class Effects:
         board: Board | None,
         permit: Callable[[], None],
         point: Callable[[str], None] = lambda name: None,
+        on_reply: Callable[[str, int], None] = lambda name, status: None,
     ) -> None:
+        self._on_reply = on_reply
         self._api = api
         self._board = board
         self._permit = permit
@@ -157,7 +161,12 @@ class Effects:
     ) -> bytes:
         self._permit()
         self._point(f"before {name}")
-        reply = await self._api.request(method, path, body, kind=kind)
+        try:
+            reply = await self._api.request(method, path, body, kind=kind)
+        except ApiError as error:
+            self._on_reply(name, error.status)
+            raise
+        self._on_reply(name, 201)
         self._point(f"after {name}")
         return reply
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Awaitable, Callable
 
 from optsched.k8s.api import ApiError
+from optsched.k8s.bell import Bell
 from optsched.k8s.clock import Clock
 from optsched.k8s.executor import acting, waiting
+from optsched.k8s.executor.acting import LATER, SOON
 from optsched.k8s.executor.effects import Effects
 from optsched.k8s.executor.run import Run
 from optsched.k8s.leader import NotLeaderError
@@ -47,6 +51,8 @@ class Executor:
     ----------
     settings
         Asked in every step, so that a change of mode is felt at once.
+    tell
+        Called with every plan that was looked at and after every change of it.
     """
 
     def __init__(
@@ -56,8 +62,12 @@ class Executor:
         settings: Callable[[], Settings],
         clock: Clock,
         rng: random.Random | None = None,
+        tell: Callable[[PlacementPlan], None] = lambda plan: None,
     ) -> None:
         self._effects = effects
+        self._tell = tell
+        self.bell = Bell(clock)
+        self.proposed = asyncio.Event()  # set it when a plan was written down
         self._mirror = mirror
         self._settings = settings
         self._clock = clock
@@ -65,10 +75,20 @@ class Executor:
 
     async def run(self) -> None:
         """Step until cancelled."""
+        self._mirror.bells.append(self.bell)
         while True:
             delay = await self.step()
-            if delay:
-                await self._clock.sleep(delay)
+            if delay in (SOON, LATER):  # what it waits for may have happened by the next event
+                await self.bell.wait(delay, SOON)
+            elif delay:
+                await self._new_plan(delay)
+
+    async def _new_plan(self, delay: float) -> None:
+        """Wait, though not longer than until somebody says that there is a new plan."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(delay):
+                await self.proposed.wait()
+        self.proposed.clear()
 
     async def step(self) -> float:
         """Do the next thing of each plan; seconds until the next look, 0: at once."""
@@ -117,7 +137,9 @@ class Executor:
             slot,
             newer,
             self._rng,
+            self._tell,
         )
+        self._tell(plan)
         return await HANDLERS[plan.phase](run)
 
     async def _reap(self, plans: list[PlacementPlan], slot: PlanSlot | None) -> bool:

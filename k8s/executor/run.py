@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,6 +40,7 @@ class Run:
     slot: PlanSlot | None = None
     newer: bool = False
     rng: random.Random = field(default_factory=random.Random)
+    tell: Callable[[PlacementPlan], None] = lambda plan: None
 
     @property
     def now(self) -> int:
@@ -50,6 +52,7 @@ class Run:
         status = msgspec.structs.replace(self.plan.status, **changes)
         if status != self.plan.status:
             self.plan = await self.effects.save(self.plan, status)
+            self.tell(self.plan)
 
     async def enter(self, phase: Phase, reason: str = "", **changes: Any) -> None:
         """Go on to another phase."""

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from optsched.check import check
 from optsched.errors import FormatError
 from optsched.k8s.mirror import Mirror, is_paused
 from optsched.k8s.records import PlacementPlan, PlannedMove
 from optsched.k8s.settings import Settings
-from optsched.kube import lower
+from optsched.kube import Cluster, KubeOptions, lower
 from optsched.objective import evaluate
 from optsched.plan import Move, Placement, Plan, Violation, Wave
 from optsched.problem import PlacementProblem
 
 
-def refusal(plan: PlacementPlan, mirror: Mirror, settings: Settings, now: int) -> str:
+async def refusal(plan: PlacementPlan, mirror: Mirror, settings: Settings, now: int) -> str:
     """Why the plan is not to be carried out, "" if it may be."""
-    return (
-        _by_pods(plan, mirror)
-        or _by_settings(plan, mirror, settings)
-        or _by_rules(plan, mirror, settings, now)
-    )
+    if why := _by_pods(plan, mirror) or _by_settings(plan, mirror, settings):
+        return why
+    # Tables of a large cluster take seconds, in which the Lease must be renewed.
+    cluster, options = mirror.cluster(), mirror.options(settings, now)
+    return await asyncio.to_thread(_by_rules, plan, cluster, options, settings)
 
 
 def _by_pods(plan: PlacementPlan, mirror: Mirror) -> str:
@@ -67,9 +69,11 @@ def paused_part(plan: PlacementPlan, mirror: Mirror, paused: frozenset[str]) -> 
     return ""
 
 
-def _by_rules(plan: PlacementPlan, mirror: Mirror, settings: Settings, now: int) -> str:
+def _by_rules(
+    plan: PlacementPlan, cluster: Cluster, options: KubeOptions, settings: Settings
+) -> str:
     try:
-        problem = problem_of(mirror, settings, now)
+        problem = _problem(cluster, options, settings)
     except FormatError as error:
         return f"the cluster cannot be read: {error}"
     try:
@@ -99,8 +103,11 @@ def problem_of(mirror: Mirror, settings: Settings, now: int) -> PlacementProblem
     FormatError
         Objects contradict each other.
     """
-    problem = lower(mirror.cluster(), mirror.options(settings, now))
-    return problem.replace(protect_higher=settings.planner.protect_higher)
+    return _problem(mirror.cluster(), mirror.options(settings, now), settings)
+
+
+def _problem(cluster: Cluster, options: KubeOptions, settings: Settings) -> PlacementProblem:
+    return lower(cluster, options).replace(protect_higher=settings.planner.protect_higher)
 
 
 def translated(plan: PlacementPlan, problem: PlacementProblem) -> Plan:

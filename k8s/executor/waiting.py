@@ -18,7 +18,7 @@ async def proposed(run: Run) -> float:
         return 0.0
     if not await run.fresh():
         return HOLD
-    why = _refused(run) or await _dry_run(run)
+    why = await _refused(run) or await _dry_run(run)
     if why:
         await run.enter(Phase.REJECTED, why)
     else:
@@ -44,7 +44,7 @@ async def validated(run: Run) -> float:
     if run.now - run.plan.status.since > moves.max_cache_age:
         if not await run.fresh():
             return HOLD
-        if why := _refused(run):
+        if why := await _refused(run):
             await run.enter(Phase.REJECTED, why)
             return 0.0
     if run.plan.uid not in active:
@@ -64,11 +64,10 @@ async def _has_ended(run: Run) -> bool:
     return True
 
 
-def _refused(run: Run) -> str:
+async def _refused(run: Run) -> str:
     settings = run.settings
-    return refusal(run.plan, run.mirror, settings, run.now) or run.ledger.refusal(
-        run.plan, settings.moves, run.now
-    )
+    why = await refusal(run.plan, run.mirror, settings, run.now)
+    return why or run.ledger.refusal(run.plan, settings.moves, run.now)
 
 
 async def _dry_run(run: Run) -> str:

@@ -24,7 +24,7 @@ Tree = dict[str, Any]
 Key = tuple[str, str]
 NAMESPACED = {
     "pods", "poddisruptionbudgets", "replicasets", "statefulsets", "daemonsets", "deployments",
-    "jobs", "replicationcontrollers", "persistentvolumeclaims", "leases",
+    "jobs", "replicationcontrollers", "persistentvolumeclaims", "leases", "events",
 }  # fmt: skip
 HAS_STATUS = {"pods", "nodes", "placementplans", "poddisruptionbudgets", "replicasets", "jobs"}
 IMMUTABLE_SPEC = {"placementplans"}
@@ -89,6 +89,7 @@ class FakeApi:
     violations: list[str] = field(default_factory=list)
     writes: list[tuple[str, str]] = field(default_factory=list)
     mute: bool = False  # watches stay open and say nothing
+    denied: set[str] = field(default_factory=set)  # rights, such as "create pods/eviction"
     url: str = ""
     _watchers: dict[str, list[asyncio.Queue[Any]]] = field(
         default_factory=lambda: defaultdict(list)
@@ -244,6 +245,8 @@ class FakeApi:
     ) -> Tree:
         if request.method == "POST" and sub == "eviction":
             return self._evict(namespace, name, body)
+        if plural == "selfsubjectaccessreviews":
+            return {**body, "status": {"allowed": self._may(body)}}
         if request.method == "POST":
             return self._create(plural, namespace, body)
         found = self.get(plural, namespace, name)
@@ -256,6 +259,11 @@ class FakeApi:
             self.remove(plural, namespace, name)
             return {"kind": "Status", "status": "Success"}
         return self._change(request, plural, found, sub, body)
+
+    def _may(self, review: Tree) -> bool:
+        asked = review["spec"]["resourceAttributes"]
+        sub = f"/{asked['subresource']}" if asked["subresource"] else ""
+        return f"{asked['verb']} {asked['resource']}{sub}" not in self.denied
 
     def _create(self, plural: str, namespace: str, body: Tree) -> Tree:
         meta = body.setdefault("metadata", {})

@@ -63,7 +63,14 @@ def serving(tmp_path: Path) -> Iterator[Running]:
     config.write_text(yaml.safe_dump({**HEAD, **free, "runtime": str(tmp_path / "run")}))
     with log.open("wb") as sink:
         process = subprocess.Popen(
-            [Path(sys.executable).parent / "optsched", "serve", "--config", str(config)],
+            [
+                Path(sys.executable).parent / "optsched",
+                "serve",
+                "--part",
+                "extender",
+                "--config",
+                str(config),
+            ],
             stderr=sink,
         )
     yield Running(process, log, Board(tmp_path / "run"))
@@ -105,7 +112,14 @@ def test_parts_that_cannot_be_configured_end_the_service(tmp_path: Path) -> None
             yaml.safe_dump({**HEAD, "runtime": str(tmp_path / "run"), "extender": extender})
         )
         done = subprocess.run(
-            [Path(sys.executable).parent / "optsched", "serve", "--config", str(config)],
+            [
+                Path(sys.executable).parent / "optsched",
+                "serve",
+                "--part",
+                "extender",
+                "--config",
+                str(config),
+            ],
             capture_output=True,
             text=True,
             timeout=PATIENCE,

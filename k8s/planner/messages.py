@@ -1,0 +1,72 @@
+"""What the brain and the solver's process say to each other: pickles, each after its length."""
+
+from __future__ import annotations
+
+import pickle
+import struct
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from optsched.problem import PlacementProblem
+from optsched.result import Result
+
+HEAD = struct.Struct(">Q")
+
+
+@dataclass(frozen=True)
+class Request:
+    """One solve.
+
+    Attributes
+    ----------
+    later
+        The cluster when terminating pods have gone; None if there are none.
+    seconds
+        For everything.
+    """
+
+    problem: PlacementProblem
+    later: PlacementProblem | None
+    seconds: float
+    workers: int = 1
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of it.
+
+    Attributes
+    ----------
+    result
+        None where there was an error.
+    later
+        How many pending pods will fit without a move when terminating ones have gone.
+    nodes
+        How many nodes, of the kinds there are, would have to be added for all to fit without a
+        move; -1: not known.
+    error
+        What went wrong, without anything that tenants control; "" if nothing did.
+    """
+
+    result: Result | None = None
+    later: int = 0
+    nodes: int = -1
+    error: str = ""
+    seconds: float = 0.0
+
+
+def send(file: BinaryIO, thing: Any) -> None:
+    """Write one message."""
+    data = pickle.dumps(thing, protocol=pickle.HIGHEST_PROTOCOL)
+    file.write(HEAD.pack(len(data)) + data)
+    file.flush()
+
+
+def receive(file: BinaryIO) -> Any:
+    """Read one message; EOFError at the end."""
+    head = file.read(HEAD.size)
+    if len(head) < HEAD.size:
+        raise EOFError
+    data = file.read(HEAD.unpack(head)[0])
+    return pickle.loads(data)

@@ -1,0 +1,219 @@
+"""The loop: gather, build the tables, have them solved, decide, write the plan down."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import msgspec
+
+from optsched.errors import FormatError, PlanError
+from optsched.k8s.api import ApiError
+from optsched.k8s.bell import Bell
+from optsched.k8s.clock import Clock
+from optsched.k8s.events import About, Recorder
+from optsched.k8s.executor.effects import Effects
+from optsched.k8s.executor.machine import OffError
+from optsched.k8s.leader import NotLeaderError
+from optsched.k8s.limits import Ledger
+from optsched.k8s.mirror import Mirror
+from optsched.k8s.planner import tables
+from optsched.k8s.planner.messages import Answer, Request
+from optsched.k8s.planner.solving import SolverError
+from optsched.k8s.planner.verdict import Choice, Verdict, verdict
+from optsched.k8s.planner.waiting import Waiting
+from optsched.k8s.proposal import proposal
+from optsched.k8s.records import ACTING, WAITING, Phase, PlacementPlan
+from optsched.k8s.settings import Mode, Settings
+from optsched.kube.podspec import Pod
+from optsched.problem import PlacementProblem
+
+log = logging.getLogger(__name__)
+
+IDLE = 1.0  # seconds between looks when nobody waits
+BUSY = 0.2  # seconds between looks while a plan acts
+SHY = 600_000  # ms for which a pod is left alone whose eviction was refused
+_REFUSED = re.compile(r"eviction of (\S+/\S+) refused")
+
+
+class Solver(Protocol):
+    """What answers requests; raises SolverError if it cannot."""
+
+    async def solve(self, request: Request) -> Answer:
+        """The answer."""
+        ...
+
+
+@dataclass
+class Planner:
+    """Makes plans for pods that wait; keeps nothing that a restart would miss.
+
+    Attributes
+    ----------
+    leads
+        Whether this replica may write.
+    on_plan
+        Called when a plan was written down.
+    observe
+        Called with a word for the outcome of a solve, and its seconds.
+    """
+
+    mirror: Mirror
+    effects: Effects
+    solver: Solver
+    settings: Callable[[], Settings]
+    clock: Clock
+    events: Recorder
+    leads: Callable[[], bool] = lambda: True
+    on_plan: Callable[[], None] = lambda: None
+    observe: Callable[[str, float], None] = lambda outcome, seconds: None
+    waiting: Waiting = field(default_factory=Waiting)
+    _done: frozenset[str] = frozenset()
+
+    async def run(self) -> None:
+        """Look whenever something changed, until cancelled."""
+        bell = Bell(self.clock)
+        self.mirror.bells.append(bell)
+        while True:
+            began = self.clock.monotonic()
+            delay = await self.step()
+            # However much happens in the cluster, looking takes a small share of the time.
+            least = min(1.0, 20 * (self.clock.monotonic() - began)) if delay else 0.0
+            await bell.wait(delay, least)
+
+    async def step(self) -> float:
+        """Do what is due; seconds until the next look."""
+        settings = self.settings()
+        if settings.mode is Mode.OFF or not self.mirror.synced or not self.leads():
+            return IDLE
+        now = self.clock.monotonic()
+        batch = self.waiting.look(self.mirror, settings, now)
+        if not batch:
+            return min(IDLE, self.waiting.next_ripe(settings, now))
+        delay = self.waiting.delay(settings, now)
+        if delay:
+            return delay
+        try:
+            return await self._plan(batch, settings)
+        except (NotLeaderError, OffError):
+            return IDLE
+        except ApiError as error:
+            log.warning("no plan was made: %d %s", error.status, error.reason)
+            return max(IDLE, error.retry_after)
+
+    async def _plan(self, batch: list[Pod], settings: Settings) -> float:
+        plans = await self.effects.plans()
+        self._learn(plans)
+        uids = [pod.metadata.uid for pod in batch]
+        if why := _why_wait(plans, settings, set(uids), self.clock.now()):
+            log.debug("no plan is made now: %s", why)
+            return BUSY
+        cooling = _cooling(plans, settings, self.clock.now())
+        seen = tables.view(self.mirror, settings, self.clock.now(), set(uids), cooling)
+        seen.stays.update(dict.fromkeys(_shy(plans, self.clock.now()), "its eviction was refused"))
+        began = self.clock.monotonic()
+        try:
+            problem, later = await asyncio.to_thread(_tables, seen)
+            request = Request(
+                problem, later, settings.planner.time_limit.seconds, settings.planner.workers
+            )
+            answer = await self.solver.solve(request)
+        except (FormatError, SolverError) as error:
+            outcome = "unreadable" if isinstance(error, FormatError) else "failed"
+            self.observe(outcome, self.clock.monotonic() - began)
+            log.error("no plan: %s", error)
+            self.waiting.tried(uids, self.clock.monotonic())
+            return IDLE
+        assert answer.result is not None
+        self.observe(answer.result.status.value, answer.seconds)
+        await self._decide(batch, problem, answer, plans)
+        self.waiting.tried(uids, self.clock.monotonic())
+        return BUSY
+
+    async def _decide(
+        self,
+        batch: list[Pod],
+        problem: PlacementProblem,
+        answer: Answer,
+        plans: list[PlacementPlan],
+    ) -> None:
+        """Write the plan down, or say why there is none."""
+        settings, result = self.settings(), answer.result
+        assert result is not None
+        told = verdict(problem, answer, settings.planner)
+        if told.choice is not Choice.MOVE:
+            log.info("%d pods wait: %s", len(batch), told.choice.value)
+            self._refuse(batch, told)
+            return
+        try:
+            plan = proposal(problem, result, self.mirror, settings, self.clock.now())
+        except PlanError as error:
+            log.info("a plan cannot be carried out: %s", type(error).__name__)
+            self._refuse(batch, Verdict(Choice.NOTHING, "the plan found cannot be carried out"))
+            return
+        helped = {one.uid for one in plan.spec.placements}
+        rest = [pod for pod in batch if pod.metadata.uid not in helped]
+        self._refuse(rest, Verdict(Choice.NOTHING, "no allowed moves that make room were found"))
+        if _is_known(plan, plans):
+            return
+        made = await self.effects.create(plan)
+        log.info("plan %s: %s", made.metadata.name, made.spec.summary)
+        self.on_plan()
+
+    def _refuse(self, pods: Iterable[Pod], told: Verdict) -> None:
+        for pod in pods:
+            meta = pod.metadata
+            about = About(meta.namespace, meta.name, meta.uid)
+            self.events.say(about, "NotHelped", f"Not helped by moving pods: {told.why}.")
+
+    def _learn(self, plans: list[PlacementPlan]) -> None:
+        """When a plan is done there is room to think about those that are left, at once."""
+        done = frozenset(plan.uid for plan in plans if plan.phase is Phase.DONE)
+        if done - self._done:
+            self.waiting.encourage()
+        self._done = done
+
+
+def _tables(seen: tables.View) -> tuple[PlacementProblem, PlacementProblem | None]:
+    return tables.problem(seen), tables.after_terminations(seen)
+
+
+def _why_wait(plans: list[PlacementPlan], settings: Settings, batch: set[str], now: int) -> str:
+    """Why no plan is made now, "" if one is."""
+    if any(plan.phase in ACTING for plan in plans):
+        return "a plan acts"
+    for plan in plans:
+        if plan.phase in WAITING and batch <= {one.uid for one in plan.spec.placements}:
+            return "a plan for these pods waits"
+    return Ledger(plans).frozen(now) if settings.mode is Mode.ENFORCE else ""
+
+
+def _cooling(plans: list[PlacementPlan], settings: Settings, now: int) -> set[str]:
+    """UIDs of owners that were disturbed lately."""
+    return {
+        one.move.owner for one in Ledger(plans).all if now - one.at < settings.moves.owner_cooldown
+    }
+
+
+def _shy(plans: list[PlacementPlan], now: int) -> set[str]:
+    """Pods ("namespace/name") whose eviction was refused lately."""
+    return {
+        match[1]
+        for plan in plans
+        if now - plan.status.since < SHY and (match := _REFUSED.match(plan.status.reason))
+    }
+
+
+def _is_known(plan: PlacementPlan, plans: list[PlacementPlan]) -> bool:
+    """Whether the newest plan on record says the same and was only recorded."""
+    newest = plans[-1] if plans else None
+    if newest is None or newest.phase is not Phase.RECORDED:
+        return False
+    same = msgspec.structs.replace(
+        newest.spec, created=plan.spec.created, certificate=plan.spec.certificate
+    )
+    return same == plan.spec
