@@ -1,1 +1,19 @@
-"""Gymnasium environments over the problems of optsched."""
+"""Gymnasium environments over the problems of optsched.
+
+Importing this package registers them: `gymnasium.make("optsched.envs:optsched/VMRescheduling-v0")`.
+"""
+
+from __future__ import annotations
+
+from gymnasium.envs.registration import register, registry
+
+IDS = {
+    "optsched/VMRescheduling-v0": (
+        "optsched.envs.vm_rescheduling:VMRescheduling",
+        "optsched.envs.vm_batch:make_batch",
+    ),
+}
+
+for _name, (_entry, _vector) in IDS.items():
+    if _name not in registry:
+        register(_name, entry_point=_entry, vector_entry_point=_vector)

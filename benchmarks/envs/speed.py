@@ -1,0 +1,118 @@
+"""How many steps a second the environment of VM rescheduling makes, observation and mask included.
+
+    python -m benchmarks.envs.speed --table benchmarks/results/envs_speed.md
+
+Random legal actions. Only the environment is on the clock: steps, masks and resets, on instances
+that were drawn before. Wall time says what one gets on this machine now, processor time what one
+would get on a core of one's own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any, Self
+
+import gymnasium as gym
+import numpy as np
+
+from benchmarks import machine
+from benchmarks.markdown import markdown
+from optsched.envs.vm_batch import VMReschedulingBatch
+from optsched.envs.vm_rescheduling import VMRescheduling
+from optsched.envs.vm_tables import Settings
+
+ID = "optsched.envs:optsched/VMRescheduling-v0"
+
+
+def main() -> None:
+    """Measure every arm and print the table."""
+    parser = argparse.ArgumentParser(prog="speed", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--pms", type=int, default=279, help="PMs; default 279")
+    parser.add_argument("--moves", type=int, default=50, help="per episode; default 50")
+    parser.add_argument("--batch", type=int, default=32, help="environments in one; default 32")
+    parser.add_argument("--episodes", type=int, default=30, help="per arm; default 30")
+    parser.add_argument("--seed", type=int, default=0, help="of the instances; default 0")
+    parser.add_argument("--table", type=Path, help="write the table here, as markdown")
+    args = parser.parse_args()
+    rows: list[list[object]] = [["arm", "observation", "steps/s", "steps per CPU s", "VMs"]]
+    for copy in (False, True):
+        shown = "full copies" if copy else "changed rows only"
+        rows.append([f"batch of {args.batch}", shown, *batched(args, copy)])
+        rows.append(["single", shown, *single(args, copy, made=False)])
+        rows.append(["single, by gymnasium.make", shown, *single(args, copy, made=True)])
+    page = "# Speed of the environment of VM rescheduling\n\n" + machine.header(
+        "gymnasium", PMs=args.pms, migrations_per_episode=args.moves, episodes=args.episodes
+    )
+    page += "\n\n" + markdown(rows)
+    print(page)
+    if args.table:
+        args.table.write_text(page, "utf-8")
+
+
+class Clock:
+    """Sums wall and processor time of what runs within it."""
+
+    def __init__(self) -> None:
+        self.wall = self.cpu = 0.0
+
+    def __enter__(self) -> Self:
+        self._begun = time.perf_counter(), time.process_time()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.wall += time.perf_counter() - self._begun[0]
+        self.cpu += time.process_time() - self._begun[1]
+
+    def rates(self, steps: int) -> tuple[str, str]:
+        """Steps per second of both."""
+        return f"{steps / self.wall:,.0f}", f"{steps / self.cpu:,.0f}"
+
+
+def batched(args: argparse.Namespace, copy: bool) -> tuple[object, ...]:
+    """Steps of a batch; all of it count."""
+    settings = Settings(moves=args.moves, options={"pms": args.pms}, instances=8)
+    env = VMReschedulingBatch(args.batch, settings, copy=copy, keep_last=False)
+    rng = np.random.default_rng(args.seed)
+    for seed in env.tables.pool.seeds:
+        env.tables.pool.get(seed)
+    clock = Clock()
+    steps = 0
+    rounds = max(args.episodes * 100 // args.batch, 2 * args.moves)
+    env.reset(seed=args.seed)
+    for _ in range(rounds):
+        masks = env.action_masks()
+        actions = np.array([rng.choice(np.flatnonzero(mask[:-1])) for mask in masks])
+        with clock:
+            env.step(actions)
+            env.action_masks()
+        steps += args.batch
+    vms = len(env.tables.pool.get(0).problem.items)
+    return *clock.rates(steps), vms
+
+
+def single(args: argparse.Namespace, copy: bool, made: bool) -> tuple[object, ...]:
+    """Steps of one environment, its resets on a known instance included."""
+    options: dict[str, Any] = {"pms": args.pms, "moves": args.moves, "copy": copy, "instances": 1}
+    env: Any = gym.make(ID, **options) if made else VMRescheduling(**options)
+    rng = np.random.default_rng(args.seed)
+    masks = env.get_wrapper_attr("action_masks")
+    env.reset(seed=args.seed)
+    actions: list[int] = []
+    over = False
+    while not over:
+        actions.append(int(rng.choice(np.flatnonzero(masks()[:-1]))))
+        over = env.step(actions[-1])[2]
+    with Clock() as clock:
+        for _ in range(args.episodes):
+            env.reset(seed=args.seed)
+            for action in actions:
+                env.step(action)
+                masks()
+    vms = len(env.unwrapped.tables.pool.get(0).problem.items)
+    return *clock.rates(args.episodes * len(actions)), vms
+
+
+if __name__ == "__main__":
+    main()
