@@ -65,12 +65,13 @@ class Rights:
 
     Attributes
     ----------
-    namespace
-        Of the Lease.
+    namespace, lease
+        Of the Lease, and its name: a right to this one alone is enough.
     """
 
     api: Api
     namespace: str
+    lease: str
     known: bool = False
     missing: frozenset[Right] = frozenset()
     _asked: dict[Right, bool] = field(default_factory=dict)
@@ -89,6 +90,7 @@ class Rights:
             "resource": right.resource.plural,
             "subresource": right.sub,
             "namespace": self.namespace if right.namespaced else "",
+            "name": self.lease if right.namespaced and right.verb != "create" else "",
         }
         body = {
             "apiVersion": "authorization.k8s.io/v1",

@@ -79,7 +79,7 @@ class Process:
         named = msgspec.structs.replace(settings.leader, namespace=namespace)
         self.leader = Leader(self.api, named, identity())
         self.mirror = Mirror(self.api)
-        self.rights = Rights(self.api, namespace)
+        self.rights = Rights(self.api, namespace, named.lease_name)
         self.mood = Mood(watched, self.api, self.mirror, self.rights)
         self.health = Health(stale=10.0)
         self.metrics = Metrics(self.mirror, lambda: self.mood.mode)

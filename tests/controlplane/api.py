@@ -76,6 +76,21 @@ class Api:
         found: http.client.HTTPSConnection = self._mine.connection
         return found
 
+    def apply(self, tree: Tree, *, dry: bool = False) -> Tree:
+        """Make or change any object, as kubectl apply does; unknown fields are refused."""
+        group, _, version = tree["apiVersion"].rpartition("/")
+        home = f"/apis/{group}/{version}" if group else f"/api/{version}"
+        kinds = self.ask("GET", home)["resources"]
+        found = [one for one in kinds if one["kind"] == tree["kind"] and "/" not in one["name"]]
+        if not found:
+            raise LookupError(f"there is no {tree['kind']} in {tree['apiVersion']}")
+        meta = tree["metadata"]
+        if found[0]["namespaced"]:
+            home += f"/namespaces/{meta['namespace']}"
+        query = "fieldManager=tests&force=true&fieldValidation=Strict" + "&dryRun=All" * dry
+        path = f"{home}/{found[0]['name']}/{meta['name']}?{query}"
+        return self.ask("PATCH", path, tree, "application/apply-patch+yaml")
+
     def items(self, path: str) -> list[Tree]:
         """The objects of a list."""
         found: list[Tree] = self.ask("GET", path)["items"]

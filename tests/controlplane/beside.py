@@ -18,9 +18,17 @@ import yaml
 
 from optsched.k8s.table import Board
 
-from .api import Tree, until
+from .api import Api, RefusedError, Tree, until
 from .plane import Plane
 
+ROOT = Path(__file__).resolve().parents[2]
+# What an administrator applies before the service is started in mode Enforce.
+MANIFESTS = (
+    ROOT / "k8s" / "manifests" / "crds.yaml",
+    ROOT / "deploy" / "kustomize" / "base" / "adviser.yaml",
+    ROOT / "deploy" / "kustomize" / "enforce" / "executor.yaml",
+)
+HOME = "optsched"  # the service's namespace
 CLIENT = "system:kube-scheduler"  # the name in the scheduler's certificate
 TIMEOUT = "200ms"
 
@@ -95,6 +103,23 @@ def extender(port: int, trusting: Plane | None = None, **more: Any) -> Tree:
     return {**tree, **more}
 
 
+def install(api: Api) -> None:
+    """The service's namespace, custom resources and rights."""
+    with contextlib.suppress(RefusedError):
+        api.namespace(HOME)
+    for path in MANIFESTS:
+        for tree in yaml.safe_load_all(path.read_text()):
+            api.apply(tree)
+    served = "/apis/optsched.io/v1alpha1/placementplans"
+
+    def is_served() -> bool:
+        with contextlib.suppress(RefusedError):
+            return "items" in api.ask("GET", served)
+        return False
+
+    until(is_served, "the custom resources are not served")
+
+
 @contextlib.contextmanager
 def serving(
     plane: Plane, folder: Path, *parts: str, tls: bool = True, **settings: Any
@@ -123,6 +148,8 @@ def serving(
         "extender": extender,
         "metrics": {"port": 0},
         "health": {"port": 0},
+        "brain": {"metrics": {"port": 0}, "health": {"port": 0}},
+        "leader": {"namespace": HOME},
         **settings,
     }
     config.write_text(yaml.safe_dump(tree))
