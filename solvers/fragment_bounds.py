@@ -1,4 +1,4 @@
-"""Bounds of fragments that need no search: whole blocks at best, and what each move can gain."""
+"""Bounds that need no search: whole blocks at best, what moves can gain, what finds no room."""
 
 from __future__ import annotations
 
@@ -64,3 +64,43 @@ def _blocks(problem: PlacementProblem, term: Term) -> Ints:
     widest = int(np.bincount(problem.cells.host).max(initial=0))
     spread = np.minimum(items.cells_needed, 1) if widest <= term.cells else items.cells_needed
     return np.asarray(parts * spread)
+
+
+def fewest_left(problem: PlacementProblem) -> int:
+    """How many items stay on drained hosts in every order-safe plan, at least.
+
+    What leaves must fit in what is free now on cells of other hosts. Of equal items no more can
+    leave than these cells have places for, even if nothing else enters them.
+    """
+    items, cells, hosts = problem.items, problem.cells, problem.hosts
+    there = np.flatnonzero(items.occupies & (items.host0 >= 0) & hosts.drain[items.host0])
+    free = cells.capacity - cell_use(problem, Placement.current(problem))
+    number = np.bincount(cells.host, minlength=len(hosts))
+    movable = there[items.movable[there]]
+    table = np.column_stack([items.cells_needed, items.cell_demand, problem.where.item_eligible])[
+        movable
+    ]
+    left = len(there) - len(movable)
+    _, first, count = np.unique(table, axis=0, return_index=True, return_counts=True)
+    for item, many in zip(movable[first].tolist(), count.tolist(), strict=True):
+        needed, demand = int(items.cells_needed[item]), items.cell_demand[item]
+        open_to = problem.where.excluded[problem.where.item_eligible[item]] == 0
+        open_to = open_to & ~hosts.drain & (number >= needed)
+        asks = np.flatnonzero(demand)
+        if not needed or not len(asks):
+            continue
+        fit = np.maximum(free[:, asks] // demand[asks], 0).min(axis=1) * open_to[cells.host]
+        left += max(0, many - _places(fit, cells.host, needed, many))
+    return left
+
+
+def _places(fit: Ints, host: Ints, needed: int, many: int) -> int:
+    """How many of up to `many` items find room, `fit` (C,) of them on each cell of `host`.
+
+    Each takes `needed` different cells of one host, so that t of them take no cell more than t
+    times.
+    """
+    found = 0
+    for t in range(1, many + 1):
+        found += int((np.bincount(host, weights=np.minimum(fit, t)) >= needed * t).sum())
+    return min(found, many)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from optsched.explain import explain
 from optsched.levels import TermKind
-from optsched.plan import Placement, Plan
+from optsched.plan import Order, Placement, Plan
 from optsched.problem import Evict, PlacementProblem
 from optsched.result import LevelValue
 
@@ -30,7 +31,7 @@ def left_behind(
     for host in kept[:MOST_HOSTS]:
         own = np.flatnonzero(stays & (after.host == host)).tolist()
         why = [
-            f"{short(items.names[item])} ({_why(problem, item, after, used_up)})"
+            f"{short(items.names[item])} ({_why(problem, item, plan, after, used_up)})"
             for item in own[:MOST_ITEMS]
         ]
         more = [f"{len(own) - MOST_ITEMS} more"] * (len(own) > MOST_ITEMS)
@@ -40,10 +41,11 @@ def left_behind(
         )
     if len(kept) > MOST_HOSTS:
         told.append(f"{len(kept) - MOST_HOSTS} more hosts are not emptied")
-    return (*told, *_proof(problem, levels, _least(problem))) if told else ()
+    kind = "order-safe plan" if plan.order is Order.SAFE else "plan"
+    return (*told, *_proof(problem, kind, levels, _least(problem))) if told else ()
 
 
-def _why(problem: PlacementProblem, item: int, after: Placement, used_up: bool) -> str:
+def _why(problem: PlacementProblem, item: int, plan: Plan, after: Placement, used_up: bool) -> str:
     items = problem.items
     if not items.movable[item]:
         by = int(items.pinned_by[item])
@@ -51,9 +53,28 @@ def _why(problem: PlacementProblem, item: int, after: Placement, used_up: bool) 
     found = explain(problem, item, after)
     if not any(one.fits for one in found.empty):
         return "it fits on no host, not even on an empty one"
+    if plan.order is Order.SAFE:
+        early = _entered(problem, after)
+        if found.open and not explain(early, item, Placement.current(early)).open:
+            return "no host has room for it before others leave; --order waves lets it wait"
     if found.open and used_up:
         return f"the limit of {plural(problem.max_moves, 'move')} is used up"
     return pending_words(problem, item, () if found.open else found.blockers)
+
+
+def _entered(problem: PlacementProblem, after: Placement) -> PlacementProblem:
+    """The problem with what a plan moves counted where it goes, and where it comes from."""
+    items, hosts, cells = problem.items, problem.hosts, problem.cells
+    came = np.flatnonzero((after.host >= 0) & (after.host != items.host0))
+    use, cell_use = hosts.fixed_use.copy(), cells.fixed_use.copy()
+    np.add.at(use, after.host[came], items.demand[came])
+    item, column = np.nonzero(after.cells[came] >= 0)
+    np.add.at(cell_use, after.cells[came][item, column], items.cell_demand[came[item]])
+    use.setflags(write=False)
+    cell_use.setflags(write=False)
+    return problem.replace(
+        hosts=replace(hosts, fixed_use=use), cells=replace(cells, fixed_use=cell_use)
+    )
 
 
 def _least(problem: PlacementProblem) -> int:
@@ -65,12 +86,14 @@ def _least(problem: PlacementProblem) -> int:
     return int(there.sum()) - free + (beyond if problem.evict is Evict.NEVER else 0)
 
 
-def _proof(problem: PlacementProblem, levels: Sequence[LevelValue], least: int) -> tuple[str, ...]:
+def _proof(
+    problem: PlacementProblem, kind: str, levels: Sequence[LevelValue], least: int
+) -> tuple[str, ...]:
     for level, value in zip(problem.objective, levels, strict=False):
         kinds = {term.kind for term in level.terms}
         if kinds == {TermKind.DRAINED} and value.value:
             if max(value.bound, least):
                 most = max(value.bound, least)
-                return (f"proven: no plan leaves fewer than {most} on the hosts to be emptied",)
+                return (f"proven: no {kind} leaves fewer than {most} on the hosts to be emptied",)
             return ("it is not proven that they cannot be emptied",)
     return ()

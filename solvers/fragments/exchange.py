@@ -12,6 +12,7 @@ from optsched.objective import evaluate, moved
 from optsched.plan import Order, Placement, Plan
 from optsched.problem import PlacementProblem
 from optsched.result import Bound, Result, conclude
+from optsched.solvers.fragment_bounds import fewest_left
 from optsched.solvers.fragments.building import build
 from optsched.solvers.fragments.decode import decode
 from optsched.solvers.fragments.goals import Goals, goals_of
@@ -262,11 +263,18 @@ class _Run:
             stats[f"columns ({name})"] = len(master.columns)
         return Outcome(self.placement, bounds, self.others, proven, stats)
 
+    def _drained(self, model: Model) -> Bound:
+        """How many items stay on the hosts to be emptied, at least."""
+        left = fewest_left(self.problem) if model.safe else 0
+        if left > self.pinned:
+            return Bound(left, "places in what is free now", safe=True)
+        return Bound(self.pinned, "items that may not move")
+
     def _prove(self, model: Model, bounds: list[Bound | None]) -> bool:
         """Fill in the bounds; whether the placement meets them."""
         goals, values = self.goals, self.values
         if goals.drained >= 0:
-            bounds[goals.drained] = Bound(self.pinned, "items that may not move")
+            bounds[goals.drained] = self._drained(model)
             if values[goals.drained] > self.pinned:
                 return False
         if not len(model.shapes):

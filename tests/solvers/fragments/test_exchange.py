@@ -80,6 +80,17 @@ def test_impossible_drains_are_not_called_proven(draw: Draw, best: Best) -> None
     assert result.levels[0].value == best(problem)[0] == 1
 
 
+def test_what_finds_no_room_is_proven_to_stay(make: Draw, best: Best) -> None:
+    """Two wide VMs leave a host for one free pair of cells: order-safe, one of them stays."""
+    vms = [(0, (0, 1), 4, 4), (0, (0, 1), 4, 4), (1, (0,), 5, 5), (2, (0,), 1, 1), (2, (1,), 2, 2)]
+    problem = make(vms, 3, drain=(0,), moves=4)
+    result = solve(problem)
+    level = result.levels[0]
+    assert (level.value, level.bound) == (1, 1) == (best(problem)[0], 1)
+    assert "order-safe" in result.certificate.text
+    assert solve(problem, Order.WAVES).levels[0].bound == 0
+
+
 def test_the_certificate_says_which_plans_it_covers(draw: Draw) -> None:
     """A bound for order-safe plans says so, and is not given for other plans."""
     problem = draw(1)
