@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-PATIENCE = 60.0  # seconds for anything to happen on a busy machine
+PATIENCE = 120.0  # seconds for anything to happen on a busy machine
 Tree = dict[str, Any]
 
 

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -59,6 +60,28 @@ class Beside:
         """The process that answers the scheduler."""
         ack = until(self.board.ack, "the front end gives no sign of life")
         return int(ack.process)
+
+    def configure(self, **settings: Any) -> None:
+        """Change these settings while it runs; returns when they are in force."""
+        tree = {**yaml.safe_load(self.config.read_text()), **settings}
+        new = self.config.with_suffix(".new")
+        new.write_text(yaml.safe_dump(tree))
+        new.replace(self.config)
+        until(lambda: f"mode: {tree['mode']}" in self.readiness(), f"mode {tree['mode']}")
+
+    def readiness(self) -> str:
+        """What /readyz of the brain says; "" while it does not answer."""
+        found = re.findall(r"the brain serves .*health=(\d+)", self.words())
+        if not found:
+            return ""
+        try:
+            url = f"http://127.0.0.1:{found[-1]}/readyz?verbose"
+            with urllib.request.urlopen(url, timeout=5) as reply:
+                return str(reply.read().decode())
+        except urllib.error.HTTPError as error:
+            return error.read().decode()
+        except OSError:
+            return ""
 
     def asked(self, verb: str) -> int:
         """How many requests of a verb were answered well."""

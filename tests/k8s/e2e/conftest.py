@@ -45,12 +45,15 @@ class Place:
     ----------
     nodes
         Names of all that were made.
+    logs
+        Of optsched; their ends are shown if the test fails.
     """
 
     plane: Plane
     namespace: str
     folder: Path
     nodes: list[str] = field(default_factory=list)
+    logs: list[Path] = field(default_factory=list)
     stack: ExitStack = field(default_factory=ExitStack)
 
     @property
@@ -67,9 +70,9 @@ class Place:
 
     def serve(self, *parts: str, **settings: Any) -> Beside:
         """The service, until the test ends."""
-        return self.stack.enter_context(
-            serving(self.plane, self.folder / "optsched", *parts, **settings)
-        )
+        folder = self.folder / "optsched"
+        self.logs.append(folder / "optsched.log")
+        return self.stack.enter_context(serving(self.plane, folder, *parts, **settings))
 
     def extend(self, *extenders: Tree) -> None:
         """Let the scheduler ask these, until the test ends."""
@@ -111,6 +114,6 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if report.failed and "plane" in funcargs:
         report.sections.append(("control plane", funcargs["plane"].logs()))
         if "place" in funcargs:
-            for log in funcargs["place"].folder.rglob("optsched.log"):
+            for log in funcargs["place"].logs:
                 report.sections.append(("optsched", log.read_text(errors="replace")[-6000:]))
     return report
