@@ -20,6 +20,7 @@ SOLVERS: dict[str, str] = {
     "counts": "optsched.solvers.counts:Counts",
     "patterns": "optsched.solvers.patterns:Patterns",
     "portfolio": "optsched.solvers.portfolio:Portfolio",
+    "policy": "optsched.solvers.policy:Policy",
 }
 
 FORMATS: dict[str, str] = {
@@ -66,5 +67,8 @@ def find(table: dict[str, str], name: str, what: str) -> Any:
 
 
 def solver(name: str) -> Any:
-    """A new solver by name."""
+    """A new solver by name; "policy:FILE" is the policy with an agent of one's own."""
+    kind, _, file = name.partition(":")
+    if kind == "policy" and file:
+        return find(SOLVERS, kind, "solver")(file)
     return find(SOLVERS, name, "solver")()

@@ -33,7 +33,7 @@ def warm_migration() -> None:
     """Those of single migrations: only environments and agents need them."""
     from . import migration
 
-    rows = np.zeros((1, migration.HEAD + 1), np.int64)
+    rows = np.zeros((1, migration.HEAD + 4 * migration.BINS), np.int64)
     rows[:, migration.HOST_FIRST :] = migration.HEAD
     rows[:, migration.SIZE], rows[:, migration.OVER] = 1, 1
     cells = np.zeros((1, 1, migration.CELL_WIDE), np.float32)

@@ -1,0 +1,137 @@
+"""The policy for migrations: a set of items and a set of cells, of any size, in two pointers.
+
+Cells are encoded one by one and summed up by a few learned queries (cross attention with inducing
+points: Lee et al., Set Transformer, 2019). Groups of items look at that summary, and each gets a
+score; then, once an item is chosen, each cell gets one. Nothing depends on how many there are or in
+which order they come.
+
+Equal rows may be given once, with the logarithm of their number as bias: attention weighs them so
+that the answer is the same, which is where most of the speed comes from.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from optsched.kernels.migration import BINS, CELL_WIDE, GROUP_WIDE, TASK_WIDE
+
+NEVER = -1e8  # finite: a softmax over nothing but masked entries is then still a number
+WIDTH, LATENTS = 48, 8
+_STEP = BINS - 1
+
+
+def hats(values: Tensor, low: float, high: float) -> Tensor:
+    """(..., n) soft one-hot codes of values, one hat per sixteenth of a block."""
+    count = round((high - low) * _STEP) + 1
+    at = torch.arange(count, dtype=values.dtype, device=values.device)
+    return torch.relu(1 - ((values.unsqueeze(-1) - low) * _STEP - at).abs())
+
+
+def _coded(table: Tensor, spans: dict[int, float]) -> Tensor:
+    """The columns of a table, and the hats of some that reach from 0 to so many blocks."""
+    parts = [table]
+    for column, span in spans.items():
+        parts.append(hats(table[..., column] * span, 0.0, span))
+    return torch.cat(parts, dim=-1)
+
+
+def _coded_width(wide: int, spans: dict[int, float]) -> int:
+    return wide + sum(round(span * _STEP) + 1 for span in spans.values())
+
+
+# Columns, see `kernels.migration`, and how many blocks a value of 1 is.
+CELL_SPANS = {0: 1.0, 3: 1.0, 2: 2.0, 5: 1.0}
+GROUP_SPANS = {0: 2.0, 1: 1.0, 2: 1.0, 5: 1.0, 6: 1.0, 10: 1.0}
+TASK_SPANS = {4: 2.0, 5: 1.0, 6: 1.0, 9: 1.0}
+_REST, _ROOM, _TWIN = 0, 2, 5
+_UNITS, _WIDE = 4, 8  # of the chosen group, in the table of the task
+
+
+class Attend(nn.Module):
+    """One head of attention with a residual and a hidden layer."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.query, self.key = nn.Linear(width, width), nn.Linear(width, width)
+        self.value, self.out = nn.Linear(width, width), nn.Linear(2 * width, width)
+        self.scale = width**-0.5
+
+    def forward(self, asking: Tensor, asked: Tensor, bias: Tensor | None = None) -> Tensor:
+        """(B, Q, d) from queries (B, Q, d), tokens (B, T, d) and their biases (B, T)."""
+        scores = self.query(asking) @ self.key(asked).transpose(1, 2) * self.scale
+        if bias is not None:
+            scores = scores + bias.unsqueeze(1)
+        seen = torch.softmax(scores, dim=-1) @ self.value(asked)
+        return asking + torch.relu(self.out(torch.cat([asking, seen], dim=-1)))
+
+
+class MigrationNetwork(nn.Module):
+    """Scores of groups, of the stop and of cells, and a value; for sets of any size."""
+
+    def __init__(self, width: int = WIDTH, latents: int = LATENTS) -> None:
+        super().__init__()
+        self.width = width
+        self.context = nn.Sequential(
+            nn.Linear(_coded_width(TASK_WIDE, TASK_SPANS), 2 * width),
+            nn.ReLU(),
+            nn.Linear(2 * width, width),
+            nn.ReLU(),
+        )
+        self.cell_in = nn.Linear(_coded_width(CELL_WIDE, CELL_SPANS), width)
+        self.cell_context, self.group_context = nn.Linear(width, width), nn.Linear(width, width)
+        self.cell_deep = nn.Linear(width, width)
+        self.group_in = nn.Linear(_coded_width(GROUP_WIDE, GROUP_SPANS), width)
+        self.latents = nn.Parameter(torch.randn(latents, width) * 0.5)
+        self.latent_context = nn.Linear(width, width)
+        self.gather, self.groups_look = Attend(width), Attend(width)
+        self.cells_look = Attend(width)
+        self.group_score = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1))
+        self.fit = nn.Linear(2 * (3 * _STEP + 1) + 4 * _STEP + 1 + 1, width)
+        self.fit_cell, self.fit_context = nn.Linear(width, width), nn.Linear(width, width)
+        self.cell_score = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1))
+        self.whole = nn.Sequential(nn.Linear(2 * width, width), nn.ReLU(), nn.Linear(width, 2))
+
+    def forward(
+        self, cells: Tensor, bias: Tensor, groups: Tensor, task: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Scores.
+
+        Parameters
+        ----------
+        cells, bias
+            (B, C, CELL_WIDE), and (B, C): the logarithm of how often a row is meant, `NEVER` for
+            padding.
+        groups
+            (B, G, GROUP_WIDE); padding gets scores too, which nobody reads.
+        task
+            (B, TASK_WIDE).
+
+        Returns
+        -------
+        Of groups (B, G), of the stop (B, 1), of cells given the chosen group (B, C), value (B,).
+        """
+        about = self.context(_coded(task, TASK_SPANS))
+        here = about.unsqueeze(1)
+        cell = torch.relu(self.cell_in(_coded(cells, CELL_SPANS)) + self.cell_context(here))
+        cell = cell + torch.relu(self.cell_deep(cell))
+        summary = self.gather(self.latents + self.latent_context(here), cell, bias)
+
+        group = torch.relu(self.group_in(_coded(groups, GROUP_SPANS)) + self.group_context(here))
+        group_score = self.group_score(self.groups_look(group, summary)).squeeze(-1)
+
+        units, wide = 2 * task[:, _UNITS, None], task[:, _WIDE, None, None]
+        fit = torch.cat(
+            [
+                hats(cells[..., _REST] - units, -2.0, 1.0),
+                hats(cells[..., _TWIN] - units, -2.0, 1.0) * wide,
+                hats(2 * cells[..., _ROOM] - units, -2.0, 2.0),
+                wide.expand(-1, cells.shape[1], 1),
+            ],
+            dim=-1,
+        )
+        entry = torch.relu(self.fit(fit) + self.fit_cell(cell) + self.fit_context(here))
+        cell_score = self.cell_score(self.cells_look(entry, summary)).squeeze(-1)
+
+        whole = self.whole(torch.cat([about, summary.mean(dim=1)], dim=-1))
+        return group_score, whole[:, :1], cell_score, whole[:, 1]
