@@ -1,0 +1,28 @@
+"""Tasks that arrive, are sent to a node, run there in time and answer: the problem and its values.
+
+`TaskProblem` holds the tables, `Schedule` says where and when each task runs, and `evaluate` is the
+one place that says what a schedule is worth; solvers, environments and benchmarks all ask it.
+`check_schedule` reads schedules a second time, task by task, sharing nothing with it.
+"""
+
+from .checking import check_schedule
+from .evaluation import Evaluation, evaluate
+from .network import Network
+from .problem import TaskProblem
+from .schedule import NEVER, Schedule
+from .tables import Goal, Nodes, Objective, Tasks, Tier
+
+__all__ = [
+    "NEVER",
+    "Evaluation",
+    "Goal",
+    "Network",
+    "Nodes",
+    "Objective",
+    "Schedule",
+    "TaskProblem",
+    "Tasks",
+    "Tier",
+    "check_schedule",
+    "evaluate",
+]

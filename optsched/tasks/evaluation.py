@@ -1,0 +1,190 @@
+"""What a schedule is worth, and what is wrong with it: the one evaluator of all task solvers.
+
+Energy is counted over the horizon, whatever the schedule does: idle power of every node that is on,
+sleep power of the others, and what each task adds. Utilisation is work over what nodes that are on
+could have done. What has not answered when the horizon ends is unfinished and counts as if it
+answered then; what is rejected counts as violated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from optsched.arrays import NONE, Bools, Ints
+from optsched.tasks.problem import TaskProblem
+from optsched.tasks.schedule import Schedule
+from optsched.tasks.tables import Goal
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Values and violations of a schedule.
+
+    Attributes
+    ----------
+    violations
+        One sentence each; a schedule with any is not allowed.
+    levels
+        Values of the problem's objective.
+    finish, response, late
+        (I,) ms: end of the answer (-1: rejected), arrival to answer, answer after the deadline.
+    rejected, unfinished, violated
+        (I,) bool; violated: late, rejected or unfinished.
+    on
+        (J,) bool: nodes that are on.
+    node_energy
+        (J,) mJ; `sent` the mJ of the network.
+    utilisation
+        Work done over what the nodes that are on could do until the horizon; 0 if none is on.
+    fairness
+        Jain's index of the work per speed of the nodes that are on; 1: all alike.
+    """
+
+    violations: tuple[str, ...]
+    levels: tuple[int, ...]
+    finish: Ints
+    response: Ints
+    late: Ints
+    rejected: Bools
+    unfinished: Bools
+    violated: Bools
+    on: Bools
+    node_energy: Ints
+    sent: int
+    utilisation: float
+    fairness: float
+
+    @property
+    def energy(self) -> int:
+        """Of everything, in mJ."""
+        return int(self.node_energy.sum()) + self.sent
+
+
+def evaluate(problem: TaskProblem, schedule: Schedule) -> Evaluation:
+    """Read a schedule; what is not allowed is valued as far as that makes sense."""
+    tasks, nodes = problem.tasks, problem.nodes
+    if len(schedule) != len(tasks):
+        raise ValueError(f"a schedule of {len(schedule)} tasks for a problem of {len(tasks)}")
+    known = (schedule.node >= 0) & (schedule.node < len(nodes))
+    node = np.where(known, schedule.node, 0)
+    row = np.arange(len(tasks))
+    ended = schedule.start + problem.run[row, node]
+    answer = np.where(known, ended + np.maximum(problem.download[row, node], 0), NONE)
+    rejected = np.asarray(schedule.node == NONE)
+    unfinished = ~rejected & (answer > problem.horizon)
+    seen = np.where(rejected | unfinished, problem.horizon, answer)
+    response = seen - tasks.arrival
+    due = np.where(tasks.deadline == NONE, np.iinfo(np.int64).max // 4, tasks.deadline)
+    late = np.maximum(seen - due, 0)
+    violated = rejected | unfinished | (late > 0)
+    on = ~nodes.asleep | (np.bincount(node[known], minlength=len(nodes)) > 0)
+    own, sent = _energy(problem, node, known, on)
+    done = known & ~unfinished
+    work = np.bincount(node[done], weights=tasks.work[done], minlength=len(nodes))
+    values = {
+        Goal.SLA: int(tasks.weight[violated].sum()),
+        Goal.RESPONSE: int(response.sum()),
+        Goal.ENERGY: int(own.sum()) + sent,
+        Goal.LATENESS: int((tasks.weight * late).sum()),
+    }
+    return Evaluation(
+        violations=tuple(_violations(problem, schedule, known)),
+        levels=tuple(values[goal] for goal in problem.objective.levels),
+        finish=answer,
+        response=response,
+        late=late,
+        rejected=rejected,
+        unfinished=unfinished,
+        violated=violated,
+        on=on,
+        node_energy=own,
+        sent=sent,
+        utilisation=_share(work, on, problem),
+        fairness=_jain((work / (nodes.speed * nodes.cores))[on]),
+    )
+
+
+def _energy(problem: TaskProblem, node: Ints, known: Bools, on: Bools) -> tuple[Ints, int]:
+    """(J,) mJ of the nodes, and mJ of the network."""
+    nodes, rows = problem.nodes, np.flatnonzero(known)
+    sent = problem.energy_sent[rows, node[rows]]
+    ran = problem.energy[rows, node[rows]] - sent
+    base = np.where(on, nodes.idle, nodes.sleep) * problem.horizon
+    own = -(-base // 1000) + np.where(on & nodes.asleep, nodes.wake_energy, 0)
+    np.add.at(own, node[rows], ran)
+    return own, int(sent.sum())
+
+
+def _share(work: np.ndarray, on: Bools, problem: TaskProblem) -> float:
+    """U_on: work done over speed, cores and time of what is on."""
+    could = (problem.nodes.speed * problem.nodes.cores)[on].sum() * problem.horizon / 1000
+    return float(work.sum() / could) if could else 0.0
+
+
+def _jain(load: np.ndarray) -> float:
+    """Jain's fairness index: (sum x)^2 / (n sum x^2)."""
+    square = float((load**2).sum())
+    return float(load.sum()) ** 2 / (len(load) * square) if square else 1.0
+
+
+def _violations(problem: TaskProblem, schedule: Schedule, known: Bools) -> list[str]:
+    """One sentence for each thing that is not allowed."""
+    tasks, found = problem.tasks, list[str]()
+
+    def tell(rows: Bools, what: str) -> None:
+        found.extend(f"{tasks.names[i]!r} {what}" for i in np.flatnonzero(rows).tolist())
+
+    tell(~known & (schedule.node != NONE), "runs on a node that does not exist")
+    tell((schedule.node == NONE) & (schedule.start != NONE), "is rejected and yet begins")
+    row, node = np.arange(len(tasks)), np.where(known, schedule.node, 0)
+    allowed = problem.fits[row, node]
+    late = tasks.hard & (_answer(problem, schedule) > tasks.deadline)
+    tell(known & late, "answers after its hard deadline")
+    tell(known & ~allowed & ~late, "may not run on its node")
+    tell(known & (schedule.start < problem.ready(schedule)), "begins before it is ready")
+    for first, second in tasks.before.tolist():
+        if known[second] and not known[first]:
+            found.append(f"{tasks.names[second]!r} needs {tasks.names[first]!r}, which is rejected")
+    found += _overfull(problem, schedule, known)
+    return found
+
+
+def _answer(problem: TaskProblem, schedule: Schedule) -> Ints:
+    """(I,) when each task that runs has answered."""
+    row, node = np.arange(len(problem.tasks)), np.maximum(schedule.node, 0)
+    node = np.minimum(node, len(problem.nodes) - 1)
+    return np.asarray(
+        schedule.start + problem.run[row, node] + np.maximum(problem.download[row, node], 0)
+    )
+
+
+def _overfull(problem: TaskProblem, schedule: Schedule, known: Bools) -> list[str]:
+    """Nodes that run more than they have cores or memory for, with when that is first so."""
+    tasks, nodes, found = problem.tasks, problem.nodes, list[str]()
+    for j in range(len(nodes)):
+        own = np.flatnonzero(known & (schedule.node == j))
+        begin = schedule.start[own]
+        end = begin + problem.run[own, j]
+        # Memory is taken when the data are there, which may be before a core is free.
+        held = np.minimum(problem.earliest[own, j], begin)
+        for what, since, amount, most in (
+            ("cores", begin, tasks.cores[own], int(nodes.cores[j])),
+            ("memory", held, tasks.memory[own], int(nodes.memory[j])),
+        ):
+            moment = first_excess(since, end, amount, most)
+            if moment is not None:
+                found.append(f"{nodes.names[j]!r} has too few {what} from {moment} ms on")
+    return found
+
+
+def first_excess(begin: Ints, end: Ints, amount: Ints, most: int) -> int | None:
+    """When the sum of what is taken from `begin` to `end` first exceeds `most`; None: never."""
+    lasts = end > begin
+    time = np.concatenate([begin[lasts], end[lasts]])
+    change = np.concatenate([amount[lasts], -amount[lasts]])
+    order = np.lexsort((change, time))  # what ends makes room for what begins then
+    level = np.cumsum(change[order])
+    over = np.flatnonzero(level > most)
+    return int(time[order][over[0]]) if len(over) else None

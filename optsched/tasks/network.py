@@ -1,0 +1,142 @@
+"""Sites and the links between them; data takes the path of least latency."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from optsched.arrays import NONE, Ints, ints, refuse, unique_names
+from optsched.errors import ProblemError
+
+MEGABYTE = 1_000_000  # bytes; energy of links is given per megabyte
+
+
+@dataclass(frozen=True)
+class Network:
+    """An undirected graph.
+
+    Attributes
+    ----------
+    sites
+        (V,) names: devices, gateways, and where nodes are.
+    ends
+        (E, 2) the two sites of each link.
+    latency
+        (E,) in milliseconds.
+    bandwidth
+        (E,) in bytes per millisecond (kB/s), above 0.
+    energy
+        (E,) of sending, in millijoules per megabyte.
+    """
+
+    sites: tuple[str, ...]
+    ends: Ints
+    latency: Ints
+    bandwidth: Ints
+    energy: Ints
+
+    @classmethod
+    def of(
+        cls,
+        sites: Sequence[str],
+        ends: Any = (),
+        *,
+        latency: Any = 0,
+        bandwidth: Any = 1_000_000,
+        energy: Any = 0,
+    ) -> Network:
+        """A network with defaults filled in."""
+        names = unique_names(sites, len(sites), "site")
+        pairs = np.asarray(ends, dtype=np.int64).reshape(-1, 2)
+        count = (len(pairs),)
+        labels = [f"link {a}-{b}" for a, b in pairs.tolist()]
+        wrong = (pairs < 0) | (pairs >= len(names))
+        refuse(wrong, labels, "it joins a site that does not exist")
+        labels = [f"link {names[a]}-{names[b]}" for a, b in pairs.tolist()]
+        made = cls(
+            names,
+            ints(pairs, pairs.shape, "link ends"),
+            ints(latency, count, "link latency"),
+            ints(bandwidth, count, "link bandwidth"),
+            ints(energy, count, "link energy"),
+        )
+        refuse(made.bandwidth <= 0, labels, "its bandwidth is not above 0; leave the link out")
+        refuse(made.latency < 0, labels, "its latency is negative")
+        refuse(made.energy < 0, labels, "its energy is negative")
+        return made
+
+    def __len__(self) -> int:
+        return len(self.sites)
+
+    @cached_property
+    def _links_at(self) -> list[list[tuple[int, int]]]:
+        """Per site (link, other end)."""
+        found: list[list[tuple[int, int]]] = [[] for _ in self.sites]
+        for link, (a, b) in enumerate(self.ends.tolist()):
+            found[a].append((link, b))
+            found[b].append((link, a))
+        return found
+
+    def tree(self, source: int) -> tuple[list[int], list[int]]:
+        """The paths of least latency from a site (Dijkstra); of equals the one with fewest links.
+
+        Returns
+        -------
+        last, before
+            Per site the last link of its path and the site before; -1: the source, or unreachable.
+        """
+        last, before = [NONE] * len(self), [NONE] * len(self)
+        best: dict[int, tuple[int, int]] = {source: (0, 0)}
+        heap, done = [(0, 0, source)], set[int]()
+        latency = self.latency.tolist()
+        while heap:
+            length, hops, site = heapq.heappop(heap)
+            if site in done:
+                continue
+            done.add(site)
+            for link, other in self._links_at[site]:
+                found = (length + latency[link], hops + 1)
+                if other not in best or found < best[other]:
+                    best[other], last[other], before[other] = found, link, site
+                    heapq.heappush(heap, (*found, other))
+        return last, before
+
+    def path(self, source: int, target: int) -> list[int]:
+        """The links from one site to another, in order.
+
+        Raises
+        ------
+        ProblemError
+            There is no path.
+        """
+        if source == target:
+            return []
+        last, before = self.tree(source)
+        if last[target] == NONE:
+            raise ProblemError(
+                f"{self.sites[target]!r} cannot be reached from {self.sites[source]!r}"
+            )
+        links = []
+        while target != source:
+            links.append(last[target])
+            target = before[target]
+        return links[::-1]
+
+    def times(self, links: Sequence[int], size: Ints) -> Ints:
+        """(n,) milliseconds that data of `size` (n,) bytes take over links, one after another."""
+        total = np.zeros(len(size), np.int64)
+        for link in links:
+            total += self.latency[link] + -(-size // self.bandwidth[link])
+        return total
+
+    def energies(self, links: Sequence[int], size: Ints) -> Ints:
+        """(n,) millijoules of sending `size` (n,) bytes over links, rounded up per link."""
+        total = np.zeros(len(size), np.int64)
+        for link in links:
+            total += -(-size * self.energy[link] // MEGABYTE)
+        return total

@@ -1,0 +1,201 @@
+"""Tasks, nodes and the network between them, with the times and energies that follow."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import replace as _replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from optsched.arrays import NONE, Bools, Ints, refuse
+from optsched.errors import ProblemError
+from optsched.tasks.network import Network
+from optsched.tasks.schedule import Schedule
+from optsched.tasks.tables import Nodes, Objective, Tasks
+
+
+@dataclass(frozen=True)
+class TaskProblem:
+    """A set of tasks that is known, and a horizon over which energy is counted.
+
+    Attributes
+    ----------
+    name
+        For people.
+    network, nodes, tasks
+        The tables.
+    horizon
+        In milliseconds. Energy is counted up to it, whatever the schedule does, and what has not
+        answered by then is unfinished.
+    objective
+        What is minimised.
+    warnings
+        What a reader wants to be known.
+    """
+
+    network: Network
+    nodes: Nodes
+    tasks: Tasks
+    horizon: int
+    objective: Objective = field(default_factory=Objective)
+    name: str = "tasks"
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        sites = len(self.network)
+        refuse(
+            (self.nodes.site < 0) | (self.nodes.site >= sites),
+            self.nodes.names,
+            "it stands at a site that does not exist",
+        )
+        refuse(
+            (self.tasks.source < 0) | (self.tasks.source >= sites),
+            self.tasks.names,
+            "it comes from a site that does not exist",
+        )
+        if self.tasks.eligible.shape[1] != len(self.nodes):
+            raise ProblemError(
+                f"tasks.eligible speaks of {self.tasks.eligible.shape[1]} nodes and there are "
+                f"{len(self.nodes)}"
+            )
+        last = int(self.tasks.arrival.max(initial=0))
+        if self.horizon <= last:
+            raise ProblemError(f"the horizon of {self.horizon} ms ends before the last arrival")
+
+    def replace(self, **changes: Any) -> TaskProblem:
+        """A copy with other tables."""
+        return _replace(self, **changes)
+
+    def digest(self) -> str:
+        """A hash of everything but name and warnings."""
+        digest = hashlib.blake2b(digest_size=16)
+        for part in (self.network, self.nodes, self.tasks):
+            _feed(digest, part)
+        digest.update(repr((self.horizon, [goal.value for goal in self.objective.levels])).encode())
+        return digest.hexdigest()
+
+    # ------------------------------------------------------------- what follows
+
+    @cached_property
+    def _routes(self) -> tuple[Ints, Ints, Ints, Ints]:
+        """(I, J) upload and download in ms, energy of both in mJ; and (J, V) reachable or not."""
+        tasks, nodes, network = self.tasks, self.nodes, self.network
+        shape = (len(tasks), len(nodes))
+        up, down, energy = (np.full(shape, NONE, np.int64) for _ in range(3))
+        reach = np.zeros((len(nodes), len(network)), np.int64)
+        for j, site in enumerate(nodes.site.tolist()):
+            last, before = network.tree(site)
+            for source in np.unique(tasks.source).tolist():
+                links, here = list[int](), source
+                while here != site and last[here] != NONE:
+                    links.append(last[here])
+                    here = before[here]
+                if here != site:
+                    continue
+                reach[j, source] = 1
+                own = np.flatnonzero(tasks.source == source)
+                up[own, j] = network.times(links, tasks.input[own])
+                down[own, j] = network.times(links, tasks.output[own])
+                energy[own, j] = network.energies(links, tasks.input[own] + tasks.output[own])
+        return up, down, energy, reach
+
+    @property
+    def upload(self) -> Ints:
+        """(I, J) ms from the source to the node; -1: there is no path."""
+        return self._routes[0]
+
+    @property
+    def download(self) -> Ints:
+        """(I, J) ms from the node back; -1: there is no path."""
+        return self._routes[1]
+
+    @cached_property
+    def run(self) -> Ints:
+        """(I, J) ms of execution, rounded up."""
+        return -(-self.tasks.work[:, None] * 1000 // self.nodes.speed[None, :])
+
+    @cached_property
+    def energy(self) -> Ints:
+        """(I, J) mJ that the task adds: the power of its cores while it runs, and sending.
+
+        (busy - idle) / cores of the node for each core (Beloglazov and Buyya's linear model).
+        """
+        power = (self.nodes.busy - self.nodes.idle)[None, :] * self.tasks.cores[:, None]
+        spent = power * self.run  # in µJ times cores of the node
+        return -(-spent // (1000 * self.nodes.cores[None, :])) + self.energy_sent
+
+    @property
+    def energy_sent(self) -> Ints:
+        """(I, J) mJ of sending input and output."""
+        return np.maximum(self._routes[2], 0)
+
+    @cached_property
+    def fits(self) -> Bools:
+        """(I, J) whether the task may run there at all."""
+        tasks, nodes = self.tasks, self.nodes
+        fit = tasks.eligible & (self.upload != NONE)
+        fit &= tasks.cores[:, None] <= nodes.cores[None, :]
+        fit &= tasks.memory[:, None] <= nodes.memory[None, :]
+        hopeless = self.earliest + self.run + self.download > tasks.deadline[:, None]
+        return np.asarray(fit & ~(tasks.hard[:, None] & hopeless))
+
+    @property
+    def earliest(self) -> Ints:
+        """(I, J) when it can begin at the earliest, in ms, if nobody else is there."""
+        return self.tasks.arrival[:, None] + np.maximum(self.upload, 0)
+
+    def ready(self, schedule: Schedule) -> Ints:
+        """(I,) when each task of a schedule can begin, by its data, and its node being awake.
+
+        A sleeping node is woken when the first of its tasks arrives. What follows a task that is
+        rejected is never ready.
+        """
+        node = np.clip(schedule.node, 0, len(self.nodes) - 1)
+        row = np.arange(len(self.tasks))
+        ready = self.earliest[row, node].copy()
+        for j in np.flatnonzero(self.nodes.asleep).tolist():
+            own = np.flatnonzero(schedule.node == j)
+            if not len(own):
+                continue
+            first = int(self.tasks.arrival[own].min())
+            ready[own] = np.maximum(ready[own], first + int(self.nodes.wake_time[j]))
+        ended = schedule.start + self.run[row, node]
+        for p, (a, b) in enumerate(self.tasks.before.tolist()):
+            if schedule.node[a] >= 0:
+                there = int(ended[a]) + int(self.between[p, node[a], node[b]])
+                ready[b] = max(int(ready[b]), there)
+        return ready
+
+    @cached_property
+    def between(self) -> Ints:
+        """(P, J, J) ms that the data of each precedence take from one node to another."""
+        nodes, network, tasks = self.nodes, self.network, self.tasks
+        found = np.full((len(tasks.before), len(nodes), len(nodes)), NONE, np.int64)
+        if not len(tasks.before):
+            return found
+        for j, site in enumerate(nodes.site.tolist()):
+            last, before = network.tree(site)
+            for k, other in enumerate(nodes.site.tolist()):
+                links, here = list[int](), other
+                while here != site and last[here] != NONE:
+                    links.append(last[here])
+                    here = before[here]
+                if here == site:
+                    found[:, k, j] = network.times(links, tasks.data)
+        return found
+
+
+def _feed(digest: Any, part: Any) -> None:
+    """Hash every field of a table."""
+    if not is_dataclass(part):
+        raise TypeError(type(part).__name__)
+    for one in fields(part):
+        value = getattr(part, one.name)
+        digest.update(one.name.encode())
+        if isinstance(value, np.ndarray):
+            digest.update(repr((value.dtype.str, value.shape)).encode() + value.tobytes())
+        else:
+            digest.update(repr(value).encode())

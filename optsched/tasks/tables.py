@@ -1,0 +1,230 @@
+"""Nodes, tasks and what is wanted of their schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import Any
+
+import numpy as np
+
+from optsched.arrays import NONE, Bools, Ints, bools, ints, refuse, unique_names
+from optsched.errors import ProblemError
+
+
+class Tier(IntEnum):
+    """How far from the devices a node is."""
+
+    EDGE = 0
+    FOG = 1
+    CLOUD = 2
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """What runs tasks.
+
+    Attributes
+    ----------
+    names, tier, site
+        (J,) unique; a `Tier`; index into the network's sites.
+    speed
+        (J,) of one core, in million instructions per second.
+    cores, memory
+        (J,) tasks at a time, and MiB.
+    idle, busy, sleep
+        (J,) milliwatts when on without work, with all cores at work, and off.
+    wake_time, wake_energy
+        (J,) milliseconds and millijoules that it takes to turn the node on.
+    asleep
+        (J,) bool: off at first; it is woken when the first of its tasks arrives.
+    """
+
+    names: tuple[str, ...]
+    tier: Ints
+    site: Ints
+    speed: Ints
+    cores: Ints
+    memory: Ints
+    idle: Ints
+    busy: Ints
+    sleep: Ints
+    wake_time: Ints
+    wake_energy: Ints
+    asleep: Bools
+
+    @classmethod
+    def of(
+        cls,
+        speed: Any,
+        *,
+        names: Sequence[str] | None = None,
+        site: Any = 0,
+        tier: Any = Tier.EDGE,
+        cores: Any = 1,
+        memory: Any = 1 << 20,
+        idle: Any = 0,
+        busy: Any = 0,
+        sleep: Any = 0,
+        wake_time: Any = 0,
+        wake_energy: Any = 0,
+        asleep: Any = False,
+    ) -> Nodes:
+        """Nodes with defaults filled in."""
+        shape = (len(speed),)
+        given = {
+            "tier": tier, "site": site, "speed": speed, "cores": cores, "memory": memory,
+            "idle": idle, "busy": busy, "sleep": sleep, "wake_time": wake_time,
+            "wake_energy": wake_energy,
+        }  # fmt: skip
+        table = {name: ints(value, shape, f"nodes.{name}") for name, value in given.items()}
+        made = cls(
+            names=unique_names(names, len(speed), "node"),
+            asleep=bools(asleep, shape, "nodes.asleep"),
+            **table,
+        )
+        for name in ("speed", "cores"):
+            refuse(table[name] <= 0, made.names, f"its {name} is not above 0")
+        for name in ("memory", "idle", "busy", "sleep", "wake_time", "wake_energy"):
+            refuse(table[name] < 0, made.names, f"its {name} is negative")
+        refuse(made.busy < made.idle, made.names, "it takes less power busy than idle")
+        refuse((made.tier < 0) | (made.tier > max(Tier)), made.names, "its tier does not exist")
+        return made
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """What is to be run, once each and without interruption.
+
+    Attributes
+    ----------
+    names, source
+        (I,) unique; the site it comes from and answers to.
+    arrival
+        (I,) in milliseconds.
+    work
+        (I,) in million instructions.
+    input, output
+        (I,) bytes sent to the node before, and back after.
+    cores, memory
+        (I,) what it takes on its node; memory in MiB, from the end of the upload on.
+    deadline
+        (I,) milliseconds, absolute, of the answer; -1: none.
+    hard
+        (I,) bool: an answer after the deadline is not allowed.
+    weight
+        (I,) of lateness and rejection.
+    eligible
+        (I, J) bool.
+    before
+        (P, 2) a task and one that needs its result.
+    data
+        (P,) bytes from the node of the first to the node of the second.
+    """
+
+    names: tuple[str, ...]
+    source: Ints
+    arrival: Ints
+    work: Ints
+    input: Ints
+    output: Ints
+    cores: Ints
+    memory: Ints
+    deadline: Ints
+    hard: Bools
+    weight: Ints
+    eligible: Bools
+    before: Ints
+    data: Ints
+
+    @classmethod
+    def of(
+        cls,
+        work: Any,
+        nodes: int,
+        *,
+        names: Sequence[str] | None = None,
+        source: Any = 0,
+        arrival: Any = 0,
+        input: Any = 0,
+        output: Any = 0,
+        cores: Any = 1,
+        memory: Any = 0,
+        deadline: Any = NONE,
+        hard: Any = False,
+        weight: Any = 1,
+        eligible: Any = True,
+        before: Any = (),
+        data: Any = 0,
+    ) -> Tasks:
+        """Tasks with defaults filled in, for so many nodes."""
+        count = len(work)
+        given = {
+            "source": source, "arrival": arrival, "work": work, "input": input, "output": output,
+            "cores": cores, "memory": memory, "deadline": deadline, "weight": weight,
+        }  # fmt: skip
+        table = {name: ints(value, (count,), f"tasks.{name}") for name, value in given.items()}
+        pairs = np.asarray(before, dtype=np.int64).reshape(-1, 2)
+        made = cls(
+            names=unique_names(names, count, "task"),
+            hard=bools(hard, (count,), "tasks.hard"),
+            eligible=bools(eligible, (count, nodes), "tasks.eligible"),
+            before=ints(pairs, pairs.shape, "tasks.before"),
+            data=ints(data, (len(pairs),), "tasks.data"),
+            **table,
+        )
+        for name in ("arrival", "work", "input", "output", "memory"):
+            refuse(table[name] < 0, made.names, f"its {name} is negative")
+        for name in ("cores", "weight"):
+            refuse(table[name] <= 0, made.names, f"its {name} is not above 0")
+        early = (made.deadline != NONE) & (made.deadline < made.arrival)
+        refuse(early, made.names, "its deadline is before its arrival")
+        refuse(made.hard & (made.deadline == NONE), made.names, "it is hard without a deadline")
+        made._check_order()
+        return made
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def _check_order(self) -> None:
+        """Refuse precedences that name nobody or go round in circles."""
+        if ((self.before < 0) | (self.before >= len(self))).any():
+            raise ProblemError("tasks.before names a task that does not exist")
+        if (self.data < 0).any():
+            raise ProblemError("tasks.data: a number of bytes is negative")
+        after: list[list[int]] = [[] for _ in self.names]
+        waits = np.zeros(len(self), np.int64)
+        for first, second in self.before.tolist():
+            after[first].append(second)
+            waits[second] += 1
+        ready = np.flatnonzero(waits == 0).tolist()
+        for task in ready:  # grows while it is read
+            for other in after[task]:
+                waits[other] -= 1
+                if not waits[other]:
+                    ready.append(other)
+        refuse(waits > 0, self.names, "it waits for itself: its predecessors form a circle")
+
+
+class Goal(StrEnum):
+    """What can be asked of a schedule; all are minimised."""
+
+    SLA = "sla"  # weights of tasks that are late, rejected or unfinished
+    RESPONSE = "response"  # milliseconds from arrival to answer, of all tasks
+    ENERGY = "energy"  # millijoules over the horizon
+    LATENESS = "lateness"  # weighted milliseconds after the deadline
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Levels, each a goal; all before it are worth infinitely more."""
+
+    levels: tuple[Goal, ...] = (Goal.SLA, Goal.RESPONSE, Goal.ENERGY)
+
+    def __post_init__(self) -> None:
+        if not self.levels or len(set(self.levels)) != len(self.levels):
+            raise ProblemError("an objective names each goal once, and at least one")
