@@ -183,7 +183,7 @@ class PlanStatus(Record, frozen=True):
     moves
         Under the pod's UID; those not begun are absent.
     placed
-        Per UID the node on which a helped pod ended up; "" if the pod is gone.
+        Per UID the node on which a helped pod ended up; "" if the pod is gone, or its room is.
     nominated
         UIDs of the pods whose nominatedNodeName was, or was about to be, set.
     woken

@@ -68,19 +68,22 @@ class Storyteller:
         for one in plan.spec.placements:
             about = About(one.namespace, one.name, one.uid)
             if one.uid in plan.status.placed:
+                if plan.phase in ENDED and not plan.status.placed[one.uid]:
+                    note = f"Not helped by plan {name}: the room was taken, or the pod is going."
+                    self.events.say(about, "PlanAborted", note, warn=True)
                 continue
             if plan.phase is Phase.RECORDED:
                 self.events.say(
                     about,
                     "PlanProposed",
-                    f"Would fit on node {one.node} if {_pods(len(plan.spec.moves))} moved; see "
+                    f"Would fit on node {one.node} once {_moved(len(plan.spec.moves))}; see "
                     f"plan {name}. Nothing is done in mode {self.mode().value}.",
                 )
             elif plan.phase is Phase.VALIDATED and self.mode() is Mode.ENFORCE:
                 self.events.say(
                     about,
                     "PlanProposed",
-                    f"Will fit on node {one.node} when {_pods(len(plan.spec.moves))} moved; see "
+                    f"Will fit on node {one.node} once {_moved(len(plan.spec.moves))}; see "
                     f"plan {name}.",
                 )
             elif plan.phase in FAILED:
@@ -98,6 +101,10 @@ class Storyteller:
             f"Evicted from node {move.source} so that its replacement runs on {move.target} and "
             f"makes room for {whom}; plan {plan.metadata.name}.",
         )
+
+
+def _moved(count: int) -> str:
+    return f"{_pods(count)} {'has' if count == 1 else 'have'} moved"
 
 
 def _pods(count: int) -> str:

@@ -99,8 +99,12 @@ async def completing(run: Run) -> float:
             there = sum(planned[uid] == node for uid, node in placed.items())
             await run.enter(Phase.DONE, f"{helped} placed, {there} of them where planned")
         return 0.0
-    if why := run.why_stop() or room.shortfall(run.plan, run.mirror):
+    if why := run.why_stop():
         return await _abort(run, why)
+    if out := room.crowded_out(run.plan, run.mirror):
+        # Others are helped all the same; the planner will think of these again.
+        await run.save(placed={**run.plan.status.placed, **dict.fromkeys(out, "")})
+        return 0.0
     if _is_late(run):
         return await _abort(run, "the pods that were to be helped were not placed in time")
     run.publish()

@@ -82,6 +82,18 @@ def shortfall(plan: PlacementPlan, mirror: Mirror) -> str:
     return ""
 
 
+def crowded_out(plan: PlacementPlan, mirror: Mirror) -> list[str]:
+    """UIDs of helped pods whose node has no room for them any more, when all moves are over."""
+    left = {one.node: mirror.free(one.node) for one in unplaced(plan)}
+    out = []
+    for one in unplaced(plan):
+        if why_closed(mirror.node(one.node)) or not _holds(left[one.node], one.request):
+            out.append(one.uid)
+        else:
+            _add(left[one.node], {what: -amount for what, amount in one.request.items()})
+    return out
+
+
 def has_room(mirror: Mirror, one: PlannedPlacement) -> bool:
     """Whether the pod fits onto its node as that is now."""
     return _holds(mirror.free(one.node), one.request)

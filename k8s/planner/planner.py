@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import msgspec
-
 from optsched.errors import FormatError, PlanError
 from optsched.k8s.api import ApiError
 from optsched.k8s.bell import Bell
@@ -29,8 +27,10 @@ from optsched.k8s.planner.waiting import Waiting
 from optsched.k8s.proposal import proposal
 from optsched.k8s.records import ACTING, WAITING, Phase, PlacementPlan
 from optsched.k8s.settings import Mode, Settings
+from optsched.kube.cluster import pod_name
 from optsched.kube.podspec import Pod
 from optsched.problem import PlacementProblem
+from optsched.result import Result
 
 log = logging.getLogger(__name__)
 
@@ -147,28 +147,29 @@ class Planner:
         told = verdict(problem, answer, settings.planner)
         if told.choice is not Choice.MOVE:
             log.info("%d pods wait: %s", len(batch), told.choice.value)
-            self._refuse(batch, told)
+            self._refuse(batch, _placed(problem, result), told)
             return
         try:
             plan = proposal(problem, result, self.mirror, settings, self.clock.now())
         except PlanError as error:
             log.info("a plan cannot be carried out: %s", type(error).__name__)
-            self._refuse(batch, Verdict(Choice.NOTHING, "the plan found cannot be carried out"))
+            why = "the plan that was found cannot be carried out by evictions"
+            self._refuse(batch, set(), Verdict(Choice.NOTHING, why, why))
             return
         helped = {one.uid for one in plan.spec.placements}
-        rest = [pod for pod in batch if pod.metadata.uid not in helped]
-        self._refuse(rest, Verdict(Choice.NOTHING, "no allowed moves that make room were found"))
-        if _is_known(plan, plans):
+        self._refuse([pod for pod in batch if pod.metadata.uid not in helped], set(), told)
+        if _is_known(plan, plans, self.mirror):
             return
         made = await self.effects.create(plan)
         log.info("plan %s: %s", made.metadata.name, made.spec.summary)
         self.on_plan()
 
-    def _refuse(self, pods: Iterable[Pod], told: Verdict) -> None:
+    def _refuse(self, pods: Iterable[Pod], placed: set[str], told: Verdict) -> None:
         for pod in pods:
             meta = pod.metadata
             about = About(meta.namespace, meta.name, meta.uid)
-            self.events.say(about, "NotHelped", f"Not helped by moving pods: {told.why}.")
+            why = told.why if pod_name(meta) in placed else told.rest
+            self.events.say(about, "NotHelped", f"Not helped by moving pods: {why}.")
 
     def _learn(self, plans: list[PlacementPlan]) -> None:
         """When a plan is done there is room to think about those that are left, at once."""
@@ -176,6 +177,12 @@ class Planner:
         if done - self._done:
             self.waiting.encourage()
         self._done = done
+
+
+def _placed(problem: PlacementProblem, result: Result) -> set[str]:
+    """Names of the pending pods for which there is a place."""
+    moves = result.plan.moves()
+    return {problem.items.names[move.item] for move in moves if move.source < 0 <= move.target}
 
 
 def _tables(seen: tables.View) -> tuple[PlacementProblem, PlacementProblem | None]:
@@ -208,12 +215,17 @@ def _shy(plans: list[PlacementPlan], now: int) -> set[str]:
     }
 
 
-def _is_known(plan: PlacementPlan, plans: list[PlacementPlan]) -> bool:
-    """Whether the newest plan on record says the same and was only recorded."""
-    newest = plans[-1] if plans else None
-    if newest is None or newest.phase is not Phase.RECORDED:
-        return False
-    same = msgspec.structs.replace(
-        newest.spec, created=plan.spec.created, certificate=plan.spec.certificate
-    )
-    return same == plan.spec
+def _is_known(plan: PlacementPlan, plans: list[PlacementPlan], mirror: Mirror) -> bool:
+    """Whether a plan that was only recorded helps as many of these pods by as few moves still."""
+    helped = {one.uid for one in plan.spec.placements}
+    for old in plans:
+        if old.phase is not Phase.RECORDED or len(old.spec.moves) > len(plan.spec.moves):
+            continue
+        pods = {move.uid: mirror.pod(move.uid) for move in old.spec.moves}
+        if helped <= {one.uid for one in old.spec.placements} and all(
+            pod is not None and pod.spec.node_name == move.source
+            for move in old.spec.moves
+            for pod in (pods[move.uid],)
+        ):
+            return True
+    return False

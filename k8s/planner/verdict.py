@@ -23,10 +23,19 @@ class Choice(StrEnum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """A choice, and the sentence that explains it to whoever owns the pod."""
+    """A choice, and the sentences that explain it to whoever owns a pod.
+
+    Attributes
+    ----------
+    why
+        For the pods that have a place in the plan.
+    rest
+        For those that have none.
+    """
 
     choice: Choice
     why: str
+    rest: str
 
 
 def verdict(problem: PlacementProblem, answer: Answer, settings: Planner) -> Verdict:
@@ -36,19 +45,23 @@ def verdict(problem: PlacementProblem, answer: Answer, settings: Planner) -> Ver
     placement = result.plan.placement(problem)
     helped = placed(problem, placement.host)
     moves = sum(move.source >= 0 for move in result.plan.moves())
+    rest = _nothing(result, answer)
     if answer.later and answer.later >= helped:
-        return Verdict(Choice.WAIT, "it will fit when pods that are ending have gone")
+        why = "pods that are ending will make room for as many as moves would"
+        return Verdict(Choice.WAIT, why, why)
     if not helped:
-        return Verdict(Choice.NOTHING, _nothing(result, answer))
+        return Verdict(Choice.NOTHING, rest, rest)
     if not moves:
-        return Verdict(Choice.WAIT, "it fits as the cluster is now; the scheduler will place it")
+        why = "it fits as the cluster is now; the scheduler will place it"
+        return Verdict(Choice.WAIT, why, rest)
     if moves > settings.moves_per_pod * helped:
         more = f"{answer.nodes} more nodes" if answer.nodes > 0 else "more nodes"
         return Verdict(
             Choice.SCALE,
             f"placing {helped} by moving {moves} is more than is worth it; {more} would help",
+            rest,
         )
-    return Verdict(Choice.MOVE, "")
+    return Verdict(Choice.MOVE, "", rest)
 
 
 def _nothing(result: Result, answer: Answer) -> str:

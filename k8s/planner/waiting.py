@@ -114,5 +114,9 @@ class Waiting:
         for one in self._pods.values():
             one.tries, one.again = 0, 0.0
 
+    def tries(self) -> int:
+        """How many attempts were made in vain for those who wait now."""
+        return sum(one.tries for one in self._pods.values())
+
     def __len__(self) -> int:
         return len(self._pods)

@@ -29,6 +29,7 @@ COMMANDS = (
     "generate",
     "bench",
     "serve",
+    "simulate",
 )
 
 

@@ -51,7 +51,7 @@ def command(
     elif validate_config:
         click.echo(f"{config or 'the configuration'} is good")
     else:
-        _check_installation()
+        check_installation()
         from optsched.k8s.logs import set_up
         from optsched.k8s.service import Service, choose
 
@@ -60,10 +60,12 @@ def command(
         ctx.exit(Service(chosen, settings, config).run())
 
 
-def _check_installation() -> None:
+def check_installation() -> None:
+    """MissingExtraError unless everything is there that the service needs."""
     from importlib.util import find_spec
 
-    for name in ("httptools", "kubernetes", "prometheus_client", "starlette", "uvicorn", "uvloop"):
+    needed = "aiohttp httptools kubernetes prometheus_client starlette uvicorn uvloop"
+    for name in needed.split():
         if find_spec(name) is None:
             raise _missing()
 

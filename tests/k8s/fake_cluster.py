@@ -7,75 +7,15 @@ The scheduler asks the real guard of the extender, through a real board.
 from __future__ import annotations
 
 import copy
-import json
 import random
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import msgspec
-from fake_api import FakeApi, is_ready, stamp
-
-from optsched.k8s import guard, wire
-from optsched.k8s.memory import Memory
-from optsched.k8s.table import Ack, Board
+from optsched.k8s.simulator.api_server import FakeApi, desired, is_ready, stamp
+from optsched.k8s.simulator.clock import SimulatedClock
+from optsched.k8s.simulator.front import FrontEnd
 
 Tree = dict[str, Any]
-START = 1_790_000_000_000  # ms
-
-
-class SimulatedClock:
-    """Moves when told to; whoever sleeps yields and goes on at once."""
-
-    def __init__(self, at: int = START) -> None:
-        self.at = at
-
-    def now(self) -> int:
-        """Milliseconds since 1970."""
-        return self.at
-
-    def monotonic(self) -> float:
-        """Seconds."""
-        return self.at / 1000
-
-    def advance(self, seconds: float) -> None:
-        """Let time pass."""
-        self.at += int(seconds * 1000)
-
-    async def sleep(self, seconds: float) -> None:
-        """Only so long that others get a turn: simulated time is not spent by waiting."""
-        import asyncio
-
-        await asyncio.sleep(min(seconds, 0.002))
-
-
-class FrontEnd:
-    """The guard behind a board, as the extender's process has it."""
-
-    def __init__(self, folder: Path, clock: SimulatedClock) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.board = Board(folder)
-        self.memory = Memory()
-        self.clock = clock
-        self.alive = True
-        self.rules = guard.Rules()
-
-    def look(self) -> None:
-        """Acknowledge the current table."""
-        if self.alive:
-            table = self.board.read()
-            self.memory.settle(table.settled)
-            self.board.acknowledge(Ack(table.generation, table.plan, self.clock.now(), 1))
-
-    def filter(self, pod: Tree, names: list[str]) -> list[str]:
-        """The nodes that are left; all if the front end is dead."""
-        if not self.alive:
-            return names
-        view = guard.View(self.board.read(), self.clock.now())
-        asked = msgspec.json.decode(json.dumps(pod), type=wire.Pod)
-        answer = guard.decide(view, self.memory, asked, names, self.clock.now(), self.rules)
-        self.memory.note(asked, answer, self.clock.now())
-        return names if answer.kept is None else answer.kept
 
 
 @dataclass
@@ -235,7 +175,7 @@ class FakeCluster:
 
     def _budgets(self) -> None:
         for budget in self.api.all("poddisruptionbudgets"):
-            allowed = max(0, self.api.healthy(budget) - budget["spec"]["minAvailable"])
+            allowed = max(0, self.api.healthy(budget) - desired(budget))
             if budget["status"]["disruptionsAllowed"] != allowed:
                 new = copy.deepcopy(budget)
                 new["status"]["disruptionsAllowed"] = allowed

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from fake_api import FakeApi
-from fake_cluster import FakeCluster, FrontEnd, SimulatedClock, cpu_of
+from fake_cluster import FakeCluster, cpu_of
 
 import optsched
 from optsched.errors import PlanError
@@ -35,6 +34,9 @@ from optsched.k8s.records import (
     decode_plan,
 )
 from optsched.k8s.settings import Mode, Settings
+from optsched.k8s.simulator.api_server import FakeApi
+from optsched.k8s.simulator.clock import SimulatedClock
+from optsched.k8s.simulator.front import FrontEnd
 
 Point = Callable[[str], None]
 

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fake_api import Refusal
 from fake_cluster import FakeCluster
 from fake_world import World, bench, world
 
 from optsched.k8s.records import ENDED, PlacementPlan
+from optsched.k8s.simulator.api_server import Refusal
 
 SIZE = 4000  # milli-CPUs of a node
 DEADLINE = 900  # rounds; far more than any plan takes

@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from fake_api import Refusal
 from fake_world import CHAIN, World, bench, by_hand, chain, fragmented, run, world
 from random_worlds import Killed, tell
 
@@ -25,6 +24,7 @@ from optsched.k8s.records import (
     decode_slot,
 )
 from optsched.k8s.settings import Mode, Settings
+from optsched.k8s.simulator.api_server import Refusal
 
 BUDGET = Refusal(429, "TooManyRequests", "no", causes=[{"reason": "DisruptionBudget"}])
 ONE_MOVE = ([("small", "n0", "n1", 0)], [("big", "n0", 1)])

@@ -8,14 +8,14 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from fake_api import FakeApi, Refusal
-from fake_cluster import SimulatedClock
 from fake_world import run
 
 from optsched.k8s.api import Access, Api
 from optsched.k8s.leader import Leader, NotLeaderError
 from optsched.k8s.settings import Client
 from optsched.k8s.settings import Leader as Settings
+from optsched.k8s.simulator.api_server import FakeApi, Refusal
+from optsched.k8s.simulator.clock import SimulatedClock
 
 
 class Skewed(SimulatedClock):

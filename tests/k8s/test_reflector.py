@@ -10,8 +10,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from fake_api import FakeApi, Refusal
-from fake_cluster import SimulatedClock
 from fake_world import run
 
 from optsched.errors import FormatError
@@ -20,6 +18,8 @@ from optsched.k8s.api import Access, Api, cancel
 from optsched.k8s.mirror import NAMESPACES
 from optsched.k8s.reflector import Reflector
 from optsched.k8s.settings import Client
+from optsched.k8s.simulator.api_server import FakeApi, Refusal
+from optsched.k8s.simulator.clock import SimulatedClock
 
 Tree = dict[str, Any]
 

@@ -1,5 +1,7 @@
 """An API server in this process: real HTTP on loopback, as far as the service uses it.
 
+For `optsched simulate` and the tests.
+
 Resource versions, lists in pages, watches with bookmarks and 410, compare-and-swap, status
 subresources, evictions with disruption budgets, dry runs and preconditions. `fault` may answer
 any request in its place. What is counted (`evictions`, `violations`) is counted by the server, not
@@ -369,7 +371,7 @@ class FakeApi:
 
     def _note_violations(self, pod: Tree) -> None:
         for budget in self.budgets_of(pod):
-            if self.healthy(budget) < budget["spec"]["minAvailable"]:
+            if self.healthy(budget) < desired(budget):
                 name = budget["metadata"]["name"]
                 self.violations.append(f"{name}: {pod['metadata']['name']} was one too many")
 
@@ -381,9 +383,30 @@ def _hang_up(request: web.Request) -> web.Response:
 
 
 def covers(budget: Tree, pod: Tree) -> bool:
-    """Whether a budget's matchLabels pick the pod."""
-    wanted = budget["spec"]["selector"]["matchLabels"]
-    return wanted.items() <= pod["metadata"].get("labels", {}).items()
+    """Whether a budget's selector picks the pod; one without a selector picks none."""
+    selector = budget["spec"].get("selector")
+    labels = pod["metadata"].get("labels") or {}
+    if selector is None or not (selector.get("matchLabels") or {}).items() <= labels.items():
+        return False
+    return all(_meets(row, labels) for row in selector.get("matchExpressions") or ())
+
+
+def _meets(row: Tree, labels: Tree) -> bool:
+    value, values = labels.get(row["key"]), row.get("values") or ()
+    match row["operator"]:
+        case "In":
+            return value in values
+        case "NotIn":
+            return value not in values
+        case "Exists":
+            return value is not None
+    return value is None
+
+
+def desired(budget: Tree) -> int:
+    """How many pods a budget wants healthy: as its controller has said, else as its spec says."""
+    told = budget.get("status", {}).get("desiredHealthy")
+    return int(told if told is not None else budget["spec"]["minAvailable"])
 
 
 def is_ready(pod: Tree) -> bool:

@@ -1,0 +1,389 @@
+"""Who is helped, when, and what is said to those who are not."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_world import World, bench, chain, fragmented, run, world
+
+from optsched.k8s.clock import SystemClock
+from optsched.k8s.events import Recorder
+from optsched.k8s.executor.effects import Effects
+from optsched.k8s.leader import NotLeaderError
+from optsched.k8s.planner import child, solving, tables
+from optsched.k8s.planner.messages import Answer, Request
+from optsched.k8s.planner.planner import Planner
+from optsched.k8s.planner.solving import SolverError, Solving
+from optsched.k8s.records import PAUSE, Phase, PlacementPlan, decode_plan
+from optsched.k8s.settings import Settings
+from optsched.problem import PlacementProblem
+
+
+@dataclass
+class InProcess:
+    """The solver without its process; counts what it is asked."""
+
+    asked: list[Request] = field(default_factory=list)
+    fails: str = ""
+
+    async def solve(self, request: Request) -> Answer:
+        """The answer."""
+        self.asked.append(request)
+        if self.fails:
+            raise SolverError(self.fails)
+        return child.answer(request)
+
+
+def planner(w: World, solver: InProcess) -> Planner:
+    """A planner of this world."""
+    events = Recorder(w.client, lambda: None)
+    effects = Effects(w.client, w.cluster.front.board, w.permit)
+    return Planner(w.mirror, effects, solver, lambda: w.settings, w.clock, events, lambda: w.leads)
+
+
+def plans(w: World) -> list[PlacementPlan]:
+    """What was written down."""
+    import msgspec
+
+    return [decode_plan(msgspec.json.encode(tree)) for tree in w.api.all("placementplans")]
+
+
+async def notes(w: World, one: Planner) -> dict[str, str]:
+    """The last sentence about each pod."""
+    await one.events.flush()
+    return {tree["regarding"]["name"]: tree["note"] for tree in w.api.all("events")}
+
+
+async def think(w: World, one: Planner, seconds: float = 3.0) -> None:
+    """Let the planner look for so long."""
+    end = w.clock.monotonic() + seconds
+    while w.clock.monotonic() < end:
+        await w.caught_up()
+        delay = await one.step()
+        w.clock.advance(max(delay, 0.01))
+
+
+def told(
+    folder: Path,
+    change: Callable[[World], None] = lambda w: None,
+    settings: Settings | None = None,
+    seconds: float = 3.0,
+    fill: Callable[..., Any] = fragmented,
+) -> tuple[World, InProcess, list[PlacementPlan], dict[str, str]]:
+    """What the planner makes of a fragmented cluster after a change of it."""
+    solver = InProcess()
+
+    async def story() -> tuple[World, InProcess, list[PlacementPlan], dict[str, str]]:
+        async with world(folder, settings=settings) as w:
+            fill(w.cluster)
+            change(w)
+            one = planner(w, solver)
+            await think(w, one, seconds)
+            return w, solver, plans(w), await notes(w, one)
+
+    found: tuple[World, InProcess, list[PlacementPlan], dict[str, str]] = run(story())
+    return found
+
+
+def test_proposes(tmp_path: Path) -> None:
+    """A pod that does not fit gets a plan, one only, and the executor carries it out."""
+
+    async def story() -> None:
+        async with world(tmp_path) as w:
+            fragmented(w.cluster)
+            one = planner(w, InProcess())
+            await think(w, one)
+            (plan,) = plans(w)
+            assert plan.spec.summary == "places 1 by moving 1"
+            assert (await w.drive(plan)).phase is Phase.DONE
+            await think(w, one)
+            assert len(plans(w)) == 1
+
+    run(story())
+
+
+def test_waits_for_grace_and_debounce(tmp_path: Path) -> None:
+    """Nobody thinks before the grace is over, and pods that come together are solved together."""
+
+    async def story() -> None:
+        settings = bench(PLANNER_PENDING_GRACE="5s", PLANNER_DEBOUNCE="1s", PLANNER_MAX_WAIT="3s")
+        async with world(tmp_path, settings=settings) as w:
+            chain(w.cluster)
+            solver = InProcess()
+            one = planner(w, solver)
+            await think(w, one, 3.0)
+            w.cluster.pod_of(w.cluster.owner("late", 1900, 1))
+            w.cluster.settle()
+            await think(w, one, 2.5)
+            assert not solver.asked
+            await think(w, one, 6.0)
+            assert len(solver.asked[0].problem.items.names) >= 4
+
+    run(story())
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"NAMESPACES_NEVER": "shop"},
+        {"NAMESPACES_HELPED": "other"},
+        {"SCHEDULER_NAMES": "another"},
+        {"MODE": "Off"},
+    ],
+)
+def test_not_helped(tmp_path: Path, settings: dict[str, str]) -> None:
+    """Pods that are not ours to help are not thought about."""
+    w, solver, made, _ = told(tmp_path, settings=bench(**settings))
+    assert not solver.asked
+    assert not made
+    assert not w.api.writes
+
+
+def test_paused(tmp_path: Path) -> None:
+    """Neither are those of a paused namespace."""
+    _, solver, _, _ = told(tmp_path, lambda w: w.cluster.namespace("shop", **{PAUSE: "true"}))
+    assert not solver.asked
+
+
+def test_paused_owner_stays(tmp_path: Path) -> None:
+    """Pods of a paused owner stay, and the pod that waits is told that nothing can be done."""
+
+    def pause(w: World) -> None:
+        owner = w.api.get("replicasets", "shop", "small")
+        assert owner is not None
+        owner["metadata"]["annotations"] = {PAUSE: "true"}
+        w.api.put("replicasets", owner)
+
+    _, solver, made, said = told(tmp_path, pause)
+    assert solver.asked
+    assert not made
+    assert "no allowed moves make room for it; this is proven" in said["big-3"]
+
+
+def test_preemption_comes_first(tmp_path: Path) -> None:
+    """A pod that the scheduler is making room for is left to it."""
+
+    def nominate(w: World) -> None:
+        (pod,) = w.cluster.pending()
+        status = {**pod["status"], "nominatedNodeName": "n0"}
+        w.api.put("pods", {**pod, "status": status})
+
+    _, solver, _, _ = told(tmp_path, nominate)
+    assert not solver.asked
+
+
+def test_waits_for_pods_that_end(tmp_path: Path) -> None:
+    """Where ending pods make the room, nothing is moved."""
+
+    def ends(w: World) -> None:
+        owner = w.cluster.owner("leaving", 1000, 1, grace=60)
+        pod = w.cluster.pod_of(owner, "n0")
+        w.cluster.owner("small", 900, 1)
+        w.api.remove("replicasets", "shop", "leaving")
+        w.api.terminate(pod)
+        for one in w.api.all("pods"):
+            if one["spec"].get("nodeName") == "n0" and one is not pod:
+                meta = one["metadata"]
+                if meta["labels"]["app"] == "small":
+                    w.api.remove("pods", "shop", meta["name"])
+
+    _, solver, made, said = told(tmp_path, ends)
+    assert solver.asked[0].later is not None
+    assert not made
+    assert "pods that are ending" in said["big-3"]
+
+
+def test_leaves_it_to_more_nodes(tmp_path: Path) -> None:
+    """Where a plan moves too much, more nodes are better."""
+    settings = bench(PLANNER_MOVES_PER_POD="1")
+    _, _, made, said = told(tmp_path, settings=settings, fill=chain)
+    assert not made
+    assert "more than is worth it" in next(note for name, note in said.items() if "big" in name)
+
+
+def test_limits(tmp_path: Path) -> None:
+    """No plan moves more pods than a plan may."""
+    _, _, made, _ = told(
+        tmp_path, settings=bench(MOVES_MAX_PER_PLAN="1", MOVES_MAX_PER_NODE="1",
+                                 MOVES_MAX_PER_OWNER="1"), fill=chain
+    )  # fmt: skip
+    assert not made
+
+
+def test_backs_off(tmp_path: Path) -> None:
+    """What could not be helped is tried again, less and less often."""
+    w, solver, _, _ = told(tmp_path, lambda w: w.cluster.node("n2", 10), seconds=1.0)
+    assert w.api.all("placementplans")
+
+    def hopeless(w: World) -> None:
+        w.cluster.pod_of(w.cluster.owner("huge", 9000, 1))
+        w.cluster.settle()
+        for pod in w.cluster.pending():
+            if pod["metadata"]["labels"]["app"] == "big":
+                w.api.remove("replicasets", "shop", "big")
+                w.api.remove("pods", "shop", pod["metadata"]["name"])
+
+    _, solver, made, _ = told(tmp_path / "b", hopeless, seconds=300.0)
+    assert not made
+    assert 5 <= len(solver.asked) <= 9
+
+
+def test_solver_in_trouble(tmp_path: Path) -> None:
+    """Without an answer there is no plan, and later another attempt."""
+    solver = InProcess(fails="the solver took too long and was ended")
+
+    async def story() -> None:
+        async with world(tmp_path) as w:
+            fragmented(w.cluster)
+            one = planner(w, solver)
+            await think(w, one)
+            assert solver.asked
+            assert not plans(w)
+            solver.fails = ""
+            await think(w, one, 10.0)
+            assert len(plans(w)) == 1
+
+    run(story())
+
+
+def test_not_leading(tmp_path: Path) -> None:
+    """Who does not lead does not plan, and who stops leading while thinking writes nothing."""
+
+    class Loses(InProcess):
+        async def solve(self, request: Request) -> Answer:
+            answer = await InProcess.solve(self, request)
+            self.world.leads = False
+            return answer
+
+        world: World
+
+    async def story() -> None:
+        async with world(tmp_path) as w:
+            fragmented(w.cluster)
+            solver = Loses()
+            solver.world = w
+            one = planner(w, solver)
+            w.leads = False
+            await think(w, one)
+            assert not solver.asked
+            w.leads = True
+            await think(w, one)
+            assert solver.asked
+            assert not plans(w)
+            with pytest.raises(NotLeaderError):
+                w.permit()
+
+    run(story())
+
+
+def test_recorded_once(tmp_path: Path) -> None:
+    """In mode Advisory the same plan is recorded once, and the pod says what would help."""
+
+    async def story() -> None:
+        async with world(tmp_path, settings=bench(MODE="Advisory")) as w:
+            fragmented(w.cluster)
+            one = planner(w, InProcess())
+            for _ in range(20):
+                await think(w, one, 5.0)
+                await w.executor.step()
+            (plan,) = plans(w)
+            assert plan.phase is Phase.RECORDED
+            assert not w.api.evicted
+
+    run(story())
+
+
+def test_refused_evictions_are_not_tried_again(tmp_path: Path) -> None:
+    """A pod whose eviction the server refuses is left alone for a while."""
+
+    async def story() -> None:
+        async with world(tmp_path) as w:
+            fragmented(w.cluster)
+            solver = InProcess()
+            one = planner(w, solver)
+            await think(w, one)
+            (plan,) = plans(w)
+            from optsched.k8s.simulator.api_server import Refusal
+
+            name = f"/{plan.spec.moves[0].name}/eviction"
+            w.api.fault = lambda method, path: (
+                Refusal(500, "InternalError", "This pod has more than one PodDisruptionBudget")
+                if path.endswith(name)
+                else None
+            )
+            assert (await w.drive(plan)).phase is Phase.REJECTED
+            await think(w, one, 20.0)
+            again = plans(w)[-1]
+            assert again.spec.moves[0].uid != plan.spec.moves[0].uid
+            assert (await w.drive(again)).phase is Phase.DONE
+
+    run(story())
+
+
+def problem_of(w: World) -> PlacementProblem:
+    """The tables as the planner sees them."""
+    batch = {pod.metadata.uid for pod in w.mirror.pending()}
+    return tables.problem(tables.view(w.mirror, w.settings, w.clock.now(), batch, set()))
+
+
+def test_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The solver's process answers; killed or hung it costs one answer; it starts anew."""
+    monkeypatch.setattr(solving, "BACKOFF", (0.0, 0.0))
+    monkeypatch.setattr(solving, "SLACK", 0.5)
+
+    async def story() -> None:
+        async with world(tmp_path) as w:
+            fragmented(w.cluster)
+            await w.caught_up()
+            problem = problem_of(w)
+            one = Solving(2 << 30, SystemClock())
+            try:
+                answer = await one.solve(Request(problem, None, 5.0))
+                assert answer.result is not None
+                assert len(answer.result.plan.moves()) == 2
+                process = one._process
+                assert process is not None
+                os.kill(process.pid, signal.SIGKILL)
+                await process.wait()
+                assert (await one.solve(Request(problem, None, 5.0))).result is not None
+                process = one._process
+                assert process is not None
+                os.kill(process.pid, signal.SIGSTOP)
+                with pytest.raises(SolverError, match="took too long"):
+                    await one.solve(Request(problem, None, 0.5))
+                assert process.returncode is not None
+                assert (await one.solve(Request(problem, None, 5.0))).result is not None
+            finally:
+                await one.close()
+
+    run(story())
+
+
+def test_process_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that needs more memory than there may be costs an answer, not the brain."""
+    monkeypatch.setattr(solving, "BACKOFF", (0.0, 0.0))
+
+    async def story() -> None:
+        import numpy as np
+
+        async with world(tmp_path) as w:
+            fragmented(w.cluster)
+            await w.caught_up()
+            problem = problem_of(w)
+            large: Any = np.zeros(1 << 26, np.int64)
+            one = Solving(400 << 20, SystemClock())
+            try:
+                with pytest.raises(SolverError):
+                    await one.solve(Request(problem, large, 5.0))
+                assert (await one.solve(Request(problem, None, 5.0))).result is not None
+            finally:
+                await one.close()
+
+    asyncio.run(story())
