@@ -15,6 +15,7 @@ from .plan import Order, Plan
 from .problem import PlacementProblem
 from .rates import usual_order
 from .result import Result
+from .tasks import TaskProblem
 
 
 def usable_cores() -> int:
@@ -26,7 +27,7 @@ def usable_cores() -> int:
 
 def read(
     path: str | os.PathLike[str], *, format: str | None = None, **options: Any
-) -> PlacementProblem:
+) -> PlacementProblem | TaskProblem:
     """The problem in a file, plain or gzipped, or on standard input ("-").
 
     Parameters

@@ -24,6 +24,7 @@ SOLVERS: dict[str, str] = {
 }
 
 FORMATS: dict[str, str] = {
+    "tasks": "optsched.snapshot.task_files:TasksFormat",
     "snapshot": "optsched.snapshot:SnapshotFormat",
     "kubectl": "optsched.formats.kubectl:KubectlFormat",
     "openb": "optsched.formats.openb:OpenbFormat",

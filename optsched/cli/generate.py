@@ -223,8 +223,9 @@ def vm(
         limit = known_gains if moves is None else moves
         _write(out, known_fragments(seed, pms=pms, gains=known_gains, moves=limit).problem)
         return
-    from optsched.api import read
     from optsched.generate.vm import snapshot
+
+    from .parameters import read_placement
 
     drawn = snapshot(
         seed,
@@ -232,7 +233,7 @@ def vm(
         usage=None if usage is None else usage / 100,
         drop=None if drop is None else drop / 100,
         refill=not no_refill,
-        base=None if base is None else read(base),
+        base=None if base is None else read_placement(base),
         **rest,
     )
     _write(out, drawn if moves is None else drawn.replace(max_moves=moves))

@@ -13,6 +13,7 @@ import click
 
 if TYPE_CHECKING:
     from optsched.problem import PlacementProblem
+    from optsched.tasks import TaskProblem
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -133,7 +134,11 @@ class Wishes:
         return self.apply(self.read(path))
 
     def read(self, path: str) -> PlacementProblem:
-        """The problem as the file has it."""
+        """The placement problem as the file has it."""
+        return _placement(self.read_any(path), path)
+
+    def read_any(self, path: str) -> PlacementProblem | TaskProblem:
+        """The problem as the file has it, of whatever kind."""
         from optsched.api import read
 
         given: dict[str, Any] = dict(map(_setting, self.settings))
@@ -171,6 +176,22 @@ class Wishes:
             candidates = tuple(map(_candidate, split_names(self.add_host_like)))
             problem = growth.with_candidate_hosts(problem, candidates)
         return problem
+
+
+def read_placement(path: str) -> PlacementProblem:
+    """The placement problem in a file."""
+    from optsched.api import read
+
+    return _placement(read(path), path)
+
+
+def _placement(problem: PlacementProblem | TaskProblem, path: str) -> PlacementProblem:
+    from optsched.errors import UnsupportedError
+    from optsched.tasks import TaskProblem
+
+    if isinstance(problem, TaskProblem):
+        raise UnsupportedError(f"{path} holds tasks; solve and generate understand these")
+    return problem
 
 
 def _setting(text: str) -> tuple[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from optsched.problem import PlacementProblem
+from optsched.tasks import TaskProblem
 
 
 class Format(Protocol):
@@ -36,7 +37,7 @@ class Format(Protocol):
         """
         ...
 
-    def read(self, data: bytes, path: str, **options: Any) -> PlacementProblem:
+    def read(self, data: bytes, path: str, **options: Any) -> PlacementProblem | TaskProblem:
         """The problem in the file.
 
         Parameters

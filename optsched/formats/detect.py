@@ -12,6 +12,7 @@ from optsched import registry
 from optsched.errors import FormatError, InputError, UnsupportedError
 from optsched.problem import PlacementProblem
 from optsched.snapshot.files import read_bytes
+from optsched.tasks import TaskProblem
 
 from .base import Format
 
@@ -25,7 +26,7 @@ def formats() -> dict[str, Format]:
 
 def read(
     path: str | os.PathLike[str], format: str | None = None, **options: Any
-) -> PlacementProblem:
+) -> PlacementProblem | TaskProblem:
     """The problem in a file, a folder or on standard input ("-").
 
     Parameters

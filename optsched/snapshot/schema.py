@@ -11,8 +11,15 @@ import msgspec
 
 from .plans import PlanRecord, ResultRecord
 from .records import Snapshot
+from .task_files import ScheduleFile, TaskFile
 
-RECORDS = {"snapshot": Snapshot, "plan": PlanRecord, "result": ResultRecord}
+RECORDS = {
+    "snapshot": Snapshot,
+    "plan": PlanRecord,
+    "result": ResultRecord,
+    "tasks": TaskFile,
+    "schedule": ScheduleFile,
+}
 
 
 def schema(name: str) -> bytes:

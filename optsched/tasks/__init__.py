@@ -10,12 +10,13 @@ from .evaluation import Evaluation, evaluate
 from .network import Network
 from .problem import TaskProblem
 from .schedule import NEVER, Schedule
-from .tables import Goal, Nodes, Objective, Tasks, Tier
+from .tables import Goal, Mix, Nodes, Objective, Tasks, Tier
 
 __all__ = [
     "NEVER",
     "Evaluation",
     "Goal",
+    "Mix",
     "Network",
     "Nodes",
     "Objective",

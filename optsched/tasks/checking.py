@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from optsched.errors import ProblemError
 from optsched.tasks.problem import TaskProblem
 from optsched.tasks.schedule import Schedule
-from optsched.tasks.tables import Goal
+from optsched.tasks.tables import Goal, Mix
 
 MEGA = 10**6
 
@@ -56,7 +56,10 @@ class _Reader:
         self._order()
         self._capacity()
         goals = self._values()
-        return Reading(tuple(self.faults), tuple(goals[g] for g in self.problem.objective.levels))
+        return Reading(tuple(self.faults), tuple(_worth(one, goals) for one in self._levels()))
+
+    def _levels(self) -> tuple[Goal | Mix, ...]:
+        return self.problem.objective.levels
 
     def _send(self, source: int, target: int, size: int) -> tuple[int, int]:
         """Milliseconds and millijoules of sending so many bytes."""
@@ -178,6 +181,13 @@ class _Reader:
             if on and nodes.asleep[j]:
                 total += int(nodes.wake_energy[j])
         return total
+
+
+def _worth(level: Goal | Mix, goals: dict[Goal, int]) -> int:
+    """The value of one level."""
+    if isinstance(level, Goal):
+        return goals[level]
+    return sum(goals[goal] * weight for goal, weight in level.terms)
 
 
 def _up(number: int, unit: int) -> int:

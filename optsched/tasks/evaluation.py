@@ -91,7 +91,7 @@ def evaluate(problem: TaskProblem, schedule: Schedule) -> Evaluation:
     }
     return Evaluation(
         violations=tuple(_violations(problem, schedule, known)),
-        levels=tuple(values[goal] for goal in problem.objective.levels),
+        levels=problem.objective.read(values),
         finish=answer,
         response=response,
         late=late,

@@ -74,7 +74,7 @@ class TaskProblem:
         digest = hashlib.blake2b(digest_size=16)
         for part in (self.network, self.nodes, self.tasks):
             _feed(digest, part)
-        digest.update(repr((self.horizon, [goal.value for goal in self.objective.levels])).encode())
+        digest.update(repr((self.horizon, self.objective.text)).encode())
         return digest.hexdigest()
 
     # ------------------------------------------------------------- what follows

@@ -169,12 +169,14 @@ class Tasks:
         }  # fmt: skip
         table = {name: ints(value, (count,), f"tasks.{name}") for name, value in given.items()}
         pairs = np.asarray(before, dtype=np.int64).reshape(-1, 2)
+        sent = ints(data, (len(pairs),), "tasks.data")
+        by_second = np.lexsort((sent, pairs[:, 0], pairs[:, 1]))  # one order for equal problems
         made = cls(
             names=unique_names(names, count, "task"),
             hard=bools(hard, (count,), "tasks.hard"),
             eligible=bools(eligible, (count, nodes), "tasks.eligible"),
-            before=ints(pairs, pairs.shape, "tasks.before"),
-            data=ints(data, (len(pairs),), "tasks.data"),
+            before=ints(pairs[by_second], pairs.shape, "tasks.before"),
+            data=ints(sent[by_second], (len(pairs),), "tasks.data"),
             **table,
         )
         for name in ("arrival", "work", "input", "output", "memory"):
@@ -220,11 +222,76 @@ class Goal(StrEnum):
 
 
 @dataclass(frozen=True)
-class Objective:
-    """Levels, each a goal; all before it are worth infinitely more."""
+class Mix:
+    """A weighted sum of goals as one level: (goal, weight) with whole weights of at least 0."""
 
-    levels: tuple[Goal, ...] = (Goal.SLA, Goal.RESPONSE, Goal.ENERGY)
+    terms: tuple[tuple[Goal, int], ...]
+
+    def __post_init__(self) -> None:
+        goals = [goal for goal, _ in self.terms]
+        if not goals or len({*goals}) != len(goals):
+            raise ProblemError("a weighted objective names each goal once, and at least one")
+        for goal, weight in self.terms:
+            if weight < 0:
+                raise ProblemError(f"the weight {weight} of {goal.value} is negative")
+
+    @property
+    def value(self) -> str:
+        """For people: "3*response + energy"."""
+        return " + ".join(f"{w}*{goal.value}" if w != 1 else goal.value for goal, w in self.terms)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Levels, each a goal or a weighted sum; all before it are worth infinitely more."""
+
+    levels: tuple[Goal | Mix, ...] = (Goal.SLA, Goal.RESPONSE, Goal.ENERGY)
 
     def __post_init__(self) -> None:
         if not self.levels or len(set(self.levels)) != len(self.levels):
             raise ProblemError("an objective names each goal once, and at least one")
+
+    def weights(self, level: int) -> dict[Goal, int]:
+        """The weight of every goal in one level."""
+        one = self.levels[level]
+        return dict(one.terms) if isinstance(one, Mix) else {one: 1}
+
+    def read(self, values: dict[Goal, int]) -> tuple[int, ...]:
+        """The levels, from the value of every goal."""
+        return tuple(
+            sum(weight * values[goal] for goal, weight in self.weights(k).items())
+            for k in range(len(self.levels))
+        )
+
+    @property
+    def text(self) -> str:
+        """As `parse` reads it."""
+        return ",".join(
+            "+".join(f"{goal.value}:{weight}" for goal, weight in one.terms)
+            if isinstance(one, Mix)
+            else one.value
+            for one in self.levels
+        )
+
+    @classmethod
+    def parse(cls, text: str) -> Objective:
+        """From "sla,response,energy" (lexicographic) or "response:3+energy,sla" (weighted sums).
+
+        Raises
+        ------
+        ProblemError
+            There is no such goal, or a weight is no whole number.
+        """
+        return cls(tuple(_level(part.strip()) for part in text.split(",")))
+
+
+def _level(text: str) -> Goal | Mix:
+    terms = []
+    for part in text.split("+"):
+        name, _, weight = part.strip().partition(":")
+        if name not in {*Goal}:
+            raise ProblemError(f"there is no goal {name[:40]!r} (there are: {', '.join(Goal)})")
+        if weight and not weight.isdecimal():
+            raise ProblemError(f"the weight {weight[:40]!r} of {name} is no whole number")
+        terms.append((Goal(name), int(weight) if weight else 1))
+    return terms[0][0] if len(terms) == 1 and not weight else Mix(tuple(terms))
