@@ -1,0 +1,78 @@
+"""CP-SAT against trying every order on every node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import permutations, product
+from random import Random
+
+import pytest
+
+from optsched.budget import Budget
+from optsched.solvers.scheduling import RULES
+from optsched.solvers.scheduling.bounds import free_bounds
+from optsched.solvers.scheduling.exact import improve
+from optsched.solvers.scheduling.timelines import Timelines
+from optsched.tasks import Goal, Objective, Schedule, TaskProblem, evaluate
+
+Make = Callable[[Random, int], TaskProblem]
+ORDERS = (
+    (Goal.SLA, Goal.RESPONSE, Goal.ENERGY),
+    (Goal.ENERGY, Goal.LATENESS),
+    (Goal.RESPONSE, Goal.ENERGY),
+)
+
+
+def active(problem: TaskProblem) -> Iterator[Schedule]:
+    """Every order on every choice of nodes, each task as early as it can.
+
+    Some best schedule is among them: every level is the better the earlier a task answers.
+    """
+    count, nodes = len(problem.tasks), len(problem.nodes)
+    for order in permutations(range(count)):
+        for choice in product(range(-1, nodes), repeat=count):
+            lines = Timelines(problem)
+            for task in order:
+                option = lines.option(task, choice[task]) if choice[task] >= 0 else None
+                if option is not None:
+                    lines.place(task, option)
+            yield lines.schedule()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_optimal_and_proven(seed: int, tiny_tasks: Make) -> None:
+    """The values are those of the best schedule of all, and the bounds meet them."""
+    random = Random(seed)
+    problem = tiny_tasks(random, 3).replace(objective=Objective(random.choice(ORDERS)))
+    best = min(
+        told.levels
+        for told in (evaluate(problem, one) for one in active(problem))
+        if not told.violations
+    )
+    found, bounds = improve(problem, RULES["eft"](problem, 0), Budget.of(30))
+    told = evaluate(problem, found)
+    assert told.violations == ()
+    assert told.levels == best
+    assert tuple(bound.value for bound in bounds) == best
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_free_bounds_hold(seed: int, tiny_tasks: Make) -> None:
+    """For every schedule and every level on its own."""
+    random = Random(100 + seed)
+    problem = tiny_tasks(random, 3)
+    for goal in Goal:
+        alone = problem.replace(objective=Objective((goal,)))
+        (bound,) = free_bounds(alone)
+        for schedule in active(alone):
+            told = evaluate(alone, schedule)
+            assert told.violations or bound.value <= told.levels[0]
+
+
+def test_no_time_keeps_the_schedule(tiny_tasks: Make) -> None:
+    """What it was given, with bounds that hold."""
+    problem = tiny_tasks(Random(5), 6)
+    eft = RULES["eft"](problem, 0)
+    found, bounds = improve(problem, eft, Budget.of(0))
+    assert evaluate(problem, found).levels == evaluate(problem, eft).levels
+    assert [bound.value for bound in bounds] == [b.value for b in free_bounds(problem)]
