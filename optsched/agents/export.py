@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from optsched.agents.folder import Folder
 from optsched.agents.network import MigrationNetwork
 from optsched.kernels.migration import CELL_WIDE, GROUP_WIDE, TASK_WIDE
 from optsched.snapshot import write_atomically
@@ -56,3 +57,26 @@ def export(network: MigrationNetwork, path: str | Path, about: dict[str, Any]) -
     known = {"format": FORMAT, "environment": ENVIRONMENT, "tables": TABLES}
     entry.value = json.dumps(about | known, sort_keys=True)
     write_atomically(str(path), model.SerializeToString())
+
+
+def export_run(run: Path, path: str | Path) -> dict[str, Any]:
+    """Write the weights of a run that validated best; what the file says of itself.
+
+    Raises
+    ------
+    InputError
+        There is no run, or it has not validated yet.
+    """
+    folder = Folder.old(run)
+    config, best = folder.config(), folder.load(folder.best)
+    network = MigrationNetwork()
+    network.load_state_dict(best["network"])
+    about = {
+        "environment": ENVIRONMENT,
+        "problem": config["problem"],
+        "seed": config["seed"],
+        "stage": best["stage"],
+        "gap": best["gap"],
+    }
+    export(network, path, about)
+    return about

@@ -1,0 +1,139 @@
+"""The folder of a run: what it was given, how far it is, what came of it.
+
+config.yml      hyperparameters, seed
+versions.json   Python, packages, git revision, machine
+checkpoint.pt   all that a resumed run needs; replaced as a whole, never half written
+best.pt         the weights that validated best
+progress.jsonl  a line per validation
+tensorboard/
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import platform
+import subprocess
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from optsched.errors import FormatError, InputError
+from optsched.snapshot import write_atomically
+
+FORMAT = 1
+PACKAGES = ("optsched", "torch", "stable-baselines3", "sb3-contrib", "gymnasium", "numpy", "numba")
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A run's folder."""
+
+    path: Path
+
+    @classmethod
+    def new(cls, path: Path, config: dict[str, Any]) -> Folder:
+        """Begin a run.
+
+        Raises
+        ------
+        InputError
+            A run is there already, or the folder cannot be made.
+        """
+        folder = cls(path)
+        if folder.checkpoint.exists() or (path / "config.yml").exists():
+            raise InputError(f"{str(path)!r} holds a run; give --resume to go on, or another --out")
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{str(path)!r} cannot be made: {error.strerror}") from error
+        write_atomically(path / "config.yml", yaml.safe_dump(config, sort_keys=True).encode())
+        write_atomically(path / "versions.json", json.dumps(_versions(), indent=1).encode())
+        return folder
+
+    @classmethod
+    def old(cls, path: Path) -> Folder:
+        """A run that was begun.
+
+        Raises
+        ------
+        InputError
+            There is none.
+        """
+        if not (path / "config.yml").is_file():
+            raise InputError(f"{str(path)!r} holds no run; train one with optsched train")
+        return cls(path)
+
+    @property
+    def checkpoint(self) -> Path:
+        """All that a resumed run needs."""
+        return self.path / "checkpoint.pt"
+
+    @property
+    def best(self) -> Path:
+        """The weights that validated best."""
+        return self.path / "best.pt"
+
+    def config(self) -> dict[str, Any]:
+        """What the run was given."""
+        found = yaml.safe_load((self.path / "config.yml").read_text("utf-8"))
+        if not isinstance(found, dict) or "problem" not in found:
+            raise FormatError(f"{str(self.path)!r}: config.yml is damaged")
+        return found
+
+    def save(self, path: Path, content: dict[str, Any]) -> None:
+        """Write a file as a whole.
+
+        Raises
+        ------
+        InputError
+            There is no room; what was there before is still there.
+        """
+        buffer = io.BytesIO()
+        torch.save({"format": FORMAT, **content}, buffer)
+        write_atomically(path, buffer.getvalue())
+
+    def load(self, path: Path) -> dict[str, Any]:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        FormatError
+            It is damaged, or of another version.
+        """
+        try:
+            found = torch.load(path, map_location="cpu", weights_only=True)
+        except FileNotFoundError:
+            raise InputError(f"{str(path)!r} is not there; has the run validated yet?") from None
+        except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+            raise FormatError(f"{str(path)!r} is damaged") from error
+        if not isinstance(found, dict) or found.get("format") != FORMAT:
+            raise FormatError(f"{str(path)!r} is of another version")
+        return found
+
+    def note(self, **known: Any) -> None:
+        """Add a line to progress.jsonl."""
+        with open(self.path / "progress.jsonl", "a", encoding="utf-8") as file:
+            file.write(json.dumps(known) + "\n")
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version(), "system": platform.system()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    where = Path(__file__).resolve().parent
+    for key, command in (
+        ("git", ["git", "rev-parse", "HEAD"]),
+        ("git_changes", ["git", "status", "--porcelain", "--untracked-files=no"]),
+    ):
+        done = subprocess.run(command, cwd=where, capture_output=True, text=True, check=False)
+        found[key] = done.stdout.strip()[:2000] if done.returncode == 0 else "no repository"
+    return found

@@ -1,0 +1,56 @@
+"""How far a network is from the proven optimum on instances that it is not trained on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from optsched.agents.cloning import act
+from optsched.agents.experts import SECONDS
+from optsched.agents.network import MigrationNetwork
+from optsched.budget import Budget
+from optsched.envs.seeds import seeds
+from optsched.generate.vm import snapshot
+from optsched.plan import Order
+from optsched.simulate.migration import Start, start
+from optsched.simulate.walks import Walk
+from optsched.solvers.fragments.exchange import Fragments
+
+
+class Validation:
+    """Instances of the validation split with their bounds.
+
+    Parameters
+    ----------
+    env
+        `env_kwargs` of the hyperparameters.
+    count
+        How many instances.
+    """
+
+    def __init__(self, env: dict[str, Any], count: int) -> None:
+        options = dict(env)
+        moves = int(options.pop("moves", 50))
+        self.cases: list[tuple[Start, int]] = []
+        for seed in seeds("validation")[:count]:
+            begun = start(snapshot(seed, **options), moves)
+            problem = begun.problem.replace(max_moves=moves)
+            result = Fragments().solve(problem, Budget.of(SECONDS), order=Order.SAFE)
+            self.cases.append((begun, result.levels[0].bound))
+
+    def gap(self, network: MigrationNetwork) -> float:
+        """Mean gap of the best prefixes of episodes of best choices."""
+        network.eval()
+        rng = np.random.default_rng(0)
+        walks = [Walk(begun) for begun, _ in self.cases]
+        first = [walk.value for walk in walks]
+        best = list(first)
+        while any(not walk.over for walk in walks):
+            act(network, [walk for walk in walks if not walk.over], rng)
+            best = [min(low, walk.value) for low, walk in zip(best, walks, strict=True)]
+        gaps = [
+            (low - bound) / (stay - bound) if stay > bound else 0.0
+            for low, stay, (_, bound) in zip(best, first, self.cases, strict=True)
+        ]
+        return float(np.mean(gaps)) if gaps else 0.0

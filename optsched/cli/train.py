@@ -1,0 +1,152 @@
+"""`optsched train`: train an agent."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .exits import Exit
+from .parameters import Command, option, options
+
+if TYPE_CHECKING:
+    from optsched.agents.training import Step
+
+PROBLEMS = ("vm-rescheduling",)
+
+
+@click.command("train", cls=Command, short_help="Train an agent.")
+@click.argument("problem", metavar="PROBLEM", type=click.Choice(PROBLEMS))
+@options(
+    "The run",
+    option("--out", metavar="FOLDER", required=True, help="Folder of the run."),
+    option("--seed", type=int, default=0, show_default=True, help="Of all that is drawn."),
+    option("--resume", is_flag=True, help="Go on with the run in the folder, however it ended."),
+    option(
+        "--device",
+        type=click.Choice(["auto", "cpu", "cuda"]),
+        default="auto",
+        show_default=True,
+        help="Where the network is trained.",
+    ),
+    option("--workers", type=click.IntRange(1), help="Threads of torch; default: every core."),
+)
+@options(
+    "Hyperparameters",
+    option("--hyperparameters", metavar="FILE", help="YAML; default: what comes with optsched."),
+    option(
+        "--set",
+        "changes",
+        metavar="NAME=VALUE",
+        multiple=True,
+        help="Change one, as in clone.rounds=50 or env_kwargs.pms=60.",
+    ),
+    option("--quiet", "-q", is_flag=True, help="Show no progress."),
+)
+@click.pass_context
+def command(
+    ctx: click.Context,
+    problem: str,
+    out: str,
+    seed: int,
+    resume: bool,
+    device: str,
+    workers: int | None,
+    hyperparameters: str | None,
+    changes: tuple[str, ...],
+    quiet: bool,
+) -> None:
+    """Train an agent: clone a solver, then masked PPO. Ctrl-C stops after the present round.
+
+    The folder then holds the configuration, versions, a checkpoint from which --resume goes on, the
+    best weights by validation, and logs for TensorBoard. Training seeds and those that evaluate
+    measures on share no number.
+
+    \b
+    Examples:
+      optsched train vm-rescheduling --out runs/first
+      optsched train vm-rescheduling --out runs/first --resume
+      optsched train vm-rescheduling --out runs/small --set env_kwargs.pms=40 --set clone.rounds=50
+    """
+    if resume and (hyperparameters or changes):
+        raise click.UsageError("a run goes on with what it was given; leave out hyperparameters")
+    if seed < 0:
+        raise click.UsageError(f"the seed {seed} is negative; give 0 or more")
+    from optsched.agents import needed
+
+    needed()
+    from optsched.agents.folder import Folder
+    from optsched.agents.hyperparameters import read
+    from optsched.agents.training import Training, train
+    from optsched.api import usable_cores
+
+    from .watching import run_stoppable
+
+    with _Bar(quiet) as bar:
+
+        def work(stop: Any) -> float:
+            given: Any = {"device": device, "on_step": bar.step, "stop": stop}
+            given["threads"] = workers or usable_cores()
+            if resume:
+                return Training(Folder.old(Path(out)), **given).run()
+            values = read(problem, hyperparameters, dict(map(_change, changes)))
+            return train(problem, Path(out), values, seed, **given).run()
+
+        gap, stopped = run_stoppable(work)
+    click.echo(f"best gap on validation: {gap:.2%}; the run is in {out}")
+    ctx.exit(Exit.INTERRUPTED if stopped else Exit.OK)
+
+
+def _change(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise click.UsageError(f"--set {text!r}: write NAME=VALUE")
+    return name.strip(), value
+
+
+class _Bar:
+    """How far a run is, with the time it will still take; a line per validation elsewhere."""
+
+    def __init__(self, quiet: bool) -> None:
+        self.quiet, self.shown = quiet, ""
+        self.bar: Any = None
+        self.gap: float | None = None
+
+    def __enter__(self) -> _Bar:  # noqa: PYI034 - a class of its own, for one use
+        if not self.quiet and sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+            self.bar = Progress(
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+                TimeRemainingColumn(),
+                console=Console(stderr=True),
+            )
+            self.bar.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+
+    def step(self, step: Step) -> None:
+        """Show how far it is."""
+        told = step.stage
+        if step.loss is not None:
+            told += f" loss {step.loss:.3f}"
+        if step.gap is not None:
+            told += f" gap {step.gap:.1%}, best {step.best or 0:.1%}"
+        if self.bar is None:
+            if not self.quiet and step.gap is not None and step.gap != self.gap:
+                click.echo(f"{told} ({step.done} of {step.total})", err=True)
+            self.gap = step.gap
+            return
+        if step.stage != self.shown:
+            for old in self.bar.task_ids:
+                self.bar.remove_task(old)
+            self.task, self.shown = self.bar.add_task(told, total=step.total), step.stage
+        self.bar.update(self.task, description=told, completed=step.done, total=step.total)

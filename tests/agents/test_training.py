@@ -1,0 +1,201 @@
+"""Training runs: they learn, repeat, go on after a kill, and refuse what is not theirs."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sb3_contrib", reason="training needs the extra rl: pip install 'optsched[rl]'")
+import torch
+from stable_baselines3.common.vec_env import DummyVecEnv
+
+from optsched.agents.export import export_run
+from optsched.agents.folder import Folder
+from optsched.agents.hyperparameters import read, schedule
+from optsched.agents.network import MigrationNetwork
+from optsched.agents.ppo import BatchedVecEnv
+from optsched.agents.training import Step, Training, train
+from optsched.agents.validation import Validation
+from optsched.envs.vm_batch import VMReschedulingBatch
+from optsched.envs.vm_rescheduling import VMRescheduling
+from optsched.envs.vm_tables import Settings
+from optsched.errors import FormatError, InputError
+from optsched.solvers.policy_agent import load
+
+
+def test_a_run_is_whole(tmp_path: Path, small: dict[str, Any]) -> None:
+    """It clones, goes on with PPO, and leaves all that another person needs."""
+    steps: list[Step] = []
+    run = train("vm-rescheduling", tmp_path / "run", small, 3, device="cpu", on_step=steps.append)
+    best = run.run()
+    assert [step.stage for step in steps][:3] == ["clone"] * 3
+    assert steps[-1].stage == "ppo"
+    assert steps[-1].done >= steps[-1].total == 64
+    folder = tmp_path / "run"
+    versions = json.loads((folder / "versions.json").read_text())
+    assert {"python", "torch", "git"} <= set(versions)
+    assert Folder.old(folder).config() == {
+        "problem": "vm-rescheduling", "seed": 3, "hyperparameters": small,
+    }  # fmt: skip
+    lines = [json.loads(line) for line in (folder / "progress.jsonl").read_text().splitlines()]
+    assert min(line["gap"] for line in lines) == best
+    assert list((folder / "tensorboard").iterdir())
+    about = export_run(folder, tmp_path / "agent.onnx")
+    assert load(tmp_path / "agent.onnx").about["gap"] == about["gap"] == best
+    again = Training(Folder.old(folder), device="cpu")
+    assert again.run() == best
+    with pytest.raises(InputError, match="holds a run"):
+        train("vm-rescheduling", folder, small, 3)
+
+
+def test_same_seed_same_weights(tmp_path: Path, small: dict[str, Any]) -> None:
+    """Two runs with one seed end with the same weights, another seed with others."""
+    ends = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        run = train("vm-rescheduling", tmp_path / name, small | {"n_timesteps": 0}, seed,
+                    device="cpu")  # fmt: skip
+        run.run()
+        ends.append(torch.cat([part.flatten() for part in run.network.parameters()]))
+    assert torch.equal(ends[0], ends[1])
+    assert not torch.equal(ends[0], ends[2])
+
+
+def test_it_learns(tmp_path: Path, small: dict[str, Any]) -> None:
+    """In a minute a small environment is learned: the gap falls to less than half."""
+    small["clone"] |= {"rounds": 12, "lessons_per_round": 12, "updates_per_round": 16}
+    small["validate"] |= {"every": 4, "instances": 10}
+    small["n_timesteps"] = 0
+    run = train("vm-rescheduling", tmp_path / "run", small, 0, device="cpu")
+    torch.manual_seed(0)
+    before = run.validation.gap(MigrationNetwork())
+    after = run.run()
+    assert before > 0.6
+    assert after < before / 2
+
+
+def test_a_killed_run_goes_on(tmp_path: Path) -> None:
+    """After kill -9 in the middle, --resume goes on from the last round and ends."""
+    out = tmp_path / "run"
+    command = [
+        sys.executable, "-m", "optsched.cli", "train", "vm-rescheduling", "--out", str(out),
+        "--workers", "1", "--device", "cpu",
+    ]  # fmt: skip
+    command[1:3] = ["-c", "from optsched.cli import main; main()"]
+    sets = {
+        "env_kwargs.pms": 8, "env_kwargs.moves": 3, "clone.lessons_per_round": 2,
+        "clone.updates_per_round": 1, "clone.batch_size": 8, "clone.rounds": 100000,
+        "n_timesteps": 0, "validate.every": 1, "validate.instances": 1,
+        "validate.patience": 100000,
+    }  # fmt: skip
+    changes = [part for name, value in sets.items() for part in ("--set", f"{name}={value}")]
+    process = subprocess.Popen(command + changes, stderr=subprocess.DEVNULL)
+    progress = out / "progress.jsonl"
+    while not progress.exists() or len(progress.read_text().splitlines()) < 3:
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    folder = Folder.old(out)
+    done = folder.load(folder.checkpoint)["cloning"]["round"]
+    assert done >= 2
+    config = folder.config()
+    config["hyperparameters"]["clone"]["rounds"] = done + 2
+    import yaml
+
+    (out / "config.yml").write_text(yaml.safe_dump(config))
+    subprocess.run([*command, "--resume"], check=True, stderr=subprocess.DEVNULL)
+    assert folder.load(folder.checkpoint)["cloning"]["round"] == done + 2
+
+
+def test_full_disks_leave_the_old_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a checkpoint cannot be written, the one before is still whole."""
+    folder = Folder.new(tmp_path / "run", {"problem": "vm-rescheduling"})
+    folder.save(folder.checkpoint, {"round": 1})
+
+    def full(*given: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    monkeypatch.setattr(os, "rename", full)
+    with pytest.raises(InputError, match="No space left"):
+        folder.save(folder.checkpoint, {"round": 2})
+    assert folder.load(folder.checkpoint)["round"] == 1
+
+
+def test_damaged_and_foreign_files(tmp_path: Path) -> None:
+    """Checkpoints that are damaged, of another version or missing are told apart."""
+    folder = Folder.new(tmp_path / "run", {"problem": "vm-rescheduling"})
+    with pytest.raises(InputError, match="has the run validated"):
+        folder.load(folder.best)
+    folder.best.write_bytes(b"PK nothing")
+    with pytest.raises(FormatError, match="damaged"):
+        folder.load(folder.best)
+    torch.save({"format": 99}, folder.best)
+    with pytest.raises(FormatError, match="another version"):
+        folder.load(folder.best)
+    with pytest.raises(InputError, match="holds no run"):
+        Folder.old(tmp_path)
+
+
+def test_hyperparameters_are_checked(tmp_path: Path) -> None:
+    """Unknown names, wrong values and files that are none are refused."""
+    for changes, word in (
+        ({"clone.round": "3"}, "no hyperparameter 'clone.round'"),
+        ({"clone.rounds": "-1"}, "clone.rounds cannot be -1"),
+        ({"clone.rounds": "many"}, "clone.rounds cannot be 'many'"),
+        ({"clone.learning_rate": "lin_fast"}, "no number"),
+        ({"validate.every": "0"}, "at least 1"),
+    ):
+        with pytest.raises(InputError, match=word):
+            read("vm-rescheduling", None, changes)
+    with pytest.raises(InputError, match="there are vm-rescheduling"):
+        read("vms", None, {})
+    with pytest.raises(InputError, match="cannot be read"):
+        read("vm-rescheduling", tmp_path / "none.yml", {})
+    (tmp_path / "bad.yml").write_text("a: [")
+    with pytest.raises(InputError, match="no YAML"):
+        read("vm-rescheduling", tmp_path / "bad.yml", {})
+    (tmp_path / "other.yml").write_text("CartPole-v1: {}")
+    with pytest.raises(InputError, match="has nothing for"):
+        read("vm-rescheduling", tmp_path / "other.yml", {})
+    assert schedule("lin_0.5")(0.5) == 0.25
+    assert schedule(0.5)(0.1) == 0.5
+
+
+def test_stable_baselines_runs_the_environment() -> None:
+    """Its own vector environment takes the single one, ours the batch; both offer masks."""
+    options: dict[str, Any] = {"pms": 4, "moves": 2}
+    plain = DummyVecEnv([lambda: VMRescheduling(**options)] * 2)
+    ours = BatchedVecEnv(VMReschedulingBatch(2, Settings(moves=2, options={"pms": 4})))
+    for env in (plain, ours):
+        env.seed(0)
+        env.reset()
+        ends = 0
+        for _ in range(8):
+            masks = np.stack(env.env_method("action_masks"))
+            actions = np.array([int(np.flatnonzero(mask)[0]) for mask in masks])
+            _, rewards, done, infos = env.step(actions)
+            assert rewards.shape == (2,)
+            for n in np.flatnonzero(done).tolist():
+                assert "terminal_observation" in infos[n]
+                ends += 1
+        assert ends >= 2
+
+
+def test_validation_knows_the_optimum() -> None:
+    """The teacher's own plans have no gap; an untrained network has one."""
+    cases = Validation({"pms": 16, "moves": 5}, 3)
+    assert all(bound <= begun.levels(begun.row)[0] for begun, bound in cases.cases)
+    torch.manual_seed(0)
+    assert 0 < cases.gap(MigrationNetwork()) <= 1
