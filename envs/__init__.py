@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from gymnasium.envs.registration import register, registry
 
-IDS = {
+IDS: dict[str, tuple[str, str | None]] = {
     "optsched/VMRescheduling-v0": (
         "optsched.envs.vm_rescheduling:VMRescheduling",
         "optsched.envs.vm_batch:make_batch",
     ),
+    "optsched/PodPacking-v0": ("optsched.envs.pod_packing:PodPacking", None),
 }
 
 for _name, (_entry, _vector) in IDS.items():

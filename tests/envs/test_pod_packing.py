@@ -1,0 +1,143 @@
+"""The environment of pods that arrive one by one."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from dataclasses import replace
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+
+from optsched.check import check
+from optsched.envs.pod_packing import PATIENCE, PodPacking
+from optsched.envs.seeds import seeds
+from optsched.errors import InputError
+from optsched.objective import evaluate, scalar
+from optsched.plan import Placement
+from optsched.problem import Hosts, Items, Limit, LimitKind, PlacementProblem, Where
+from optsched.rules import candidates
+from optsched.state import State
+
+ID = "optsched.envs:optsched/PodPacking-v0"
+
+
+def test_it_keeps_the_rules_of_gymnasium() -> None:
+    """The checker of Gymnasium finds nothing, warnings included."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_env(gym.make(ID, nodes=3, render_mode="ansi").unwrapped)
+
+
+def limited() -> PlacementProblem:
+    """Two nodes with something on one, a conflict, and a pod that no node can hold."""
+    hosts = Hosts.of([[10, 10], [8, 12]], drain=[False, False])
+    items = Items.of(
+        [[3, 1], [3, 1], [4, 4], [99, 1], [2, 2], [1, 6]],
+        host0=[0, -1, -1, -1, -1, -1],
+        tier=[0, 0, 1, 0, 1, 2],
+    )
+    where = Where.of(hosts, items, groups=[[0, 1, 4]], group_names=["apart"])
+    rule = Limit(LimitKind.MAX, key=0, subject=0, counted=0, bound=1, name="apart")
+    return PlacementProblem.of(hosts, items, where=where, limits=[rule])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_masks_and_rewards_are_those_of_rules_and_objective(seed: int) -> None:
+    """In every step of random episodes, on drawn instances and one with limits."""
+    given = limited() if seed == 0 else None
+    env, rng = PodPacking(nodes=4, problem=given), np.random.default_rng(seed)
+    _, info = env.reset(seed=seed)
+    problem = env.problem
+    state, total, over = State(problem), 0.0, False
+    weights = env._scale
+    queue = np.flatnonzero(problem.items.host0 < 0).tolist()
+    for item in queue:
+        assert not over
+        free = candidates(state, item)
+        assert env.action_masks()[:-1].tolist() == free.tolist()
+        assert env.action_masks()[-1]
+        action = int(rng.choice(np.flatnonzero(env.action_masks())))
+        seen, reward, over, cut, info = env.step(action)
+        if action < env.nodes:
+            state.place(item, action)
+        assert env.observation_space.contains(seen)
+        assert info["levels"] == evaluate(problem, state.placement())
+        assert not cut
+        total += reward
+    assert over
+    assert not env.action_masks().any()
+    before = scalar(evaluate(problem, Placement.current(problem)), weights)
+    assert total == before - scalar(evaluate(problem, state.placement()), weights)
+    report = check(problem, env.plan())
+    assert not report.violations
+    assert report.levels == info["levels"]
+    runs = np.bincount(problem.items.tier[state.host >= 0], minlength=len(problem.tiers))
+    assert info["placed"] == runs.tolist()
+
+
+def test_higher_tiers_are_worth_more_than_all_lower_ones() -> None:
+    """The default weights order placements as the levels do."""
+    env = PodPacking(nodes=4, priorities=3)
+    env.reset(seed=0)
+    weights = [weight for weight in env._scale if weight]
+    pods = len(env.problem.items)
+    assert len(weights) == 3
+    for high, low in itertools.pairwise(weights):
+        assert high > pods * low
+
+
+def test_seeds_repeat_and_stay_in_their_split() -> None:
+    """The same seed gives the same pods; instances are of the split."""
+    env = gym.make(ID, split="heldout")
+    first, info = env.reset(seed=5)
+    again, other = env.reset(seed=5)
+    assert all((first[name] == again[name]).all() for name in first)
+    assert info["seed"] == other["seed"]
+    assert info["seed"] in seeds("heldout")
+    assert env.reset(seed=6)[1]["seed"] != info["seed"]
+
+
+def test_illegal_actions_change_nothing() -> None:
+    """They are told, and cut the episode short in the end."""
+    env = PodPacking(problem=limited())
+    first, _ = env.reset(seed=0)
+    for at in range(PATIENCE):
+        seen, reward, over, cut, info = env.step(99)
+        assert (reward, over, info["illegal"]) == (0, False, True)
+        assert all((seen[name] == first[name]).all() for name in seen)
+        assert cut == (at == PATIENCE - 1)
+
+
+def test_pictures_and_words() -> None:
+    """Both follow what is bound."""
+    for mode in ("ansi", "rgb_array"):
+        env: Any = gym.make(ID, render_mode=mode, nodes=3)
+        env.reset(seed=0)
+        before = env.render()
+        env.step(int(np.flatnonzero(env.get_wrapper_attr("action_masks")())[0]))
+        after = env.render()
+        assert (before != after) if mode == "ansi" else (before != after).any()
+
+
+def test_bad_arguments_are_told() -> None:
+    """What cannot be played is refused in one sentence."""
+    problem = limited()
+    bound = replace(problem.items, host0=np.zeros(len(problem.items), np.int64))
+    for options, word in (
+        ({"problem": problem.replace(items=bound)}, "nothing is pending"),
+        ({"problem": problem, "weights": [1]}, "1 weights for"),
+        ({"render_mode": "human"}, "render mode"),
+        ({"split": "test"}, "no split"),
+    ):
+        with pytest.raises(InputError, match=word):
+            PodPacking(**options)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="call reset"):
+        PodPacking().action_masks()
+    with pytest.raises(InputError, match="made for 1 and 2"):
+        PodPacking(nodes=1).reset(options={"problem": problem})
+    with pytest.raises(InputError, match="no option"):
+        PodPacking().reset(options={"pods": 3})
