@@ -179,7 +179,7 @@ def _read(path: Path) -> str:
 
 
 def _parse(text: str, source: str) -> Tree:
-    tree = _plain(text, source)
+    tree = plain_yaml(text, source)
     if not isinstance(tree, dict):
         raise FormatError(f"{source} is no configuration; it begins with apiVersion: {API_VERSION}")
     return tree
@@ -192,10 +192,10 @@ def _scalar(text: str, variable: str) -> Any:
         return [part.strip() for part in text.split(",") if part.strip()]
     if isinstance(kind, msgspec.inspect.StrType | msgspec.inspect.CustomType):
         return text
-    return _plain(text, variable)
+    return plain_yaml(text, variable)
 
 
-def _plain(text: str, source: str) -> Any:
+def plain_yaml(text: str, source: str) -> Any:
     """YAML as plain values: only true and false are Booleans, nothing is given twice."""
     yaml = _yaml()
     safe: Any = yaml.SafeLoader

@@ -195,21 +195,23 @@ class Process:
 
     async def _beat(self) -> None:
         """Show that the loop runs, and take over a configuration that changed."""
+        mode = None
         while True:
             self.health.beat()
             await asyncio.to_thread(self._pulse.write_text, str(self.clock.now()))
             self.metrics.leader.set(self.leader.holds())
             self.metrics.pending.set(len(self.planner.waiting))
             self.metrics.dropped.set(self.events.dropped)
-            before = self.watched.current.mode
             if self.watched.refresh():
                 settings = self.watched.current
                 logging.getLogger("optsched").setLevel(settings.logging.level.upper())
-                log.info("a new configuration is in force; the mode is %s", settings.mode.value)
+                log.info("a new configuration is in force")
                 self._changed.set()
-                if settings.mode is not before:
-                    self.planner.waiting.encourage()
-                    self.executor.proposed.set()
+            if self.mood.mode is not mode:
+                mode = self.mood.mode
+                log.info("the mode is %s", mode.value)
+                self.planner.waiting.encourage()
+                self.executor.proposed.set()
             await self.clock.sleep(LOOK)
 
     async def _lead(self) -> None:

@@ -183,6 +183,8 @@ class FakeApi:
                 raise fault
             if fault == "drop":
                 return _hang_up(request)
+            if path == "/version":
+                return web.json_response({"major": "1", "minor": "36", "gitVersion": "v1.36.0"})
             parts = path.strip("/").split("/")
             parts = parts[2:] if parts[0] == "api" else parts[3:]
             namespace = ""

@@ -33,6 +33,7 @@ COMMANDS = (
     "bench",
     "serve",
     "simulate",
+    "doctor",
 )
 
 

@@ -24,7 +24,7 @@ MEANING = {
     Exit.USAGE: "bad input or usage, or something that this installation lacks",
     Exit.INFEASIBLE: "proven: no placement satisfies the requirements",
     Exit.NO_ANSWER: "out of time without an answer",
-    Exit.REFUSED: "the checker refuses the plan",
+    Exit.REFUSED: "the checker refuses the plan, or doctor found something wrong",
     Exit.INTERRUPTED: "interrupted (Ctrl-C) without an answer",
     Exit.CLOSED: "what the output was piped into stopped reading",
 }

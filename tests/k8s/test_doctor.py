@@ -1,0 +1,160 @@
+"""What keeps the service from working is named, with the remedy."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from optsched.cli import group
+from optsched.k8s.configuration import load
+from optsched.k8s.doctor import Finding, examine, scheduler_findings, snippet
+from optsched.k8s.settings import Settings
+from optsched.k8s.simulator.api_server import FakeApi, Refusal
+from optsched.k8s.table import now_ms
+
+GOOD: dict[str, Any] = {
+    "urlPrefix": "http://127.0.0.1:8443",
+    "filterVerb": "filter",
+    "preemptVerb": "preempt",
+    "nodeCacheCapable": True,
+    "ignorable": True,
+    "httpTimeout": "200ms",
+}
+
+
+def optsched(*words: str) -> Result:
+    """The command line."""
+    return CliRunner().invoke(group, ["doctor", *words])
+
+
+def write(folder: Path, **changes: Any) -> Path:
+    """A scheduler's configuration; a key that is None is left out."""
+    extender = {key: value for key, value in {**GOOD, **changes}.items() if value is not None}
+    file = folder / "scheduler.yaml"
+    tree = {
+        "apiVersion": "kubescheduler.config.k8s.io/v1",
+        "kind": "KubeSchedulerConfiguration",
+        "clientConnection": {"qps": 1000},
+        "extenders": [extender],
+    }
+    file.write_text(yaml.safe_dump(tree))
+    return file
+
+
+def bad(found: list[Finding]) -> str:
+    """Everything that is not in order."""
+    return "; ".join(one.what for one in found if one.verdict != "ok")
+
+
+def test_good(tmp_path: Path) -> None:
+    """The snippet that is printed is found good."""
+    assert bad(scheduler_findings(write(tmp_path), Settings())) == ""
+    file = tmp_path / "printed.yaml"
+    head = "kind: KubeSchedulerConfiguration\nclientConnection: {qps: 1000}\n"
+    file.write_text(head + snippet(Settings()))
+    assert bad(scheduler_findings(file, Settings())) == ""
+    done = optsched("--no-cluster", "--scheduler-config", str(file))
+    assert done.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"urlPrefix": "http://127.0.0.1:9999"}, "no extender points to port 8443"),
+        ({"filterVerb": None}, "filterVerb is None"),
+        ({"preemptVerb": "other"}, "preemptVerb is 'other'"),
+        ({"nodeCacheCapable": False}, "nodeCacheCapable is False"),
+        ({"bindVerb": "bind"}, "bindVerb is set"),
+        ({"ignorable": False}, "no pod is scheduled"),
+        ({"httpTimeout": None}, "not set, which means 5s"),
+        ({"httpTimeout": "5s"}, "httpTimeout is 5s"),
+        ({"enableHTTPS": True}, "one side speaks TLS"),
+        ({"enableHTTPS": True, "tlsConfig": {"insecure": True}}, "anybody could answer"),
+        ({"managedResources": [{"name": "nvidia.com/gpu"}]}, "managedResources is set"),
+    ],
+)
+def test_scheduler(tmp_path: Path, changes: dict[str, Any], why: str) -> None:
+    """Each fault of a scheduler's configuration is named."""
+    assert why in bad(scheduler_findings(write(tmp_path, **changes), Settings()))
+
+
+def test_profiles(tmp_path: Path) -> None:
+    """So is a scheduler that schedules none of our pods."""
+    settings = load(None, {"OPTSCHED_CONFIG_SCHEDULER_NAMES": "optsched-scheduler"})
+    assert "has no profile for" in bad(scheduler_findings(write(tmp_path), settings))
+
+
+@pytest.mark.parametrize("text", ["kind: Pod", "[1, 2]", "a: [", "\tx"])
+def test_bad_file(tmp_path: Path, text: str) -> None:
+    """A file that is no such configuration ends in a sentence."""
+    file = tmp_path / "file.yaml"
+    file.write_text(text)
+    done = optsched("--no-cluster", "--scheduler-config", str(file))
+    assert done.exit_code in (2, 5)
+    assert "Traceback" not in done.output
+    assert optsched("--no-cluster", "--scheduler-config", str(tmp_path / "no")).exit_code == 2
+
+
+def _in_cluster(folder: Path, **changes: Any) -> str:
+    async def story() -> str:
+        api = FakeApi(now_ms)
+        api.denied = changes.get("denied", set())
+        if changes.get("fault"):
+            api.fault = changes["fault"]
+        await api.start()
+        file = folder / "kubeconfig"
+        file.write_text(kubeconfig(api.url))
+        settings = load(None, {"OPTSCHED_CONFIG_CLIENT_KUBECONFIG": str(file),
+                               "OPTSCHED_CONFIG_CLIENT_BURST": "500"})  # fmt: skip
+        try:
+            return bad(await examine(settings, None, cluster=True))
+        finally:
+            await api.stop()
+
+    return asyncio.run(story())
+
+
+def kubeconfig(url: str) -> str:
+    """One that leads to `url`."""
+    text: str = yaml.safe_dump(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "x",
+            "clusters": [{"name": "x", "cluster": {"server": url}}],
+            "users": [{"name": "x", "user": {}}],
+            "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
+        }
+    )
+    return text
+
+
+def test_rights(tmp_path: Path) -> None:
+    """A right that is missing is named."""
+    found = _in_cluster(tmp_path, denied={"create pods/eviction", "watch csinodes"})
+    assert "create pods/eviction" in found
+    assert "watch csinodes.storage.k8s.io" in found
+    assert "list csinodes" not in found
+
+
+def test_custom_resources(tmp_path: Path) -> None:
+    """So are resources that were not installed, and a server that does not answer."""
+
+    def absent(method: str, path: str) -> Refusal | None:
+        return Refusal(404, "NotFound") if "placementplans" in path else None
+
+    assert "no resource placementplans" in _in_cluster(tmp_path, fault=absent)
+    assert "cannot be asked" in _in_cluster(tmp_path, fault=lambda method, path: "drop")
+
+
+def test_json() -> None:
+    """The findings as a document."""
+    found = json.loads(optsched("--no-cluster", "--output", "json").stdout)
+    assert found["format"] == "optsched/examination"
+    assert {one["verdict"] for one in found["findings"]} <= {"ok", "note", "wrong"}
