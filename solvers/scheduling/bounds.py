@@ -22,7 +22,14 @@ def free_bounds(problem: TaskProblem) -> list[Bound]:
         Goal.LATENESS: (_lateness(problem), "no task waits"),
         Goal.ENERGY: (_energy(problem), "each task where it adds least"),
     }
-    return [Bound(*found[goal]) for goal in problem.objective.levels]
+    levels = range(len(problem.objective.levels))
+    return [_sum(found, problem.objective.weights(level)) for level in levels]
+
+
+def _sum(found: dict[Goal, tuple[int, str]], weights: dict[Goal, int]) -> Bound:
+    """The bound of a weighted sum, with the words for the goal that weighs most."""
+    parts = {goal: weight * found[goal][0] for goal, weight in weights.items()}
+    return Bound(sum(parts.values()), found[max(parts, key=lambda goal: parts[goal])][1])
 
 
 def soonest_answers(problem: TaskProblem) -> Ints:

@@ -210,8 +210,9 @@ def improve(
     bounds = free_bounds(problem)
     values = evaluate(problem, schedule).levels
     model = ScheduleModel(problem)
-    for k, goal in enumerate(problem.objective.levels):
-        value = model.level(goal)
+    for k in range(len(values)):
+        weights = problem.objective.weights(k)
+        value = total(weight * model.level(goal) for goal, weight in weights.items())
         if values[k] > bounds[k].value and not budget.over():
             model.hint(schedule)
             model.model.minimize(value)

@@ -13,13 +13,14 @@ from optsched.solvers.scheduling import RULES
 from optsched.solvers.scheduling.bounds import free_bounds
 from optsched.solvers.scheduling.exact import improve
 from optsched.solvers.scheduling.timelines import Timelines
-from optsched.tasks import Goal, Objective, Schedule, TaskProblem, evaluate
+from optsched.tasks import Goal, Mix, Objective, Schedule, TaskProblem, evaluate
 
 Make = Callable[[Random, int], TaskProblem]
 ORDERS = (
     (Goal.SLA, Goal.RESPONSE, Goal.ENERGY),
     (Goal.ENERGY, Goal.LATENESS),
     (Goal.RESPONSE, Goal.ENERGY),
+    (Mix(((Goal.RESPONSE, 2), (Goal.ENERGY, 1))), Goal.SLA),
 )
 
 
