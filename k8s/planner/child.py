@@ -14,6 +14,7 @@ import sys
 import time
 
 from optsched.k8s.planner.messages import Answer, Request, receive, send
+from optsched.plan import Order
 from optsched.problem import PlacementProblem
 from optsched.result import Result
 
@@ -31,6 +32,9 @@ def answer(request: Request) -> Answer:
         later = placed(request.later, found.plan.placement(request.later).host)
     left = max(0.1, request.seconds - (time.monotonic() - began))
     result = _solve(request.problem, request, left)
+    if _moves_twice(result):  # evictions cannot do that: the scheduler takes one step
+        left = max(QUICK, request.seconds - (time.monotonic() - began))
+        result = _solve(request.problem, request, left, order=Order.SAFE)
     nodes = -1
     if placed(request.problem, result.plan.placement(request.problem).host) < int(
         (request.problem.items.host0 < 0).sum()
@@ -39,12 +43,25 @@ def answer(request: Request) -> Answer:
     return Answer(result, later, nodes, "", time.monotonic() - began)
 
 
-def _solve(problem: PlacementProblem, request: Request, seconds: float, solver: str = "") -> Result:
+def _moves_twice(result: Result) -> bool:
+    """Whether an item hops over a third node."""
+    items = [move.item for move in result.plan.moves()]
+    return len(set(items)) < len(items)
+
+
+def _solve(
+    problem: PlacementProblem,
+    request: Request,
+    seconds: float,
+    solver: str = "portfolio",
+    order: Order = Order.WAVES,
+) -> Result:
     from optsched.api import solve
 
     return solve(
         problem,
-        solver=solver or "portfolio",
+        solver=solver,
+        order=order,
         time_limit=seconds,
         workers=request.workers,
         seed=request.seed,

@@ -336,7 +336,7 @@ def problem_of(w: World) -> PlacementProblem:
 def test_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The solver's process answers; killed or hung it costs one answer; it starts anew."""
     monkeypatch.setattr(solving, "BACKOFF", (0.0, 0.0))
-    monkeypatch.setattr(solving, "SLACK", 0.5)
+    monkeypatch.setattr(solving, "SLACK", 60.0)  # it yields to everybody on a busy machine
 
     async def story() -> None:
         async with world(tmp_path) as w:
@@ -356,8 +356,9 @@ def test_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
                 process = one._process
                 assert process is not None
                 os.kill(process.pid, signal.SIGSTOP)
-                with pytest.raises(SolverError, match="took too long"):
-                    await one.solve(Request(problem, None, 0.5))
+                with monkeypatch.context() as hasty, pytest.raises(SolverError, match="too long"):
+                    hasty.setattr(solving, "SLACK", 0.1)
+                    await one.solve(Request(problem, None, 0.1))
                 assert process.returncode is not None
                 assert (await one.solve(Request(problem, None, 5.0))).result is not None
             finally:
@@ -369,6 +370,7 @@ def test_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_process_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A request that needs more memory than there may be costs an answer, not the brain."""
     monkeypatch.setattr(solving, "BACKOFF", (0.0, 0.0))
+    monkeypatch.setattr(solving, "SLACK", 60.0)
 
     async def story() -> None:
         import numpy as np
