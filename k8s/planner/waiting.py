@@ -10,6 +10,7 @@ from optsched.k8s.settings import Settings
 from optsched.kube.podspec import Pod
 
 BACKOFF = (2.0, 300.0)  # seconds after a first and after late attempts that did not help
+HOPE = 15.0  # seconds after an attempt, if the cluster offers something new meanwhile
 
 
 def is_unschedulable(pod: Pod) -> bool:
@@ -43,6 +44,7 @@ class _Waiter:
     since: float
     tries: int = 0
     again: float = 0.0
+    last: float = 0.0
 
 
 @dataclass
@@ -57,6 +59,7 @@ class Waiting:
     _ripe: frozenset[str] = frozenset()
     _first: float = 0.0
     _last: float = 0.0
+    _offer: tuple[int, int] = (0, 0)
 
     def look(self, mirror: Mirror, settings: Settings, now: float) -> list[Pod]:
         """Take note of who waits now; the ripe ones, the most important first."""
@@ -72,6 +75,8 @@ class Waiting:
         self._pods = {uid: one for uid, one in self._pods.items() if uid in uids}
         for uid in uids:
             self._pods.setdefault(uid, _Waiter(now))
+        if self._pods:
+            self._hope(offer(mirror))
         grace = settings.planner.pending_grace.seconds
         ripe = [pod for pod in pods if self._is_ripe(pod.metadata.uid, grace, now)]
         self._note(frozenset(pod.metadata.uid for pod in ripe), now)
@@ -106,8 +111,15 @@ class Waiting:
         for uid in uids:
             one = self._pods.get(uid)
             if one is not None:
-                one.tries += 1
+                one.tries, one.last = one.tries + 1, now
                 one.again = now + min(BACKOFF[1], BACKOFF[0] * 2 ** (one.tries - 1))
+
+    def _hope(self, offered: tuple[int, int]) -> None:
+        """Shorten long pauses when there is something that was not there before."""
+        better = any(now > before for now, before in zip(offered, self._offer, strict=True))
+        self._offer = offered
+        for one in self._pods.values() if better else ():
+            one.again = min(one.again, one.last + HOPE)
 
     def encourage(self) -> None:
         """Something has changed for the better: everybody may be tried at once."""
@@ -120,3 +132,14 @@ class Waiting:
 
     def __len__(self) -> int:
         return len(self._pods)
+
+
+def offer(mirror: Mirror) -> tuple[int, int]:
+    """What plans can count on: open nodes, and pods that are free to be disrupted.
+
+    Every pod is free unless a budget forbids it, so budgets that forbid count against.
+    """
+    nodes = sum(not node.spec.unschedulable for node in mirror.nodes())
+    budgets = mirror.reflectors["PodDisruptionBudget"].values()
+    closed = sum(one.value.status.disruptions_allowed < 1 for one in budgets)
+    return nodes, -closed
