@@ -11,11 +11,12 @@ from .budget import Budget, Progress
 from .check import Report
 from .check import check as _check
 from .errors import PlanError, UnsupportedError
+from .outcome import Outcome
 from .plan import Order, Plan
 from .problem import PlacementProblem
 from .rates import usual_order
 from .result import Result
-from .tasks import TaskProblem
+from .tasks import Schedule, TaskProblem
 
 
 def usable_cores() -> int:
@@ -109,6 +110,43 @@ def solve(
     )
     result: Result = chosen.solve(problem, budget, seed=seed, start=start, order=freedom)
     return result
+
+
+def schedule(
+    problem: TaskProblem,
+    *,
+    solver: str = "portfolio",
+    time_limit: float = 10.0,
+    workers: int | None = None,
+    seed: int = 0,
+    start: Schedule | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> Outcome:
+    """The best schedule found within the time limit, read twice, with a bound for every level.
+
+    Parameters are those of `solve`; `solver` is a name in `registry.TASK_SOLVERS`.
+
+    Raises
+    ------
+    UnsupportedError
+        There is no such solver, or it cannot serve this problem.
+    ValueError
+        The time limit is negative, or there are no workers.
+    """
+    chosen = registry.task_solver(solver)
+    reason = chosen.supports(problem)
+    if reason is not None:
+        raise UnsupportedError(f"solver {solver!r} cannot serve this problem: {reason}")
+    kernels.warm_schedules()
+    budget = Budget.of(
+        time_limit,
+        workers=usable_cores() if workers is None else workers,
+        stop=stop,
+        on_progress=on_progress,
+    )
+    outcome: Outcome = chosen.solve(problem, budget, seed=seed, start=start)
+    return outcome
 
 
 def check(problem: PlacementProblem, plan: Plan) -> Report:

@@ -23,6 +23,13 @@ SOLVERS: dict[str, str] = {
     "policy": "optsched.solvers.policy:Policy",
 }
 
+TASK_SOLVERS: dict[str, str] = {
+    "greedy": "optsched.solvers.scheduling.solvers:Greedy",
+    "cpsat": "optsched.solvers.scheduling.solvers:Exact",
+    "colony": "optsched.solvers.scheduling.solvers:Ants",
+    "portfolio": "optsched.solvers.scheduling.solvers:Portfolio",
+}
+
 FORMATS: dict[str, str] = {
     "tasks": "optsched.snapshot.task_files:TasksFormat",
     "snapshot": "optsched.snapshot:SnapshotFormat",
@@ -73,3 +80,11 @@ def solver(name: str) -> Any:
     if kind == "policy" and file:
         return find(SOLVERS, kind, "solver")(file)
     return find(SOLVERS, name, "solver")()
+
+
+def task_solver(name: str) -> Any:
+    """A new solver of task problems by name; "greedy:RULE" is one dispatching rule alone."""
+    kind, _, rule = name.partition(":")
+    if kind == "greedy" and rule:
+        return find(TASK_SOLVERS, kind, "solver of tasks")(rule)
+    return find(TASK_SOLVERS, name, "solver of tasks")()

@@ -47,6 +47,30 @@ def warm_migration() -> None:
     migration.distinct(groups[0], masks[0, :1], one.copy(), one.copy())
 
 
+def warm_schedules() -> None:
+    """Those of schedules: only solvers of task problems need them."""
+    from . import schedules
+    from .jit import COMPILED
+
+    if not COMPILED:
+        return
+    one, flag = np.ones(1, np.int64), np.zeros(1, bool)
+    pair, yes, empty = np.ones((1, 1), np.int64), np.ones((1, 1), bool), np.zeros(0, np.int64)
+    tables = schedules.Tables(
+        yes, pair, pair, pair, pair, pair, one, one, one, one, flag, one, one, one, one, flag,
+        one, np.zeros(2, np.int64), empty, np.zeros((0, 1, 1), np.int64), 10, 0,
+    )  # fmt: skip
+    lines, stream = schedules.lines(1, 1), np.ones(1, np.uint64)
+    zero, values = np.zeros(1, np.int64), np.zeros(4, np.int64)
+    weights = np.ones((1, 4), np.int64)
+    order = schedules.shuffled(np.ones(1), 1.0, zero, tables, stream)
+    schedules.walk(tables, lines, order, np.ones((1, 1)), np.ones((1, 1)), 1.0, 1.0, stream)
+    schedules.decode(tables, lines, zero, zero)
+    schedules.goals(tables, lines, values)
+    schedules.below(values, values, weights, True)
+    schedules.climb(tables, lines, zero, zero.copy(), values, weights, 1, stream)
+
+
 def _warm_fragments() -> None:
     """Those of exchanges, on a host with two cells of one unit and without items."""
     from . import ascent, fragments

@@ -1,0 +1,164 @@
+"""The solvers of task problems, as names: each ends with `optsched.outcome.settle`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from optsched.budget import Budget
+from optsched.errors import UnsupportedError
+from optsched.outcome import Outcome, settle
+from optsched.result import Bound
+from optsched.solvers.scheduling.bounds import free_bounds
+from optsched.solvers.scheduling.colony import Colony, Scorer
+from optsched.solvers.scheduling.exact import improve
+from optsched.solvers.scheduling.rules import RULES
+from optsched.tasks import Schedule, TaskProblem, evaluate
+
+FIRST = "eft"  # the reference
+MANY = 60_000  # pairs of tasks on a node that a model of CP-SAT has at most
+SLOW = ("min-min", "max-min", "sufferage")  # rules that look at all pairs again and again
+WINDOWED = 300  # tasks up to which the greedy solver asks those too
+
+
+def best_of(problem: TaskProblem, schedules: Iterable[Schedule]) -> Schedule:
+    """The one whose levels are the least; of equals the first."""
+    return min(schedules, key=lambda one: evaluate(problem, one).levels)
+
+
+def ruled(problem: TaskProblem, budget: Budget, seed: int) -> list[Schedule]:
+    """The schedules of all rules, EFT first; those that take long only while there is time."""
+    names = [FIRST, *(name for name in RULES if name != FIRST)]
+    if len(problem.tasks) > WINDOWED:
+        names = [name for name in names if name not in SLOW]
+    found: list[Schedule] = []
+    for name in names:
+        if found and budget.over():
+            break
+        found.append(RULES[name](problem, seed))
+    return found
+
+
+class _Solver:
+    """What all have in common."""
+
+    name = ""
+
+    def supports(self, problem: TaskProblem) -> str | None:
+        """None: any task problem is served."""
+        del problem
+        return None
+
+    def solve(
+        self, problem: TaskProblem, budget: Budget, *, seed: int = 0, start: Schedule | None = None
+    ) -> Outcome:
+        """The best checked schedule found within the budget, with an honest bound."""
+        started = time.monotonic()
+        reference = RULES[FIRST](problem, seed)
+        given = [reference] if start is None else [reference, start]
+        given = [one for one in given if not evaluate(problem, one).violations]
+        found, bounds = self.search(problem, budget, seed, given)
+        return settle(problem, found, reference, bounds, solver=self.name, started=started)
+
+    def search(
+        self, problem: TaskProblem, budget: Budget, seed: int, given: list[Schedule]
+    ) -> tuple[Schedule, list[Bound]]:
+        """A schedule no worse than those given, and a bound of each level."""
+        raise NotImplementedError
+
+
+class Greedy(_Solver):
+    """The best of all dispatching rules, or one of them: `greedy:edf`."""
+
+    name = "greedy"
+
+    def __init__(self, rule: str = "") -> None:
+        if rule and rule not in RULES:
+            raise UnsupportedError(f"no rule {rule!r} (there are: {', '.join(RULES)})")
+        self.rule = rule
+        self.name = f"greedy:{rule}" if rule else "greedy"
+
+    def solve(
+        self, problem: TaskProblem, budget: Budget, *, seed: int = 0, start: Schedule | None = None
+    ) -> Outcome:
+        """As the others; one rule alone is given as it is, even where EFT is better."""
+        if not self.rule:
+            return super().solve(problem, budget, seed=seed, start=start)
+        started = time.monotonic()
+        found = RULES[self.rule](problem, seed)
+        return settle(
+            problem, found, found, free_bounds(problem), solver=self.name, started=started
+        )
+
+    def search(
+        self, problem: TaskProblem, budget: Budget, seed: int, given: list[Schedule]
+    ) -> tuple[Schedule, list[Bound]]:
+        """The best rule; bounds that need no search."""
+        return best_of(problem, [*given, *ruled(problem, budget, seed)]), free_bounds(problem)
+
+
+class Exact(_Solver):
+    """CP-SAT from the best rule on."""
+
+    name = "cpsat"
+
+    def supports(self, problem: TaskProblem) -> str | None:
+        """None, or that the model would be too large."""
+        pairs = int(problem.fits.sum())
+        if pairs > MANY:
+            return f"{pairs:,} pairs of a task and a node are too many; use colony or portfolio"
+        return None
+
+    def search(
+        self, problem: TaskProblem, budget: Budget, seed: int, given: list[Schedule]
+    ) -> tuple[Schedule, list[Bound]]:
+        """CP-SAT, level by level."""
+        start = best_of(problem, [*given, *ruled(problem, budget.share(0.2), seed)])
+        budget.report("CP-SAT")
+        return improve(problem, start, budget, seed)
+
+
+class Ants(_Solver):
+    """The colony until the time is over; its bounds are those that need no search."""
+
+    name = "colony"
+
+    def __init__(self, scorer: Scorer | None = None) -> None:
+        self.scorer = scorer
+
+    def search(
+        self, problem: TaskProblem, budget: Budget, seed: int, given: list[Schedule]
+    ) -> tuple[Schedule, list[Bound]]:
+        """Rounds of ants."""
+        bounds = free_bounds(problem)
+        rules = [*given, *ruled(problem, budget.share(0.2), seed)]
+        colony = Colony(problem, seed, elites=rules, scorer=self.scorer)
+        budget.report("colony")
+        while not budget.over():
+            found = colony.run(budget, rounds=1)
+            if evaluate(problem, found).levels <= tuple(bound.value for bound in bounds):
+                break
+        return best_of(problem, [colony.schedule(), *rules]), bounds
+
+
+class Portfolio(_Solver):
+    """Rules, then ants, then CP-SAT where its model is not too large."""
+
+    name = "portfolio"
+
+    def __init__(self, scorer: Scorer | None = None) -> None:
+        self.scorer = scorer
+
+    def search(
+        self, problem: TaskProblem, budget: Budget, seed: int, given: list[Schedule]
+    ) -> tuple[Schedule, list[Bound]]:
+        """One after the other, each from what the one before found."""
+        exact = Exact().supports(problem) is None
+        small = int(problem.fits.sum()) <= MANY // 100
+        share = (0.15 if small else 0.6) if exact else 1.0
+        found, bounds = Ants(self.scorer).search(problem, budget.share(share), seed, given)
+        reached = evaluate(problem, found).levels
+        if exact and not budget.over() and reached > tuple(bound.value for bound in bounds):
+            budget.report("CP-SAT")
+            found, bounds = improve(problem, found, budget, seed)
+        return found, bounds
