@@ -172,7 +172,7 @@ class PodPacking(gym.Env[Any, Any]):
                 waves.append(Wave((Move(item, -1, host, cells),)))
         return Plan(self.problem.digest(), Order.WAVES, tuple(waves))
 
-    def render(self) -> str | Picture | None:  # type: ignore[override]
+    def render(self) -> str | Picture | None:
         """Words ("ansi"), or bars of every node and resource (H, W, 3) uint8 ("rgb_array")."""
         state = self._begun()
         if self.render_mode == "ansi":

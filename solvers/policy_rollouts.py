@@ -14,7 +14,7 @@ from optsched.simulate.walks import Floats, Look, Walk
 from optsched.solvers.policy_agent import Agent
 
 AT_ONCE = 8  # sampled episodes that share a call of the network
-TEMPERATURE = 0.25  # of sampled choices: an agent is best where it is nearly sure
+TEMPERATURE = 0.2  # of sampled choices
 
 
 @dataclass
@@ -87,8 +87,12 @@ def _together(
 
 
 def _choose(look: Look, scores: Floats, rng: np.random.Generator, temperature: float) -> int:
-    """The best choice, or at a temperature a draw in which equal actions weigh together."""
+    """The best choice, or at a temperature a drawn one.
+
+    How often a choice is there does not count: a rare item that fits is worth more than a common
+    one that fits less.
+    """
     if temperature:
-        drawn = (scores + look.choices_log) / temperature + rng.gumbel(size=len(scores))
+        drawn = scores / temperature + rng.gumbel(size=len(scores))
         return int(look.choices[int(drawn.argmax())])
     return int(look.choices[int(scores.argmax())])

@@ -31,7 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="speed", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--pms", type=int, default=279, help="PMs; default 279")
     parser.add_argument("--moves", type=int, default=50, help="per episode; default 50")
-    parser.add_argument("--batch", type=int, default=32, help="environments in one; default 32")
+    parser.add_argument("--batch", type=int, default=16, help="environments in one; default 16")
     parser.add_argument("--episodes", type=int, default=30, help="per arm; default 30")
     parser.add_argument("--seed", type=int, default=0, help="of the instances; default 0")
     parser.add_argument("--table", type=Path, help="write the table here, as markdown")

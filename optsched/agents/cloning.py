@@ -135,7 +135,7 @@ def act(
         else:
             scores = cell[n, look.at]
         if warmth is not None and warmth[n]:
-            scores = (scores + look.choices_log) / warmth[n] + rng.gumbel(size=len(scores))
+            scores = scores / warmth[n] + rng.gumbel(size=len(scores))
         walk.step(int(look.choices[int(scores.argmax())]))
 
 
