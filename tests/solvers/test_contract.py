@@ -18,8 +18,8 @@ from optsched.result import Result, Status
 Make = Callable[..., PlacementProblem]
 
 
-# Those of fragments serve no such levels; their promises are in tests/solvers/fragments.
-SOLVERS = sorted(name for name in registry.SOLVERS if not name.startswith("fragments"))
+# These serve no such levels; their promises are in tests/solvers/fragments and test_policy.py.
+SOLVERS = sorted(name for name in registry.SOLVERS if not name.startswith(("fragments", "policy")))
 
 
 @pytest.fixture(params=SOLVERS)
