@@ -1,7 +1,7 @@
 """`python -m optsched.k8s.planner.child MEMORY`: the solver's process.
 
-Reads requests from standard input and writes answers to standard output, each a pickle after its
-length; only the brain that started it is at the other end. It works while nobody else wants the
+Reads requests from standard input and writes answers to standard output (`messages`); only the
+brain that started it is at the other end. It works while nobody else wants the
 processor, and in no more memory than it was given.
 """
 

@@ -1,4 +1,8 @@
-"""What the brain and the solver's process say to each other: pickles, each after its length."""
+"""What the brain and the solver's process say to each other, each message after its length.
+
+Requests are pickles. Answers are typed msgpack, because the brain has rights in the cluster and
+must not have to trust a process that reads what tenants wrote.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,8 @@ import pickle
 import struct
 from dataclasses import dataclass
 from typing import Any, BinaryIO
+
+import msgspec
 
 from optsched.problem import PlacementProblem
 from optsched.result import Result
@@ -56,17 +62,32 @@ class Answer:
     seconds: float = 0.0
 
 
-def send(file: BinaryIO, thing: Any) -> None:
-    """Write one message."""
-    data = pickle.dumps(thing, protocol=pickle.HIGHEST_PROTOCOL)
+_ANSWER = msgspec.msgpack.Decoder(Answer)
+
+
+def decode_answer(data: bytes) -> Answer:
+    """An answer; msgspec.MsgspecError if it is none."""
+    return _ANSWER.decode(data)
+
+
+def _plain(value: Any) -> Any:
+    """Numbers of numpy as Python's."""
+    if hasattr(value, "item"):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} cannot be sent")
+
+
+def send(file: BinaryIO, answer: Answer) -> None:
+    """Write one answer."""
+    data = msgspec.msgpack.encode(answer, enc_hook=_plain)
     file.write(HEAD.pack(len(data)) + data)
     file.flush()
 
 
-def receive(file: BinaryIO) -> Any:
-    """Read one message; EOFError at the end."""
+def receive(file: BinaryIO) -> Request:
+    """Read one request; EOFError at the end."""
     head = file.read(HEAD.size)
     if len(head) < HEAD.size:
         raise EOFError
-    data = file.read(HEAD.unpack(head)[0])
-    return pickle.loads(data)
+    request: Request = pickle.loads(file.read(HEAD.unpack(head)[0]))
+    return request

@@ -12,8 +12,10 @@ import pickle
 import sys
 from dataclasses import dataclass, field
 
+import msgspec
+
 from optsched.k8s.clock import Clock
-from optsched.k8s.planner.messages import HEAD, Answer, Request
+from optsched.k8s.planner.messages import HEAD, Answer, Request, decode_answer
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +68,7 @@ class Solving:
             except TimeoutError:
                 await self._fail()
                 raise SolverError("the solver took too long and was ended") from None
-            except (OSError, EOFError, asyncio.IncompleteReadError, pickle.UnpicklingError):
+            except (OSError, EOFError, asyncio.IncompleteReadError, msgspec.MsgspecError):
                 code = await self._fail()
                 raise SolverError(f"the solver ended with code {code}") from None
             except asyncio.CancelledError:
@@ -103,7 +105,7 @@ class Solving:
         try:
             async with asyncio.timeout(START):
                 await self._read()
-        except (TimeoutError, OSError, EOFError, asyncio.IncompleteReadError):
+        except (TimeoutError, OSError, EOFError, asyncio.IncompleteReadError, msgspec.MsgspecError):
             await self._fail()
             raise SolverError("the solver cannot be started") from None
 
@@ -124,9 +126,7 @@ class Solving:
         if size > LARGEST:
             raise EOFError
         data = await self._process.stdout.readexactly(size)
-        answer = await asyncio.to_thread(pickle.loads, data)
-        assert isinstance(answer, Answer)
-        return answer
+        return decode_answer(data)
 
     async def _fail(self) -> int | None:
         """End what is left of the process, and let some time pass before the next."""
