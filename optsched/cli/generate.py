@@ -239,6 +239,45 @@ def vm(
     _write(out, drawn if moves is None else drawn.replace(max_moves=moves))
 
 
+@command.command("tasks", cls=Command)
+@options(
+    "Size",
+    option("--nodes", type=click.IntRange(3), default=8, show_default=True, help="Nodes."),
+    option("--count", type=click.IntRange(1), default=200, show_default=True, help="Tasks."),
+    option(
+        "--load",
+        type=click.FloatRange(0, 100, min_open=True, max_open=True),
+        default=0.8,
+        show_default=True,
+        help="Work that arrives over what all nodes could do in that time.",
+    ),
+    option("--burst", is_flag=True, help="Tasks arrive in rushes."),
+    option(
+        "--sleeping",
+        type=click.FloatRange(0, 1),
+        default=0.25,
+        show_default=True,
+        help="Share of the nodes that are off at first.",
+    ),
+)
+@_out
+def tasks(
+    out: str, seed: int, nodes: int, count: int, load: float, burst: bool, sleeping: float
+) -> None:
+    """Tasks of devices for edge, fog and cloud nodes, with deadlines, energy and links.
+
+    \b
+    Example:
+      optsched generate tasks --nodes 8 --count 20 --load 1.1 | optsched solve -
+    """
+    from optsched.generate.tasks import tasks as draw
+    from optsched.snapshot import write_atomically
+    from optsched.snapshot.task_files import encode_tasks
+
+    drawn = draw(seed, nodes=nodes, count=count, load=load, burst=burst, sleeping=sleeping)
+    write_atomically(out, encode_tasks(drawn))
+
+
 def _write(out: str, drawn: PlacementProblem) -> None:
     from optsched.snapshot import encode_snapshot, write_atomically
 

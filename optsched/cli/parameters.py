@@ -146,6 +146,20 @@ class Wishes:
             given["now"] = self.now
         return read(path, format=self.format, **given)
 
+    def only_for_tasks(self) -> None:
+        """Refuse what has no meaning for tasks.
+
+        Raises
+        ------
+        click.UsageError
+            An option is given that changes placements.
+        """
+        means_something = ("format", "objective", "settings", "now")
+        for one in fields(self):
+            if one.name not in means_something and getattr(self, one.name) not in (None, False, ()):
+                option = one.name.replace("_", "-")
+                raise click.UsageError(f"--{option} is for placements; the file holds tasks")
+
     def apply(self, problem: PlacementProblem) -> PlacementProblem:
         """The problem with the wishes in its tables."""
         from optsched import growth, rates
@@ -299,6 +313,8 @@ _counting = options(
         metavar="RATE[:W][,..]",
         help="Minimise these fragment rates: fr16 is the share of the free cores that no 16-core "
         "VM can use, mem64 the same of memory for 64 GiB, and fr16:2,fr64 weighs one double. "
+        "For tasks: goals, one after another, of sla, response, energy and lateness, or a weighted "
+        "sum as in response:3+energy:1. "
         "[default: as the file says]",
     ),
     option(

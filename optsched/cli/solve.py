@@ -28,7 +28,8 @@ if TYPE_CHECKING:
         default="portfolio",
         show_default=True,
         metavar="NAME",
-        help=f"One of {', '.join(registry.SOLVERS)}.",
+        help=f"One of {', '.join(registry.SOLVERS)}; "
+        f"for tasks: {', '.join(registry.TASK_SOLVERS)}, or greedy:RULE.",
     ),
 )
 @options(
@@ -78,19 +79,42 @@ def command(
     Example: fewest fragments with 50 migrations; then, for every limit up to 50
       optsched solve vms.json --moves 50
       optsched solve vms.json --moves 50 --curve --report curve.html
+    Example: when and where tasks run, deadlines first
+      optsched solve tasks.json --objective sla,response,energy --report tasks.html
     Example: how many nodes are missing
       optsched solve cluster.json --add-host-like node-1
     """
     from optsched.api import solve
     from optsched.snapshot import require_writable
+    from optsched.tasks import TaskProblem
 
+    from .schedules import solve_tasks
     from .watching import progress_words, run_stoppable, watching
 
     for path in (plan_out, report):
         if path:
             require_writable(path)
     with watching(f"reading {file}", quiet=quiet):
-        base = wishes.read(file)
+        base = wishes.read_any(file)
+    if isinstance(base, TaskProblem):
+        if curve:
+            raise click.UsageError("--curve is for placements; the file holds tasks")
+        wishes.only_for_tasks()
+        solve_tasks(
+            base,
+            solver=solver,
+            objective=wishes.objective,
+            time_limit=time_limit,
+            workers=workers,
+            seed=seed,
+            quiet=quiet,
+            plan_out=plan_out,
+            report=report,
+            output=output,
+            max_rows=max_rows,
+        )
+        return
+    with watching(f"reading {file}", quiet=quiet):
         problem = wishes.apply(base)
     if curve:
         if plan_out:

@@ -1,0 +1,147 @@
+"""`optsched solve` for tasks: a schedule as text, JSON, file and report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from .console import Paper
+
+if TYPE_CHECKING:
+    from optsched.outcome import Outcome
+    from optsched.tasks import TaskProblem
+
+
+def solve_tasks(
+    problem: TaskProblem,
+    *,
+    solver: str,
+    objective: str | None,
+    time_limit: float,
+    workers: int | None,
+    seed: int,
+    quiet: bool,
+    plan_out: str | None,
+    report: str | None,
+    output: str,
+    max_rows: int,
+) -> None:
+    """Solve and tell."""
+    from optsched.api import schedule
+    from optsched.snapshot import write_atomically
+    from optsched.snapshot.task_files import encode_schedule
+    from optsched.tasks import Objective
+
+    from .watching import progress_words, run_stoppable, watching
+
+    if objective is not None:
+        problem = problem.replace(objective=Objective.parse(objective))
+    with watching(f"solving {problem.name}", quiet=quiet) as say:
+        outcome, _ = run_stoppable(
+            lambda stop: schedule(
+                problem,
+                solver=solver,
+                time_limit=time_limit,
+                workers=workers,
+                seed=seed,
+                stop=stop,
+                on_progress=lambda progress: say(progress_words(progress)),
+            )
+        )
+    if output == "json":
+        click.echo(_json(problem, outcome), nl=False)
+    else:
+        _print(Paper(max_rows), problem, outcome)
+    if plan_out:
+        write_atomically(plan_out, encode_schedule(problem, outcome.schedule))
+    if report:
+        from optsched.report.schedules import schedule_page
+
+        write_atomically(report, schedule_page(problem, outcome).encode())
+
+
+def _print(paper: Paper, problem: TaskProblem, outcome: Outcome) -> None:
+    from optsched.report.schedules import level_rows, node_rows, sla_rows, task_rows, verdict
+    from optsched.tasks import evaluate
+
+    from .text import STYLE, print_notes
+
+    told = evaluate(problem, outcome.schedule)
+    paper.say(verdict(problem, outcome, told), STYLE[outcome.status.value])
+    paper.table(
+        "Schedule, times in ms",
+        ("task", "node", "#arrival", "#start", "#answer", "#response", "#late"),
+        task_rows(problem, outcome, told),
+    )
+    paper.table(
+        "Nodes",
+        ("node", "tier", "state", "#tasks", "#cores in use, %", "#energy, J"),
+        node_rows(problem, outcome, told),
+    )
+    paper.table(
+        "Service levels by weight",
+        (
+            "#weight", "#tasks", "#with deadline", "#late", "#hard missed", "#rejected",
+            "#unfinished", "#met",
+        ),
+        sla_rows(problem, told),
+    )  # fmt: skip
+    paper.table(
+        "Proof, most important level first",
+        ("level", "#value", "#bound", "#EFT", "#gap", "proof", "bound from"),
+        level_rows(outcome),
+    )
+    paper.say(outcome.certificate.text)
+    print_notes(paper, (*problem.warnings, *outcome.notes))
+    paper.say(f"\n{outcome.solver}, {outcome.seconds:.2f} s", "dim")
+
+
+def _json(problem: TaskProblem, outcome: Outcome) -> bytes:
+    from optsched.tasks import evaluate
+
+    from .documents import encode
+
+    told, schedule = evaluate(problem, outcome.schedule), outcome.schedule
+    names = problem.nodes.names
+    return encode(
+        "optsched/outcome",
+        problem=problem.digest(),
+        status=outcome.status.value,
+        solver=outcome.solver,
+        seconds=outcome.seconds,
+        levels=[
+            {
+                "name": level.name,
+                "value": level.value,
+                "bound": level.bound,
+                "reference": level.stay,
+                "gap": level.gap,
+                "source": level.source,
+            }
+            for level in outcome.levels
+        ],
+        certificate=outcome.certificate.text,
+        energy=told.energy,
+        energy_of_network=told.sent,
+        utilisation=told.utilisation,
+        fairness=told.fairness,
+        nodes=[
+            {"name": name, "on": bool(told.on[j]), "energy": int(told.node_energy[j])}
+            for j, name in enumerate(names)
+        ],
+        tasks=[
+            {
+                "name": name,
+                "node": names[int(schedule.node[i])] if schedule.node[i] >= 0 else None,
+                "start": int(schedule.start[i]),
+                "answer": int(told.finish[i]),
+                "response": int(told.response[i]),
+                "late": int(told.late[i]),
+                "rejected": bool(told.rejected[i]),
+                "unfinished": bool(told.unfinished[i]),
+            }
+            for i, name in enumerate(problem.tasks.names)
+        ],
+        notes=[*problem.warnings, *outcome.notes],
+    )

@@ -1,0 +1,89 @@
+"""`optsched solve` and `generate` for tasks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from optsched.api import read
+from optsched.cli import group
+from optsched.snapshot.files import read_bytes
+from optsched.snapshot.task_files import decode_schedule
+from optsched.tasks import TaskProblem, evaluate
+
+
+def run(*words: str) -> tuple[int, str]:
+    """Exit code and output."""
+    told = CliRunner().invoke(group, words)
+    return told.exit_code, told.output
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    """A small generated problem."""
+    path = str(tmp_path / "tasks.json")
+    size = ("--nodes", "4", "--count", "9", "--load", "1.1", "--seed", "2")
+    assert run("generate", "tasks", *size, "-o", path)[0] == 0
+    return path
+
+
+def test_the_answer_in_every_form(file: str, tmp_path: Path) -> None:
+    """Text, JSON, schedule file and report tell the same."""
+    plan, page = tmp_path / "plan.json", tmp_path / "page.html"
+    search = ("--time-limit", "5s", "--workers", "1", "--quiet")
+    code, text = run("solve", file, *search, "--plan-out", str(plan), "--report", str(page))
+    assert code == 0
+    assert "9 of 9 tasks in time" in text
+    assert "Every level is proven optimal" in text
+    code, text = run("solve", file, *search, "--output", "json")
+    answer = json.loads(text)
+    assert answer["status"] == "optimal"
+    problem = read(file)
+    assert isinstance(problem, TaskProblem)
+    schedule = decode_schedule(read_bytes(plan), problem)
+    told = evaluate(problem, schedule)
+    assert told.violations == ()
+    assert list(told.levels) == [level["value"] for level in answer["levels"]]
+    assert (
+        sum(one["energy"] for one in answer["nodes"]) + answer["energy_of_network"]
+        == (answer["energy"])
+    )
+    html = page.read_text()
+    assert html.count("<svg") == 2
+    assert all(name in html for name in problem.tasks.names)
+
+
+@pytest.mark.parametrize("solver", ["greedy:edf", "colony", "cpsat"])
+def test_objectives_and_solvers(file: str, solver: str) -> None:
+    """By name."""
+    asked = ("--objective", "energy,response", "--solver", solver, "--time-limit", "0.3s")
+    code, text = run("solve", file, *asked, "--output", "json", "--quiet")
+    assert code == 0
+    assert [level["name"] for level in json.loads(text)["levels"]] == ["energy", "response"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--drain", "edge-0"), "--drain is for placements"),
+        (("--objective", "speed"), "there is no goal 'speed'"),
+        (("--solver", "counts"), "no solver of tasks 'counts'"),
+        (("--solver", "greedy:magic"), "no rule 'magic'"),
+        (("--curve",), "--curve is for placements"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(file: str, words: tuple[str, ...], said: str) -> None:
+    """In one sentence."""
+    code, text = run("solve", file, *words)
+    assert code == 2
+    assert said in text
+
+
+def test_other_commands_say_so(file: str) -> None:
+    """Placements only."""
+    code, text = run("explain", file, "x")
+    assert code == 2
+    assert "holds tasks" in text
