@@ -15,6 +15,7 @@ from optsched.solvers.policy_agent import Agent
 
 AT_ONCE = 8  # sampled episodes that share a call of the network
 TEMPERATURE = 0.2  # of sampled choices
+RARITY = 0.4  # weight of the logarithm of how many items are equal; chosen on validation seeds
 
 
 @dataclass
@@ -89,10 +90,11 @@ def _together(
 def _choose(look: Look, scores: Floats, rng: np.random.Generator, temperature: float) -> int:
     """The best choice, or at a temperature a drawn one.
 
-    How often a choice is there does not count: a rare item that fits is worth more than a common
-    one that fits less.
+    Scores are of single items and cells. How often one is there does not count for it, but against
+    it where items are chosen: what is rare and fits is soon gone.
     """
+    if look.at is None:
+        scores = scores - RARITY * look.choices_log
     if temperature:
-        drawn = scores / temperature + rng.gumbel(size=len(scores))
-        return int(look.choices[int(drawn.argmax())])
+        scores = scores / temperature + rng.gumbel(size=len(scores)).astype(np.float32)
     return int(look.choices[int(scores.argmax())])
