@@ -1,8 +1,8 @@
-"""`python -m optsched.k8s.planner.child MEMORY`: the solver's process.
+"""`python -m optsched.k8s.planner.child MEMORY [eager]`: the solver's process.
 
 Reads requests from standard input and writes answers to standard output (`messages`); only the
 brain that started it is at the other end. It works while nobody else wants the
-processor, and in no more memory than it was given.
+processor (unless it is eager), and in no more memory than it was given.
 """
 
 from __future__ import annotations
@@ -91,7 +91,8 @@ def main(arguments: list[str]) -> int:
     """Answer until the other end hangs up."""
     from optsched.k8s.priority import step_back
 
-    step_back()
+    if "eager" not in arguments:
+        step_back()
     memory = int(arguments[0])
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     incoming, outgoing = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")

@@ -19,7 +19,7 @@ from optsched.k8s.planner.messages import HEAD, Answer, Request, decode_answer
 
 log = logging.getLogger(__name__)
 
-SLACK = 2.0  # seconds beyond the time limit after which the process is killed
+SLACK = 10.0  # seconds beyond the time limit after which it is killed: it yields to everybody
 START = 60.0  # seconds that it may take to start: kernels may have to be compiled
 BACKOFF = (0.5, 60.0)  # seconds before the first and before late restarts
 LARGEST = 1 << 30  # bytes of an answer
@@ -37,10 +37,13 @@ class Solving:
     ----------
     memory
         Bytes it may use.
+    polite
+        Whether it works only while nobody else wants the processor.
     """
 
     memory: int
     clock: Clock
+    polite: bool = True
     _process: asyncio.subprocess.Process | None = None
     _failures: int = 0
     _next: float = 0.0
@@ -99,6 +102,7 @@ class Solving:
             "-m",
             "optsched.k8s.planner.child",
             str(self.memory),
+            *(() if self.polite else ("eager",)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
         )

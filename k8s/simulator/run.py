@@ -7,14 +7,14 @@ import contextlib
 import random
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from optsched.errors import FormatError
+from optsched.errors import FormatError, OptschedError
 from optsched.k8s.api import Access, Api
 from optsched.k8s.events import Recorder
 from optsched.k8s.executor import Executor
@@ -79,7 +79,7 @@ class _Scene:
     planner: Planner
     executor: Executor
     events: Recorder
-    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    failures: list[str]
 
     async def caught_up(self) -> Mirror:
         """Wait until the caches know what the server knows."""
@@ -161,7 +161,15 @@ async def _drive(scene: _Scene, most_plans: int, on_progress: Callable[[str], No
             tries = scene.planner.waiting.tries()
             if known >= most_plans:
                 return
+            failed = len(scene.failures)
             delay = await scene.planner.step()
+            if len(scene.failures) > failed:
+                if failed:
+                    raise OptschedError(
+                        "the solver gave no answer, twice; give planner.timeLimit or "
+                        "planner.memoryBytes more, or look at the file with optsched solve"
+                    )
+                tries = scene.planner.waiting.tries()  # that was no attempt
             idle = idle + 1 if len(scene.plans()) == known else 0
             # Nobody is left, or all who are were tried in vain since the last plan.
             if idle and (not len(scene.planner.waiting) or scene.planner.waiting.tries() > tries):
@@ -182,7 +190,13 @@ async def _scene(
     await api.start()
     rng = random.Random(seed)
     unlimited = Client(qps=1000, burst=1000, page_size=5000)
-    solving = Solving(settings.planner.memory_bytes, clock)
+    solving = Solving(settings.planner.memory_bytes, clock, polite=False)
+    failures: list[str] = []
+
+    def observe(outcome: str, seconds: float) -> None:
+        if outcome in ("failed", "unreadable"):
+            failures.append(outcome)
+
     with tempfile.TemporaryDirectory() as folder:
         async with Api(Access(api.url), unlimited, clock) as client:
             mirror = Mirror(client)
@@ -191,7 +205,9 @@ async def _scene(
             story = Storyteller(events, lambda: settings.mode)
             effects = Effects(client, front.board, lambda: None)
             executor = Executor(effects, mirror, lambda: settings, clock, rng, story)
-            planner = Planner(mirror, effects, solving, lambda: settings, clock, events)
+            planner = Planner(
+                mirror, effects, solving, lambda: settings, clock, events, observe=observe
+            )
             scene: _Scene
 
             async def caught_up() -> Mirror:
@@ -199,7 +215,7 @@ async def _scene(
 
             cluster = Loaded(api, clock, front, settings, caught_up, rng)
             cluster.load(objects)
-            scene = _Scene(clock, api, cluster, mirror, planner, executor, events)
+            scene = _Scene(clock, api, cluster, mirror, planner, executor, events, failures)
             try:
                 async with mirror.following():
                     await solving.warm()
