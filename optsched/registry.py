@@ -37,6 +37,7 @@ FORMATS: dict[str, str] = {
     "openb": "optsched.formats.openb:OpenbFormat",
     "priority-matters": "optsched.formats.priority_matters:PriorityMattersFormat",
     "bytedance-vm": "optsched.formats.bytedance_vm:BytedanceVmFormat",
+    "wfcommons": "optsched.formats.wfcommons:WfCommonsFormat",
     "cloudbalancing": "optsched.formats.cloudbalancing:CloudBalancingFormat",
 }
 
