@@ -17,7 +17,7 @@ import numpy as np
 from optsched.errors import FormatError
 from optsched.k8s.mirror import RESOURCES, Mirror
 from optsched.k8s.settings import Settings
-from optsched.k8s.simulator.api_server import FakeApi, desired, is_ready, stamp
+from optsched.k8s.simulator.api_server import FakeApi, covers, desired, is_ready, stamp
 from optsched.k8s.simulator.clock import SimulatedClock
 from optsched.k8s.simulator.front import FrontEnd
 from optsched.kube import KubeOptions, lower
@@ -48,6 +48,7 @@ class Loaded:
     settings: Settings
     mirror: Callable[[], Awaitable[Mirror]]
     rng: random.Random = field(default_factory=random.Random)
+    _counted: int = -1
     _ending: dict[str, Tree] = field(default_factory=dict)
     _tried: tuple[int, int, int] = (-1, -1, -1)
 
@@ -147,11 +148,19 @@ class Loaded:
         )
 
     def _budgets(self) -> None:
+        if self._counted == self.api.latest["pods"]:
+            return
+        self._counted = self.api.latest["pods"]
+        healthy: dict[str, list[Tree]] = {}
+        for pod in self.api.all("pods"):
+            if is_ready(pod) and "deletionTimestamp" not in pod["metadata"]:
+                healthy.setdefault(pod["metadata"].get("namespace", ""), []).append(pod)
         for budget in self.api.all("poddisruptionbudgets"):
             told = budget["status"]
             if "desiredHealthy" not in told:
                 continue  # its controller has not looked at it
-            allowed = max(0, self.api.healthy(budget) - desired(budget))
+            pods = healthy.get(budget["metadata"].get("namespace", ""), ())
+            allowed = max(0, sum(covers(budget, pod) for pod in pods) - desired(budget))
             if told.get("disruptionsAllowed") != allowed:
                 status = {**told, "disruptionsAllowed": allowed}
                 self.api.put("poddisruptionbudgets", {**budget, "status": status})
