@@ -22,6 +22,7 @@ from optsched.tasks import Goal, Schedule, TaskProblem, evaluate
 
 GOALS = (Goal.SLA, Goal.RESPONSE, Goal.ENERGY, Goal.LATENESS)  # the kernel's columns
 ELITES = ("eft", "energy", "edf", "wspt", "heft")
+PART = 5000  # tasks placed by the local search between two looks at the clock
 FAR = np.iinfo(np.int64).max // 8  # a deadline that nobody misses
 
 Floats = np.ndarray
@@ -130,10 +131,11 @@ class Colony:
         self.given = [self._trail(one) for one in given]
         self.best = self._choose(self.given) if given else self._rejecting()
         self.rounds = 0
+        self.budget = Budget.of(0)
 
     def run(self, budget: Budget, rounds: int | None = None) -> Schedule:
         """The best schedule found until the budget ends, or after so many rounds."""
-        done = 0
+        done, self.budget = 0, budget
         while not budget.over() and (rounds is None or done < rounds):
             self._round()
             done += 1
@@ -148,7 +150,11 @@ class Colony:
 
     def _round(self) -> None:
         wish = self.settings
-        ants = [self._walk(k) for k in range(wish.ants)]
+        ants = [self._walk(0)]
+        for k in range(1, wish.ants):
+            if self.budget.over():
+                break
+            ants.append(self._walk(k))
         ants = self._sorted(ants)
         self._climb(ants[0])
         self._keep(ants[0])
@@ -175,11 +181,15 @@ class Colony:
         return self._seen(order, self.lines.node.copy())
 
     def _climb(self, trail: _Trail) -> None:
+        """Better one schedule, in parts between which the clock is looked at."""
         steps = self.settings.steps * len(self.rank)
-        kernel.climb(
-            self.tables, self.lines, trail.order, trail.choice, trail.values, self.weights, steps,
-            self.stream,
-        )  # fmt: skip
+        part = max(1, PART // max(1, len(self.rank)))
+        while steps > 0 and not self.budget.over():
+            kernel.climb(
+                self.tables, self.lines, trail.order, trail.choice, trail.values, self.weights,
+                min(part, steps), self.stream,
+            )  # fmt: skip
+            steps -= part
 
     def _keep(self, trail: _Trail) -> None:
         if kernel.below(trail.values, self.best.values, self.weights, True):

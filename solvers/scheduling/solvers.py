@@ -27,13 +27,13 @@ def best_of(problem: TaskProblem, schedules: Iterable[Schedule]) -> Schedule:
 
 
 def ruled(problem: TaskProblem, budget: Budget, seed: int) -> list[Schedule]:
-    """The schedules of all rules, EFT first; those that take long only while there is time."""
-    names = [FIRST, *(name for name in RULES if name != FIRST)]
+    """The schedules of the rules beside the reference, as many as there is time for."""
+    names = [name for name in RULES if name != FIRST]
     if len(problem.tasks) > WINDOWED:
         names = [name for name in names if name not in SLOW]
     found: list[Schedule] = []
     for name in names:
-        if found and budget.over():
+        if budget.over():
             break
         found.append(RULES[name](problem, seed))
     return found
