@@ -10,7 +10,7 @@ from optsched.errors import UnsupportedError
 from optsched.outcome import Outcome, settle
 from optsched.result import Bound
 from optsched.solvers.scheduling.bounds import free_bounds
-from optsched.solvers.scheduling.colony import Colony, Scorer
+from optsched.solvers.scheduling.colony import ELITES, Colony, Scorer
 from optsched.solvers.scheduling.exact import improve
 from optsched.solvers.scheduling.rules import RULES
 from optsched.tasks import Schedule, TaskProblem, evaluate
@@ -28,7 +28,8 @@ def best_of(problem: TaskProblem, schedules: Iterable[Schedule]) -> Schedule:
 
 def ruled(problem: TaskProblem, budget: Budget, seed: int) -> list[Schedule]:
     """The schedules of the rules beside the reference, as many as there is time for."""
-    names = [name for name in RULES if name != FIRST]
+    names = [name for name in (*ELITES, *RULES) if name != FIRST]  # the quick and good ones first
+    names = list(dict.fromkeys(names))
     if len(problem.tasks) > WINDOWED:
         names = [name for name in names if name not in SLOW]
     found: list[Schedule] = []
