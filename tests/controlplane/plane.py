@@ -41,12 +41,12 @@ CONTROLLERS = "*,-node-lifecycle-controller,-node-ipam-controller,-cloud-node-li
 _LIBC = ctypes.CDLL(None)  # looked up here: between fork and exec nothing may be loaded
 
 
-def why_not() -> str:
+def why_not(minor: str = "") -> str:
     """Why a control plane cannot be started here, "" if it can."""
     if shutil.which("openssl") is None:
         return "openssl is not here to make certificates"
     try:
-        binaries()
+        binaries(minor)
     except BuildError as error:
         return str(error)
     return ""

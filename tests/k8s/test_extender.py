@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import random
 import signal
 import socket
@@ -17,7 +18,7 @@ import msgspec
 import pytest
 import yaml
 
-from optsched.k8s.table import Lock, Member, PlanTable, now_ms
+from optsched.k8s.table import NS, Lock, Member, PlanTable, now_ms
 
 from .conftest import Client, FrontEnd, Start, pod, recorded, until
 
@@ -487,6 +488,10 @@ def test_the_clock_cannot_be_set_back(front_end: FrontEnd) -> None:
     )
     part = path.with_suffix(".new")
     part.write_bytes(data)
+    modified = (
+        published.generation + 1
+    ) * NS  # as `Board.publish` does: it is what the reader looks at
+    os.utime(part, ns=(modified, modified))
     part.rename(path)
     client = front_end.client()
     assert ask(client, pod("m")) == ["n2"]
