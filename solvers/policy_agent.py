@@ -1,30 +1,23 @@
-"""A trained agent in an ONNX file: read, checked, and asked for scores with onnxruntime.
-
-The file holds the graph of `agents.network` and, as metadata under the key "optsched", what it is
-for: format, environment, and the widths of the tables it reads.
-"""
+"""An agent for VM rescheduling: read from its file, and asked for scores with onnxruntime."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from optsched.errors import FormatError, MissingExtraError, UnsupportedError
+from optsched.errors import FormatError
 from optsched.kernels import migration as kernel
 from optsched.simulate.walks import Floats, Look
+from optsched.solvers import agent_file
 
-KEY, FORMAT = "optsched", 1
 TABLES = [kernel.CELL_WIDE, kernel.GROUP_WIDE, kernel.TASK_WIDE]
 ENVIRONMENT = "optsched/VMRescheduling-v0"
 SHIPPED = "vm-rescheduling.onnx"
 NEVER = np.float32(-1e8)
-_LARGEST = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -76,8 +69,7 @@ class Agent:
 
 def shipped() -> Path | None:
     """The agent that comes with the package; None where none does."""
-    path = resources.files("optsched.datasets") / "agents" / SHIPPED
-    return Path(str(path)) if path.is_file() else None
+    return agent_file.shipped(SHIPPED)
 
 
 def load(path: str | Path | None) -> Agent:
@@ -93,50 +85,4 @@ def load(path: str | Path | None) -> Agent:
         The file is none, is for another problem or version, or is too large.
     """
     chosen = Path(path) if path is not None else shipped()
-    if chosen is None:
-        raise UnsupportedError(
-            "no agent comes with this package; name one: --solver policy:agent.onnx"
-        )
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise MissingExtraError(
-            "agents need the package 'onnxruntime': pip install 'optsched[serve]'"
-        ) from error
-    told = str(chosen)[:200]
-    try:
-        if chosen.stat().st_size > _LARGEST:
-            raise FormatError(f"{told!r} is too large for an agent; at most 64 MiB are read")
-        content = chosen.read_bytes()
-    except OSError as error:
-        raise FormatError(f"{told!r} cannot be read: {error.strerror or error}") from error
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # it is an error of ours to tell, not of the log
-    try:
-        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        about = json.loads(session.get_modelmeta().custom_metadata_map.get(KEY, "null"))
-    except Exception as error:  # onnxruntime raises a dozen classes without a common one
-        raise FormatError(f"{told!r} is no ONNX file, or a damaged one") from error
-    _check(told, about)
-    return Agent(session, about)
-
-
-def _check(told: str, about: Any) -> None:
-    """Refuse what was not exported for this program, problem and version."""
-    if not isinstance(about, dict) or "format" not in about:
-        raise FormatError(f"{told!r} is a network, but no agent of optsched export")
-    if about["format"] != FORMAT:
-        raise FormatError(
-            f"{told!r} has format {about['format']!r}, this version reads {FORMAT}; export it anew"
-        )
-    if about.get("environment") != ENVIRONMENT:
-        raise FormatError(
-            f"{told!r} is an agent for {str(about.get('environment'))[:60]!r}, "
-            f"not for {ENVIRONMENT!r}"
-        )
-    if about.get("tables") != TABLES:
-        raise FormatError(
-            f"{told!r} reads tables of widths {about.get('tables')!r}, this version shows "
-            f"{TABLES!r}; train or export it anew"
-        )
+    return Agent(*agent_file.read(chosen, ENVIRONMENT, TABLES))

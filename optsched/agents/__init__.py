@@ -5,11 +5,38 @@ What runs an agent afterwards is `solvers.policy`, which needs onnxruntime and n
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib.util import find_spec
 
 from optsched.errors import MissingExtraError
 
 PACKAGES = ("torch", "stable_baselines3", "sb3_contrib", "onnx", "tensorboard", "yaml")
+
+
+@dataclass(frozen=True)
+class Known:
+    """A problem that agents can be trained for.
+
+    Attributes
+    ----------
+    environment
+        Its id.
+    hyperparameters
+        The file in `optsched.envs.hyperparams` that comes with the package.
+    subject
+        `module:attribute` of its `agents.subject.Subject`.
+    """
+
+    environment: str
+    hyperparameters: str
+    subject: str
+
+
+PROBLEMS: dict[str, Known] = {
+    "vm-rescheduling": Known(
+        "optsched/VMRescheduling-v0", "vm_rescheduling.yml", "optsched.agents.vm:VMRescheduling"
+    ),
+}
 
 
 def needed() -> None:

@@ -10,51 +10,39 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
-from optsched.agents.folder import Folder
-from optsched.agents.network import MigrationNetwork
-from optsched.kernels.migration import CELL_WIDE, GROUP_WIDE, TASK_WIDE
+from optsched.agents.folder import Folder, fill
+from optsched.agents.subject import Subject, subject
 from optsched.snapshot import write_atomically
-from optsched.solvers.policy_agent import ENVIRONMENT, FORMAT, KEY, TABLES
-
-_OUTPUTS = ["group", "stop", "cell", "value"]
+from optsched.solvers.agent_file import FORMAT, KEY
 
 
-def export(network: MigrationNetwork, path: str | Path, about: dict[str, Any]) -> None:
-    """Write a network; it takes any number of cells, groups and states.
+def export(network: nn.Module, path: str | Path, about: dict[str, Any], kind: Subject) -> None:
+    """Write a network; it takes sets of any size and any number of states.
 
     Parameters
     ----------
     about
         What the file should say of itself, besides format, environment and tables.
+    kind
+        What the network is for.
     """
     import onnx
 
-    network = network.eval().to("cpu")
-    example = (
-        torch.rand(1, 5, CELL_WIDE),
-        torch.zeros(1, 5),
-        torch.rand(1, 7, GROUP_WIDE),
-        torch.rand(1, TASK_WIDE),
-    )
-    axes = {
-        "cells": {0: "states", 1: "cells"},
-        "bias": {0: "states", 1: "cells"},
-        "groups": {0: "states", 1: "groups"},
-        "task": {0: "states"},
-    }
+    network, graph = network.eval().to("cpu"), kind.graph()
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         # The newer exporter needs one package more and gains nothing for a graph of this size.
         warnings.simplefilter("ignore")
         raw = os.path.join(folder, "agent.onnx")
         torch.onnx.export(
-            network, example, raw, input_names=list(axes), output_names=_OUTPUTS,
-            dynamic_axes=axes, dynamo=False,
+            network, tuple(graph.inputs.values()), raw, input_names=list(graph.inputs),
+            output_names=graph.outputs, dynamic_axes=graph.axes, dynamo=False,
         )  # fmt: skip
         model = onnx.load(raw)
     entry = model.metadata_props.add()
     entry.key = KEY
-    known = {"format": FORMAT, "environment": ENVIRONMENT, "tables": TABLES}
+    known = {"format": FORMAT, "environment": kind.environment, "tables": graph.tables}
     entry.value = json.dumps(about | known, sort_keys=True)
     write_atomically(str(path), model.SerializeToString())
 
@@ -66,17 +54,20 @@ def export_run(run: Path, path: str | Path) -> dict[str, Any]:
     ------
     InputError
         There is no run, or it has not validated yet.
+    FormatError
+        Its weights are those of another version of the network.
     """
     folder = Folder.old(run)
     config, best = folder.config(), folder.load(folder.best)
-    network = MigrationNetwork()
-    network.load_state_dict(best["network"])
+    kind = subject(config["problem"])
+    network = kind.network()
+    fill(network, best["network"], str(folder.best))
     about = {
-        "environment": ENVIRONMENT,
+        "environment": kind.environment,
         "problem": config["problem"],
         "seed": config["seed"],
         "stage": best["stage"],
         "gap": best["gap"],
     }
-    export(network, path, about)
+    export(network, path, about, kind)
     return about

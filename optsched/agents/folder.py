@@ -22,6 +22,7 @@ from typing import Any
 
 import torch
 import yaml
+from torch import nn
 
 from optsched.errors import FormatError, InputError
 from optsched.snapshot import write_atomically
@@ -120,6 +121,22 @@ class Folder:
         """Add a line to progress.jsonl."""
         with open(self.path / "progress.jsonl", "a", encoding="utf-8") as file:
             file.write(json.dumps(known) + "\n")
+
+
+def fill(network: nn.Module, weights: dict[str, Any], told: str) -> None:
+    """Give a network its weights.
+
+    Raises
+    ------
+    FormatError
+        They are those of a network of another problem or version.
+    """
+    try:
+        network.load_state_dict(weights)
+    except (RuntimeError, TypeError, AttributeError) as error:
+        raise FormatError(
+            f"{told!r} holds the weights of another network than this version trains; train anew"
+        ) from error
 
 
 def _versions() -> dict[str, str]:

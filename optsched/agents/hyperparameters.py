@@ -8,16 +8,12 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from optsched.agents import PROBLEMS
 from optsched.errors import InputError, MissingExtraError
 
-PROBLEMS = {"vm-rescheduling": ("optsched/VMRescheduling-v0", "vm_rescheduling.yml")}
-
 _LINEAR = re.compile(r"lin_([0-9.eE+-]+)")
-_CLONE = {
-    "rounds": int, "lessons_per_round": int, "followed": float, "pool": int,
-    "updates_per_round": int, "batch_size": int, "learning_rate": str, "smaller": float,
-}  # fmt: skip
-_VALIDATE = {"every": int, "instances": int, "patience": int}
+_OURS = ("clone", "validate")  # the rest is Stable-Baselines3's
+_POSITIVE = ("batch_size", "pool")
 
 
 def read(problem: str, path: str | Path | None, changes: Mapping[str, str]) -> dict[str, Any]:
@@ -41,14 +37,11 @@ def read(problem: str, path: str | Path | None, changes: Mapping[str, str]) -> d
         ) from error
     if problem not in PROBLEMS:
         raise InputError(f"no environment for {problem[:40]!r}; there are {', '.join(PROBLEMS)}")
-    env_id, name = PROBLEMS[problem]
+    env_id, name = PROBLEMS[problem].environment, PROBLEMS[problem].hyperparameters
     told = str(path) if path is not None else name
     try:
-        if path is None:
-            text = (resources.files("optsched.envs") / "hyperparams" / name).read_text("utf-8")
-        else:
-            text = Path(path).read_text("utf-8")
-        content = yaml.safe_load(text)
+        shipped = (resources.files("optsched.envs") / "hyperparams" / name).read_text("utf-8")
+        content = yaml.safe_load(shipped if path is None else Path(path).read_text("utf-8"))
         for key, value in changes.items():
             _change(content, env_id, key, yaml.safe_load(value))
     except OSError as error:
@@ -58,7 +51,7 @@ def read(problem: str, path: str | Path | None, changes: Mapping[str, str]) -> d
     if not isinstance(content, dict) or not isinstance(content.get(env_id), dict):
         raise InputError(f"{told!r} has nothing for {env_id!r}")
     found: dict[str, Any] = content[env_id]
-    _check(told, found)
+    _check(told, found, yaml.safe_load(shipped)[env_id])
     return found
 
 
@@ -72,21 +65,27 @@ def _change(content: Any, env_id: str, key: str, value: Any) -> None:
     at[last] = value
 
 
-def _check(told: str, found: dict[str, Any]) -> None:
-    """Refuse missing, unknown or ill-typed values of what is ours."""
-    for name, known in (("clone", _CLONE), ("validate", _VALIDATE)):
-        part = found.get(name)
+def _check(told: str, found: dict[str, Any], shipped: dict[str, Any]) -> None:
+    """Refuse missing, unknown or ill-typed values of what is ours, by the file that ships."""
+    for name in _OURS:
+        part, known = found.get(name), shipped[name]
         if not isinstance(part, dict) or set(part) != set(known):
             raise InputError(f"{told!r}: {name} needs exactly {', '.join(known)}")
-        for key, kind in known.items():
+        for key, usual in known.items():
             given = part[key]
-            if kind is str:
+            if key == "learning_rate":
                 schedule(given)
-            elif not isinstance(given, int | float) or given < 0 or kind(given) != given:
+            elif (
+                isinstance(given, bool)
+                or not isinstance(given, int | float)
+                or given < 0
+                or (isinstance(usual, int) and int(given) != given)
+            ):
                 raise InputError(f"{told!r}: {name}.{key} cannot be {given!r}")
         if name == "validate" and min(part.values()) < 1:
             raise InputError(f"{told!r}: validate needs numbers of at least 1")
-    if found["clone"]["rounds"] and min(found["clone"][k] for k in ("pool", "batch_size")) < 1:
+    clone = found["clone"]
+    if clone["rounds"] and min(clone[key] for key in _POSITIVE if key in clone) < 1:
         raise InputError(f"{told!r}: clone needs a pool and a batch size of at least 1")
 
 

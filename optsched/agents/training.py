@@ -14,11 +14,9 @@ import torch
 from sb3_contrib import MaskablePPO
 from torch.utils.tensorboard import SummaryWriter
 
-from optsched.agents.cloning import Cloning
-from optsched.agents.folder import Folder
-from optsched.agents.network import MigrationNetwork
-from optsched.agents.ppo import AfterRollout, make
-from optsched.agents.validation import Validation
+from optsched.agents.folder import Folder, fill
+from optsched.agents.ppo import AfterRollout
+from optsched.agents.subject import subject
 from optsched.errors import InputError
 
 
@@ -55,6 +53,8 @@ class Training:
         "cpu", "cuda" or "auto".
     threads
         Of torch; 0: as many as it takes by itself.
+    workers
+        Processes in which teachers are asked; 1: in this one.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class Training:
         folder: Folder,
         device: str = "auto",
         threads: int = 0,
+        workers: int = 1,
         on_step: Callable[[Step], None] = lambda step: None,
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -76,10 +77,11 @@ class Training:
         if threads:
             torch.set_num_threads(threads)
         torch.manual_seed(self.seed)
-        self.network = MigrationNetwork().to(device)
-        self.cloning = Cloning(self.network, self.config, self.seed)
+        self.subject = subject(str(config["problem"]))
+        self.network = self.subject.network().to(device)
+        self.cloning = self.subject.course(self.network, self.config, self.seed, workers)
+        self.validation = self.subject.measure(self.config)
         rule = self.config["validate"]
-        self.validation = Validation(self.config["env_kwargs"], int(rule["instances"]))
         self.every, self.patience = int(rule["every"]), int(rule["patience"])
         self.best, self.waited, self.seconds = float("inf"), 0, 0.0
         self.learner: MaskablePPO | None = None
@@ -113,19 +115,19 @@ class Training:
         self.waited = 0
 
     def _learn(self) -> None:
-        learner = make(self.config, self.seed, self.device, None)
+        learner = self.subject.learner(self.config, self.seed, self.device)
         if self._ppo is not None:
             learner.set_parameters(_parameters(self._ppo), device=self.device)
             learner.num_timesteps = self._timesteps
         else:
-            _network(learner).load_state_dict(self.network.state_dict())
+            self.subject.inside(learner).load_state_dict(self.network.state_dict())
         self.learner, total = learner, int(self.config["n_timesteps"])
         rollouts = 0
 
         def after(model: MaskablePPO) -> bool:
             nonlocal rollouts
             rollouts += 1
-            self.network.load_state_dict(_network(model).state_dict())
+            self.network.load_state_dict(self.subject.inside(model).state_dict())
             if rollouts % self.every == 0 or model.num_timesteps >= total:
                 self._validate("ppo", model.num_timesteps)
             self._save("ppo")
@@ -178,18 +180,12 @@ class Training:
 
     def _restore(self) -> None:
         found = self.folder.load(self.folder.checkpoint)
-        self.network.load_state_dict(found["network"])
+        fill(self.network, found["network"], str(self.folder.checkpoint))
         self.cloning.restore(found["cloning"])
         self.best, self.waited = found["best"], found["waited"]
         self.seconds = found["seconds"]
         torch.set_rng_state(found["torch"])
         self._ppo, self._timesteps = found.get("ppo"), int(found.get("timesteps", 0))
-
-
-def _network(learner: MaskablePPO) -> MigrationNetwork:
-    policy: Any = learner.policy
-    found: MigrationNetwork = policy.network
-    return found
 
 
 def _parameters(content: bytes) -> dict[str, Any]:

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from optsched.agents import PROBLEMS
+
 from .exits import Exit
 from .parameters import Command, option, options
 
 if TYPE_CHECKING:
     from optsched.agents.training import Step
 
-PROBLEMS = ("vm-rescheduling",)
-
 
 @click.command("train", cls=Command, short_help="Train an agent.")
-@click.argument("problem", metavar="PROBLEM", type=click.Choice(PROBLEMS))
+@click.argument("problem", metavar="PROBLEM", type=click.Choice(tuple(PROBLEMS)))
 @options(
     "The run",
     option("--out", metavar="FOLDER", required=True, help="Folder of the run."),

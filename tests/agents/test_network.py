@@ -14,6 +14,7 @@ from optsched.agents.examples import collate, examples, loss
 from optsched.agents.experts import rest, whole
 from optsched.agents.export import export
 from optsched.agents.network import NEVER, MigrationNetwork
+from optsched.agents.vm import VMRescheduling
 from optsched.check import check
 from optsched.generate.vm import snapshot
 from optsched.kernels import migration as kernel
@@ -92,7 +93,7 @@ def _rng() -> np.random.Generator:
 def test_the_exported_file_scores_alike(tmp_path: Path) -> None:
     """onnxruntime gives torch's scores, in both phases."""
     net = network()
-    export(net, tmp_path / "agent.onnx", {})
+    export(net, tmp_path / "agent.onnx", {}, VMRescheduling())
     agent = load(tmp_path / "agent.onnx")
     for look in looks():
         group, stop, cell, _ = net(*collate([look]))
