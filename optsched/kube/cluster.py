@@ -69,6 +69,9 @@ class Cluster:
             decoded = decoder.decode(raw)
         except msgspec.ValidationError as error:
             decoded = self._reread(kind, raw, error)
+        except UnicodeDecodeError as error:
+            who = pod_name(_head(raw))
+            raise FormatError(f"{kind} {who[:80]!r}: the text is not UTF-8") from error
         _check_name(kind, decoded.metadata.name)
         if kind in WORKLOADS:
             self.workloads[kind, decoded.metadata.namespace, decoded.metadata.name] = decoded
@@ -139,14 +142,14 @@ def _kind(raw: msgspec.Raw) -> str:
         return match[1].decode()
     try:
         return _HEAD.decode(raw).kind
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise FormatError(f"an item of the list is no Kubernetes object: {error}") from error
 
 
 def _head(raw: msgspec.Raw) -> _Name:
     try:
         return _NAME.decode(_HEAD.decode(raw).metadata)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return _Name("(without a readable name)")
 
 

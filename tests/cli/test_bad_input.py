@@ -38,6 +38,8 @@ def refused(done: Result) -> str:
         b'{"kind": "List", "apiVersion": "v1", "items": ' + b"[" * 100_000,
         b'{"kind": "List", "apiVersion": "v1", "items": [{"kind": "Pod", "spec": '
         + b'{"a":' * 100_000,
+        b'{"kind": "List", "apiVersion": "v1", "items": [{"apiVersion": "v1", "kind": "Pod", '
+        b'"metadata": {"name": "p\xe9"}}]}',
     ],
 )
 def test_broken_files(run: Run, tmp_path: Path, content: bytes) -> None:
