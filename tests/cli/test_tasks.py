@@ -33,7 +33,7 @@ def file(tmp_path: Path) -> str:
 def test_the_answer_in_every_form(file: str, tmp_path: Path) -> None:
     """Text, JSON, schedule file and report tell the same."""
     plan, page = tmp_path / "plan.json", tmp_path / "page.html"
-    search = ("--time-limit", "60s", "--workers", "1", "--quiet")
+    search = ("--solver", "cpsat", "--time-limit", "60s", "--workers", "1", "--quiet")
     code, text = run("solve", file, *search, "--plan-out", str(plan), "--report", str(page))
     assert code == 0
     assert "9 of 9 tasks in time" in text
