@@ -34,6 +34,8 @@ FORMATS: dict[str, str] = {
     "tasks": "optsched.snapshot.task_files:TasksFormat",
     "snapshot": "optsched.snapshot:SnapshotFormat",
     "kubectl": "optsched.formats.kubectl:KubectlFormat",
+    "raycloudsim": "optsched.formats.raycloudsim:RayCloudSimFormat",  # before what takes any tables
+    "eua": "optsched.formats.eua:EuaFormat",
     "openb": "optsched.formats.openb:OpenbFormat",
     "priority-matters": "optsched.formats.priority_matters:PriorityMattersFormat",
     "bytedance-vm": "optsched.formats.bytedance_vm:BytedanceVmFormat",

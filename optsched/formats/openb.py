@@ -11,8 +11,6 @@ pod with one GPU may share it (`gpu_milli` below 1000); one with several takes t
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,16 +20,15 @@ import numpy as np
 from optsched.arrays import Bools, Ints
 from optsched.errors import FormatError
 from optsched.problem import Cells, Hosts, Items, PlacementProblem, Where
-from optsched.snapshot import read_bytes
 from optsched.snapshot.names import Names, appearing
+
+from .csv_tables import Rows, table
 
 NODE_COLUMNS = ("sn", "cpu_milli", "memory_mib", "gpu", "model")
 POD_COLUMNS = ("name", "cpu_milli", "memory_mib", "num_gpu", "gpu_milli")
 NODE_LIST = "openb_node_list_gpu_node.csv"
 POD_LIST = "openb_pod_list_{}.csv"
 WHOLE = 1000  # milli of one GPU
-
-Rows = Sequence[dict[str, str]]
 
 
 def problem_of(nodes: Rows, pods: Rows, name: str) -> PlacementProblem:
@@ -101,28 +98,6 @@ def _amounts(rows: Rows, columns: Sequence[str], names: Sequence[str]) -> Ints:
                 raise FormatError(f"{names[at][:80]!r}: {title} is {value[:40]!r}, not an amount")
             out[at, column] = int(value)
     return out
-
-
-def table(path: str, columns: Sequence[str]) -> Rows:
-    """The rows of a CSV file with at least these columns.
-
-    Raises
-    ------
-    InputError
-        The file cannot be read, a column is missing, or a row ends too early.
-    """
-    try:
-        reader = csv.DictReader(io.StringIO(read_bytes(path).decode(), newline=""))
-        missing = [column for column in columns if column not in (reader.fieldnames or ())]
-        if missing:
-            raise FormatError(f"{path}: the table has no column {', '.join(missing)}")
-        rows = list(reader)
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise FormatError(f"{path}: this is no CSV text: {error}") from error
-    for at, row in enumerate(rows):
-        if any(row[column] is None for column in columns):
-            raise FormatError(f"{path}: line {at + 2} ends too early")
-    return rows
 
 
 def lists(path: str, select: str | None = None) -> tuple[str, str]:
