@@ -59,6 +59,7 @@ def warm_schedules() -> None:
     tables = schedules.Tables(
         yes, pair, pair, pair, pair, pair, one, one, one, one, flag, one, one, one, one, flag,
         one, np.zeros(2, np.int64), empty, np.zeros((0, 1, 1), np.int64), 10, 0,
+        np.zeros((0, 6), np.int64),
     )  # fmt: skip
     lines, stream = schedules.lines(1, 1), np.ones(1, np.uint64)
     zero, values = np.zeros(1, np.int64), np.zeros(4, np.int64)

@@ -30,7 +30,8 @@ class Tables(NamedTuple):
     fits (I, J); earliest, held, run, down, energy (I, J) ms and mJ, `held` being when memory is
     taken; then per task and per node; predecessors of task i are rows first[since[i]:since[i+1]],
     and between (P, J, J) is the time of their data. `wake` is the mJ that it takes to turn a
-    sleeping node on, over the horizon; `base` what the nodes take if no task runs.
+    sleeping node on, over the horizon; `base` what the nodes take if no task runs. `taken` (B, 6) is what
+    the nodes are busy with besides: node, held, begin, end, cores, memory.
     """
 
     fits: Bools
@@ -55,6 +56,7 @@ class Tables(NamedTuple):
     between: Ints
     horizon: int
     base: int
+    taken: Ints
 
 
 class Lines(NamedTuple):
@@ -69,9 +71,9 @@ class Lines(NamedTuple):
     start: Ints  # (I,)
 
 
-def lines(tasks: int, nodes: int) -> Lines:
-    """Empty ones."""
-    spans = (2, nodes, tasks)
+def lines(tasks: int, nodes: int, taken: int = 0) -> Lines:
+    """Empty ones, with room for what is taken."""
+    spans = (2, nodes, tasks + taken)
     return Lines(
         np.zeros(spans, np.int64),
         np.zeros(spans, np.int64),
@@ -84,12 +86,24 @@ def lines(tasks: int, nodes: int) -> Lines:
 
 
 @jit
-def clear(s: Lines) -> None:
-    """Nothing is placed."""
+def clear(p: Tables, s: Lines) -> None:
+    """Nothing is placed besides what is taken."""
     s.used[:] = 0
     s.woken[:] = -1
     s.node[:] = -1
     s.start[:] = -1
+    for row in range(p.taken.shape[0]):
+        end = p.taken[row, 3]
+        _take(s, 0, p.taken[row, 0], p.taken[row, 2], end, p.taken[row, 4])
+        _take(s, 1, p.taken[row, 0], p.taken[row, 1], end, p.taken[row, 5])
+
+
+@jit
+def _take(s: Lines, kind: int, j: int, begin: int, end: int, amount: int) -> None:
+    if end > begin and amount:
+        k = s.used[kind, j]
+        s.begin[kind, j, k], s.end[kind, j, k], s.amount[kind, j, k] = begin, end, amount
+        s.used[kind, j] += 1
 
 
 @jit
@@ -149,13 +163,8 @@ def begin_at(p: Tables, s: Lines, i: int, j: int) -> int:
 def put(p: Tables, s: Lines, i: int, j: int, start: int) -> None:
     """Run a task."""
     end = start + p.run[i, j]
-    for kind in range(2):
-        begin = start if kind == 0 else p.held[i, j]
-        amount = p.cores[i] if kind == 0 else p.memory[i]
-        if end > begin and amount:
-            k = s.used[kind, j]
-            s.begin[kind, j, k], s.end[kind, j, k], s.amount[kind, j, k] = begin, end, amount
-            s.used[kind, j] += 1
+    _take(s, 0, j, start, end, p.cores[i])
+    _take(s, 1, j, p.held[i, j], end, p.memory[i])
     s.woken[j] = p.arrival[i] if s.woken[j] < 0 else min(s.woken[j], p.arrival[i])
     s.node[i], s.start[i] = j, start
 
@@ -163,7 +172,7 @@ def put(p: Tables, s: Lines, i: int, j: int, start: int) -> None:
 @jit
 def decode(p: Tables, s: Lines, order: Ints, choice: Ints) -> None:
     """Place tasks in this order on their chosen nodes; what does not fit is rejected."""
-    clear(s)
+    clear(p, s)
     for i in order:
         j = choice[i]
         if j >= 0:
@@ -237,7 +246,7 @@ def walk(
     """
     nodes = p.node_cores.shape[0]
     chance, begin = np.empty(nodes), np.empty(nodes, np.int64)
-    clear(s)
+    clear(p, s)
     for i in order:
         total, best, least = 0.0, 0.0, np.inf
         for j in range(nodes):

@@ -24,7 +24,7 @@ from msgspec import Meta, field
 
 from optsched.arrays import NONE
 from optsched.errors import InputError
-from optsched.tasks import Network, Nodes, Objective, Schedule, TaskProblem, Tasks, Tier
+from optsched.tasks import Network, Nodes, Objective, Schedule, Taken, TaskProblem, Tasks, Tier
 
 from . import text
 from .names import Names
@@ -87,6 +87,17 @@ class TaskRecord(Record, kw_only=True):
     after: list[Need] = field(default_factory=list)
 
 
+class TakenRecord(Record, kw_only=True):
+    """What a node is busy with besides: memory from `held` on, cores from `begin` to `end`."""
+
+    node: str
+    held: Moment
+    begin: Moment
+    end: Moment
+    cores: Amount = 1
+    memory: Amount = 0
+
+
 class TaskFile(Record, kw_only=True):
     """The document; `objective` as on the command line."""
 
@@ -99,23 +110,29 @@ class TaskFile(Record, kw_only=True):
     links: list[LinkRecord] = field(default_factory=list)
     nodes: list[NodeRecord]
     tasks: list[TaskRecord]
+    taken: list[TakenRecord] = field(default_factory=list)
 
 
 class RunRecord(Record):
-    """One task; without a node it is rejected."""
+    """One task; without a node it is rejected. `sent`: when its data leave, if not at once."""
 
     task: str
     node: str | None = None
     start: Moment = NONE
+    sent: Moment | None = None
 
 
 class ScheduleFile(Record, kw_only=True):
-    """Where and when tasks run; `problem` is the digest of the problem."""
+    """Where and when tasks run; `problem` is the digest of the problem.
+
+    `woken` says when nodes are turned on, where that is not when the first task is sent there.
+    """
 
     format: Literal["optsched/schedule"]
     version: Literal[1]
     problem: str
     runs: list[RunRecord] = field(default_factory=list)
+    woken: dict[str, Moment] = field(default_factory=dict)
 
 
 def decode_tasks(data: bytes, path: str = "tasks") -> TaskProblem:
@@ -182,6 +199,12 @@ def _problem_of(file: TaskFile) -> TaskProblem:
         horizon=file.horizon,
         objective=Objective.parse(file.objective),
         name=file.name,
+        taken=Taken.of(
+            [
+                (nodes.find(one.node, "taken"), one.held, one.begin, one.end, one.cores, one.memory)
+                for one in file.taken
+            ]
+        ),
     )
 
 
@@ -239,22 +262,35 @@ def encode_tasks(problem: TaskProblem) -> bytes:
             links=links,
             nodes=machines,
             tasks=work,
+            taken=[
+                TakenRecord(
+                    node=nodes.names[j], held=held, begin=begin, end=end, cores=cores, memory=memory
+                )
+                for j, held, begin, end, cores, memory in zip(
+                    *(column.tolist() for column in vars(problem.taken).values()), strict=True
+                )
+            ],
         )
     )
 
 
 def encode_schedule(problem: TaskProblem, schedule: Schedule) -> bytes:
     """A schedule as a file."""
+    sent = [None] * len(schedule) if schedule.sent is None else schedule.sent.tolist()
     runs = [
         RunRecord(task=name)
         if node == NONE
-        else RunRecord(task=name, node=problem.nodes.names[node], start=start)
-        for name, node, start in zip(
-            problem.tasks.names, schedule.node.tolist(), schedule.start.tolist(), strict=True
+        else RunRecord(task=name, node=problem.nodes.names[node], start=start, sent=leaves)
+        for name, node, start, leaves in zip(
+            problem.tasks.names, schedule.node.tolist(), schedule.start.tolist(), sent, strict=True
         )
     ]
+    woken = [] if schedule.woken is None else schedule.woken.tolist()
+    turned = {problem.nodes.names[j]: time for j, time in enumerate(woken) if time != NONE}
     return text.encode(
-        ScheduleFile(format="optsched/schedule", version=1, problem=problem.digest(), runs=runs)
+        ScheduleFile(
+            format="optsched/schedule", version=1, problem=problem.digest(), runs=runs, woken=turned
+        )
     )
 
 
@@ -270,12 +306,18 @@ def decode_schedule(data: bytes, problem: TaskProblem, path: str = "schedule") -
     file = text.decode(data, ScheduleFile, path)
     tasks, nodes = Names("task", problem.tasks.names), Names("node", problem.nodes.names)
     node, start = np.full(len(tasks), NONE), np.full(len(tasks), NONE)
+    sent = problem.tasks.arrival.copy()
     for run in file.runs:
         row = tasks.find(run.task, f"{path}: the schedule")
         if run.node is not None:
             node[row] = nodes.find(run.node, f"{path}: the schedule")
             start[row] = run.start
-    return Schedule.of(node, start)
+            sent[row] = sent[row] if run.sent is None else run.sent
+    at_once = bool((sent == problem.tasks.arrival).all())
+    woken = np.full(len(nodes), NONE)
+    for name, time in file.woken.items():
+        woken[nodes.find(name, f"{path}: the schedule")] = time
+    return Schedule.of(node, start, None if at_once else sent, woken if len(file.woken) else None)
 
 
 class TasksFormat:

@@ -9,18 +9,20 @@ from .checking import check_schedule
 from .evaluation import Evaluation, evaluate
 from .network import Network
 from .problem import TaskProblem
-from .schedule import NEVER, Schedule
-from .tables import Goal, Mix, Nodes, Objective, Tasks, Tier
+from .schedule import NEVER, Lost, Schedule
+from .tables import Goal, Mix, Nodes, Objective, Taken, Tasks, Tier
 
 __all__ = [
     "NEVER",
     "Evaluation",
     "Goal",
+    "Lost",
     "Mix",
     "Network",
     "Nodes",
     "Objective",
     "Schedule",
+    "Taken",
     "TaskProblem",
     "Tasks",
     "Tier",

@@ -41,6 +41,10 @@ class _Reader:
         self.problem = problem
         self.node = [int(n) for n in schedule.node]
         self.start = [int(s) for s in schedule.start]
+        sent = problem.tasks.arrival if schedule.sent is None else schedule.sent
+        self.leaves = [int(s) for s in sent]  # when a task's input leaves its source
+        woken = schedule.woken
+        self.woken = [-1] * len(problem.nodes) if woken is None else [int(t) for t in woken]
         self.faults: list[tuple[str, str]] = []
         self.sent = 0
         self.answer: dict[int, int] = {}
@@ -98,7 +102,9 @@ class _Reader:
             _, energy_both = self._send(source, site, int(tasks.input[i]) + int(tasks.output[i]))
             self.sent += energy_both
         length = _up(int(tasks.work[i]) * 1000, int(nodes.speed[j]))
-        self.arrived[i] = int(tasks.arrival[i]) + up
+        if self.leaves[i] < tasks.arrival[i]:
+            self._fault(name, "sent before it arrives")
+        self.arrived[i] = self.leaves[i] + up
         self.ended[i] = self.start[i] + length
         self.answer[i] = self.ended[i] + down
         power = (int(nodes.busy[j]) - int(nodes.idle[j])) * int(tasks.cores[i])
@@ -114,7 +120,9 @@ class _Reader:
             own = [i for i in self.ended if self.node[i] == j]
             if not nodes.asleep[j] or not own:
                 continue
-            awake = min(int(tasks.arrival[i]) for i in own) + int(nodes.wake_time[j])
+            awake = min(self.leaves[i] for i in own) + int(nodes.wake_time[j])
+            if self.woken[j] != -1:
+                awake = self.woken[j] + int(nodes.wake_time[j])
             for i in own:
                 if self.start[i] < awake:
                     self._fault(tasks.names[i], "begins before its node is awake")
@@ -140,17 +148,22 @@ class _Reader:
         """At every start and every arrival of data, what a node holds must fit."""
         tasks, nodes = self.problem.tasks, self.problem.nodes
         held = {i: min(self.arrived[i], self.start[i]) for i in self.ended}
+        taken = self.problem.taken
         for j in range(len(nodes)):
             own = [i for i in self.ended if self.node[i] == j]
-            for i in own:
-                now = self.start[i]
-                runs = [k for k in own if self.start[k] <= now < self.ended[k]]
-                if sum(int(tasks.cores[k]) for k in runs) > nodes.cores[j]:
-                    self._fault(nodes.names[j], "cores")
-                now = held[i]
-                there = [k for k in own if held[k] <= now < self.ended[k]]
-                if sum(int(tasks.memory[k]) for k in there) > nodes.memory[j]:
-                    self._fault(nodes.names[j], "memory")
+            runs = [(self.start[i], self.ended[i], int(tasks.cores[i])) for i in own]
+            holds = [(held[i], self.ended[i], int(tasks.memory[i])) for i in own]
+            for k in [k for k in range(len(taken)) if taken.node[k] == j]:
+                end = int(taken.end[k])
+                runs.append((int(taken.begin[k]), end, int(taken.cores[k])))
+                holds.append((int(taken.held[k]), end, int(taken.memory[k])))
+            for what, spans, most in (
+                ("cores", runs, int(nodes.cores[j])),
+                ("memory", holds, int(nodes.memory[j])),
+            ):
+                for now, _, _ in spans:
+                    if sum(n for begin, end, n in spans if begin <= now < end) > most:
+                        self._fault(nodes.names[j], what)
 
     def _values(self) -> dict[Goal, int]:
         tasks, horizon = self.problem.tasks, self.problem.horizon
@@ -175,7 +188,7 @@ class _Reader:
         total = self.sent
         used = {self.node[i] for i in self.ended}
         for j in range(len(nodes)):
-            on = j in used or not nodes.asleep[j]
+            on = j in used or not nodes.asleep[j] or self.woken[j] != -1
             power = int(nodes.idle[j]) if on else int(nodes.sleep[j])
             total += _up(power * horizon, 1000) + self.spent[j]
             if on and nodes.asleep[j]:

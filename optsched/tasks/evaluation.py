@@ -14,7 +14,7 @@ import numpy as np
 
 from optsched.arrays import NONE, Bools, Ints
 from optsched.tasks.problem import TaskProblem
-from optsched.tasks.schedule import Schedule
+from optsched.tasks.schedule import Lost, Schedule
 from optsched.tasks.tables import Goal
 
 
@@ -62,8 +62,12 @@ class Evaluation:
         return int(self.node_energy.sum()) + self.sent
 
 
-def evaluate(problem: TaskProblem, schedule: Schedule) -> Evaluation:
-    """Read a schedule; what is not allowed is valued as far as that makes sense."""
+def evaluate(problem: TaskProblem, schedule: Schedule, lost: Lost | None = None) -> Evaluation:
+    """Read a schedule; what is not allowed is valued as far as that makes sense.
+
+    `lost` are runs that were cut short before the ones of the schedule: they cost the power of
+    their time, and the sending of their input, and keep their nodes on.
+    """
     tasks, nodes = problem.tasks, problem.nodes
     if len(schedule) != len(tasks):
         raise ValueError(f"a schedule of {len(schedule)} tasks for a problem of {len(tasks)}")
@@ -80,7 +84,12 @@ def evaluate(problem: TaskProblem, schedule: Schedule) -> Evaluation:
     late = np.maximum(seen - due, 0)
     violated = rejected | unfinished | (late > 0)
     on = ~nodes.asleep | (np.bincount(node[known], minlength=len(nodes)) > 0)
+    if schedule.woken is not None:
+        on |= schedule.woken != NONE
     own, sent = _energy(problem, node, known, on)
+    if lost is not None:
+        np.add.at(own, lost.node, _in_vain(problem, lost))
+        sent += int(sent_in_vain(problem)[lost.task, lost.node].sum())
     done = known & ~unfinished
     work = np.bincount(node[done], weights=tasks.work[done], minlength=len(nodes))
     values = {
@@ -117,6 +126,21 @@ def _energy(problem: TaskProblem, node: Ints, known: Bools, on: Bools) -> tuple[
     return own, int(sent.sum())
 
 
+def _in_vain(problem: TaskProblem, lost: Lost) -> Ints:
+    """(L,) mJ of runs that were cut short."""
+    nodes = problem.nodes
+    power = (nodes.busy - nodes.idle)[lost.node] * problem.tasks.cores[lost.task]
+    spent = power * (lost.end - lost.begin)
+    return np.asarray(-(-spent // (1000 * nodes.cores[lost.node])))
+
+
+def sent_in_vain(problem: TaskProblem) -> Ints:
+    """(I, J) mJ of sending the input alone, as its share of what sending takes."""
+    tasks = problem.tasks
+    whole = np.maximum(tasks.input + tasks.output, 1)[:, None]
+    return np.asarray(-(-problem.energy_sent * tasks.input[:, None] // whole))
+
+
 def _share(work: np.ndarray, on: Bools, problem: TaskProblem) -> float:
     """U_on: work done over speed, cores and time of what is on."""
     could = (problem.nodes.speed * problem.nodes.cores)[on].sum() * problem.horizon / 1000
@@ -143,6 +167,7 @@ def _violations(problem: TaskProblem, schedule: Schedule, known: Bools) -> list[
     late = tasks.hard & (_answer(problem, schedule) > tasks.deadline)
     tell(known & late, "answers after its hard deadline")
     tell(known & ~allowed & ~late, "may not run on its node")
+    tell(known & (problem.sent(schedule) < tasks.arrival), "is sent before it arrives")
     tell(known & (schedule.start < problem.ready(schedule)), "begins before it is ready")
     for first, second in tasks.before.tolist():
         if known[second] and not known[first]:
@@ -163,17 +188,24 @@ def _answer(problem: TaskProblem, schedule: Schedule) -> Ints:
 def _overfull(problem: TaskProblem, schedule: Schedule, known: Bools) -> list[str]:
     """Nodes that run more than they have cores or memory for, with when that is first so."""
     tasks, nodes, found = problem.tasks, problem.nodes, list[str]()
+    come, taken = problem.come(schedule), problem.taken
     for j in range(len(nodes)):
         own = np.flatnonzero(known & (schedule.node == j))
         begin = schedule.start[own]
         end = begin + problem.run[own, j]
         # Memory is taken when the data are there, which may be before a core is free.
-        held = np.minimum(problem.earliest[own, j], begin)
-        for what, since, amount, most in (
-            ("cores", begin, tasks.cores[own], int(nodes.cores[j])),
-            ("memory", held, tasks.memory[own], int(nodes.memory[j])),
+        held = np.minimum(come[own], begin)
+        others = np.flatnonzero(taken.node == j)
+        for what, since, amount, before, more, most in (
+            ("cores", begin, tasks.cores[own], taken.begin, taken.cores, int(nodes.cores[j])),
+            ("memory", held, tasks.memory[own], taken.held, taken.memory, int(nodes.memory[j])),
         ):
-            moment = first_excess(since, end, amount, most)
+            moment = first_excess(
+                np.concatenate([since, before[others]]),
+                np.concatenate([end, taken.end[others]]),
+                np.concatenate([amount, more[others]]),
+                most,
+            )
             if moment is not None:
                 found.append(f"{nodes.names[j]!r} has too few {what} from {moment} ms on")
     return found

@@ -14,7 +14,7 @@ from optsched.arrays import NONE, Bools, Ints, refuse
 from optsched.errors import ProblemError
 from optsched.tasks.network import Network
 from optsched.tasks.schedule import Schedule
-from optsched.tasks.tables import Nodes, Objective, Tasks
+from optsched.tasks.tables import Nodes, Objective, Taken, Tasks
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ class TaskProblem:
         What is minimised.
     warnings
         What a reader wants to be known.
+    taken
+        What nodes are busy with besides, such as tasks of windows before.
     """
 
     network: Network
@@ -43,6 +45,7 @@ class TaskProblem:
     objective: Objective = field(default_factory=Objective)
     name: str = "tasks"
     warnings: tuple[str, ...] = ()
+    taken: Taken = field(default_factory=Taken.of)
 
     def __post_init__(self) -> None:
         sites = len(self.network)
@@ -61,6 +64,8 @@ class TaskProblem:
                 f"tasks.eligible speaks of {self.tasks.eligible.shape[1]} nodes and there are "
                 f"{len(self.nodes)}"
             )
+        if ((self.taken.node < 0) | (self.taken.node >= len(self.nodes))).any():
+            raise ProblemError("taken names a node that does not exist")
         last = int(self.tasks.arrival.max(initial=0))
         if self.horizon <= last:
             raise ProblemError(f"the horizon of {self.horizon} ms ends before the last arrival")
@@ -69,10 +74,42 @@ class TaskProblem:
         """A copy with other tables."""
         return _replace(self, **changes)
 
+    def window(
+        self, rows: Ints, now: int, nodes: Nodes, eligible: Bools, taken: Taken
+    ) -> TaskProblem:
+        """The problem of some tasks (n,) that can be sent from `now` on, without their precedences.
+
+        Times stay absolute and the horizon is the same; `nodes` are the same ones in another state,
+        `eligible` (n, J) where each task may go. Routes are taken over, not searched for again.
+        """
+        tasks = self.tasks
+        columns: dict[str, Any] = {
+            name: column[rows]
+            for name, column in vars(tasks).items()
+            if name not in ("names", "eligible", "before", "data", "arrival")
+        }
+        made = self.replace(
+            nodes=nodes,
+            tasks=Tasks(
+                names=tuple(tasks.names[i] for i in rows.tolist()),
+                arrival=np.full(len(rows), now),
+                eligible=eligible,
+                before=tasks.before[:0],
+                data=tasks.data[:0],
+                **columns,
+            ),
+            taken=taken,
+            warnings=(),
+        )
+        up, down, energy, reach = self._routes
+        made.__dict__["_routes"] = up[rows], down[rows], energy[rows], reach
+        return made
+
     def digest(self) -> str:
         """A hash of everything but name and warnings."""
         digest = hashlib.blake2b(digest_size=16)
-        for part in (self.network, self.nodes, self.tasks):
+        taken = (self.taken,) if len(self.taken) else ()
+        for part in (self.network, self.nodes, self.tasks, *taken):
             _feed(digest, part)
         digest.update(repr((self.horizon, self.objective.text)).encode())
         return digest.hexdigest()
@@ -147,20 +184,33 @@ class TaskProblem:
         """(I, J) when it can begin at the earliest, in ms, if nobody else is there."""
         return self.tasks.arrival[:, None] + np.maximum(self.upload, 0)
 
+    def sent(self, schedule: Schedule) -> Ints:
+        """(I,) when the data of each task leave its source."""
+        return self.tasks.arrival if schedule.sent is None else schedule.sent
+
+    def come(self, schedule: Schedule) -> Ints:
+        """(I,) when the data of each task of a schedule are on its node."""
+        node = np.clip(schedule.node, 0, len(self.nodes) - 1)
+        upload = self.upload[np.arange(len(self.tasks)), node]
+        return np.asarray(self.sent(schedule) + np.maximum(upload, 0))
+
     def ready(self, schedule: Schedule) -> Ints:
         """(I,) when each task of a schedule can begin, by its data, and its node being awake.
 
-        A sleeping node is woken when the first of its tasks arrives. What follows a task that is
+        A sleeping node is woken when the first of its tasks is sent. What follows a task that is
         rejected is never ready.
         """
         node = np.clip(schedule.node, 0, len(self.nodes) - 1)
         row = np.arange(len(self.tasks))
-        ready = self.earliest[row, node].copy()
+        ready = self.come(schedule)
+        sent = self.sent(schedule)
         for j in np.flatnonzero(self.nodes.asleep).tolist():
             own = np.flatnonzero(schedule.node == j)
             if not len(own):
                 continue
-            first = int(self.tasks.arrival[own].min())
+            first = int(sent[own].min())
+            if schedule.woken is not None and schedule.woken[j] != NONE:
+                first = int(schedule.woken[j])
             ready[own] = np.maximum(ready[own], first + int(self.nodes.wake_time[j]))
         ended = schedule.start + self.run[row, node]
         for p, (a, b) in enumerate(self.tasks.before.tolist()):

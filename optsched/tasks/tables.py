@@ -212,6 +212,42 @@ class Tasks:
         refuse(waits > 0, self.names, "it waits for itself: its predecessors form a circle")
 
 
+@dataclass(frozen=True)
+class Taken:
+    """What nodes are busy with besides the tasks of the problem: runs that nobody may move.
+
+    Attributes
+    ----------
+    node
+        (B,) where.
+    held, begin, end
+        (B,) milliseconds: memory is taken from `held` to `end`, cores from `begin` on.
+    cores, memory
+        (B,) how many, and MiB.
+    """
+
+    node: Ints
+    held: Ints
+    begin: Ints
+    end: Ints
+    cores: Ints
+    memory: Ints
+
+    @classmethod
+    def of(cls, rows: Any = ()) -> Taken:
+        """From rows (node, held, begin, end, cores, memory)."""
+        table = np.asarray(rows, dtype=np.int64).reshape(-1, 6)
+        names = ("node", "held", "begin", "end", "cores", "memory")
+        made = cls(*(ints(table[:, k], (len(table),), f"taken.{n}") for k, n in enumerate(names)))
+        labels = [f"what takes node {j}" for j in made.node.tolist()]
+        refuse(made.end < np.maximum(made.begin, made.held), labels, "it ends before it begins")
+        refuse((made.cores < 0) | (made.memory < 0), labels, "it takes less than nothing")
+        return made
+
+    def __len__(self) -> int:
+        return len(self.node)
+
+
 class Goal(StrEnum):
     """What can be asked of a schedule; all are minimised."""
 

@@ -86,6 +86,7 @@ def tables(problem: TaskProblem) -> kernel.Tables:
         between=whole(problem.between),
         horizon=problem.horizon,
         base=int(np.where(nodes.asleep, off, on).sum()),
+        taken=np.ascontiguousarray(np.stack(list(vars(problem.taken).values()), axis=1)),
     )
 
 
@@ -119,7 +120,7 @@ class Colony:
         self.problem, self.settings = problem, settings or Settings()
         self.tables, self.weights = tables(problem), weights(problem)
         shape = (len(problem.tasks), len(problem.nodes))
-        self.lines = kernel.lines(*shape)
+        self.lines = kernel.lines(*shape, len(problem.taken))
         self.rank = np.array(by_arrival(problem), np.int64)
         self.stream = np.random.default_rng(seed).integers(1, 1 << 63, 1).astype(np.uint64)
         self.rng = np.random.default_rng([seed, 1])

@@ -98,11 +98,19 @@ class ScheduleModel:
                 model.new_optional_fixed_size_interval_var(self.start[i], length, there, "")
             )
             model.add_implication(there, self.on[j])
-        model.add_cumulative(spans, tasks.cores[own].tolist(), int(nodes.cores[j]))
-        if int(tasks.memory[own].sum()) > nodes.memory[j]:
-            model.add_cumulative(
-                [self._hold(i, j) for i in own], tasks.memory[own].tolist(), int(nodes.memory[j])
-            )
+        taken = problem.taken
+        busy = np.flatnonzero(taken.node == j)
+        spans += [self._busy(int(taken.begin[k]), int(taken.end[k])) for k in busy]
+        cores = [*tasks.cores[own].tolist(), *taken.cores[busy].tolist()]
+        model.add_cumulative(spans, cores, int(nodes.cores[j]))
+        memory = [*tasks.memory[own].tolist(), *taken.memory[busy].tolist()]
+        if sum(memory) > nodes.memory[j]:
+            holds = [self._hold(i, j) for i in own]
+            holds += [self._busy(int(taken.held[k]), int(taken.end[k])) for k in busy]
+            model.add_cumulative(holds, memory, int(nodes.memory[j]))
+
+    def _busy(self, begin: int, end: int) -> cp_model.IntervalVar:
+        return self.model.new_fixed_size_interval_var(begin, end - begin, "")
 
     def _hold(self, i: int, j: int) -> cp_model.IntervalVar:
         """From the end of the upload to the end of the run."""

@@ -57,6 +57,11 @@ class Timelines:
         nodes, tasks = problem.nodes, problem.tasks
         self.cores = [_Busy(n) for n in nodes.cores.tolist()]
         self.memory = [_Busy(n) for n in nodes.memory.tolist()]
+        for j, held, begin, end, cores, memory in zip(
+            *(column.tolist() for column in vars(problem.taken).values()), strict=True
+        ):
+            self.cores[j].take(begin, end, cores)
+            self.memory[j].take(held, end, memory)
         self.woken: list[int | None] = [None] * len(nodes)  # first arrival of its tasks
         self.node = [NONE] * len(tasks)
         self.start = [NONE] * len(tasks)

@@ -8,7 +8,7 @@ from random import Random
 import numpy as np
 import pytest
 
-from optsched.tasks import Network, Nodes, Schedule, TaskProblem, Tasks
+from optsched.tasks import Network, Nodes, Schedule, Taken, TaskProblem, Tasks
 
 
 def tiny_tasks(random: Random, tasks: int = 5) -> TaskProblem:
@@ -35,6 +35,15 @@ def tiny_tasks(random: Random, tasks: int = 5) -> TaskProblem:
     )  # fmt: skip
     arrival = some(0, 60, tasks)
     soft = [-1 if random.random() < 0.4 else a + random.randint(0, 400) for a in arrival]
+    taken = []
+    for j, (cores, memory) in enumerate(
+        zip(table.cores.tolist(), table.memory.tolist(), strict=True)
+    ):
+        if random.random() < 0.3:
+            held = random.randint(0, 50)
+            begin = held + random.randint(0, 9)
+            end = begin + random.randint(0, 90)
+            taken.append((j, held, begin, end, random.randint(0, cores), random.randint(0, memory)))
     pairs = [(a, b) for a in range(tasks) for b in range(a + 1, tasks) if random.random() < 0.1]
     return TaskProblem(
         network,
@@ -47,6 +56,7 @@ def tiny_tasks(random: Random, tasks: int = 5) -> TaskProblem:
             eligible=[[random.random() < 0.9 for _ in range(nodes)] for _ in range(tasks)],
         ),
         horizon=random.randint(70, 900),
+        taken=Taken.of(taken),
     )  # fmt: skip
 
 
@@ -59,11 +69,16 @@ def any_schedule(random: Random, problem: TaskProblem) -> Schedule:
             -1 if rejected else random.randrange(len(problem.nodes) + (random.random() < 0.02))
         )
         start.append(-1 if rejected and random.random() < 0.97 else random.randint(0, 500))
-    return Schedule.of(node, start)
+    sent = None
+    if random.random() < 0.5:
+        sent = [a + random.randint(-1, 30) for a in problem.tasks.arrival.tolist()]
+    woken = None
+    if random.random() < 0.3:
+        woken = [random.randint(-1, 60) for _ in problem.nodes.names]
+    return Schedule.of(node, start, sent, woken)
 
 
-@pytest.fixture
-def two_nodes() -> TaskProblem:
+def edge_and_cloud() -> TaskProblem:
     """A gateway with a slow edge node beside it and a fast one in the cloud, 50 ms away."""
     network = Network.of(
         ["gateway", "cloud"], [(0, 1)], latency=[50], bandwidth=[100], energy=[2000]
@@ -77,6 +92,12 @@ def two_nodes() -> TaskProblem:
         arrival=[0, 10], deadline=[200, 500], weight=[1, 3],
     )  # fmt: skip
     return TaskProblem(network, nodes, tasks, horizon=1000)
+
+
+@pytest.fixture
+def two_nodes() -> TaskProblem:
+    """An edge node and one in the cloud."""
+    return edge_and_cloud()
 
 
 @pytest.fixture(scope="session")

@@ -62,6 +62,12 @@ def test_schedules_return(two_nodes: TaskProblem) -> None:
     again = decode_schedule(encode_schedule(two_nodes, schedule), two_nodes)
     assert again.node.tolist() == [1, -1]
     assert again.start.tolist() == [60, -1]
+    assert (again.sent, again.woken) == (None, None)
+    later = Schedule.of([1, 0], [90, 50], [30, 10], [-1, 7])
+    again = decode_schedule(encode_schedule(two_nodes, later), two_nodes)
+    assert again.sent is not None
+    assert again.woken is not None
+    assert (again.sent.tolist(), again.woken.tolist()) == ([30, 10], [-1, 7])
 
 
 @pytest.mark.parametrize(
