@@ -30,8 +30,8 @@ class Tables(NamedTuple):
     fits (I, J); earliest, held, run, down, energy (I, J) ms and mJ, `held` being when memory is
     taken; then per task and per node; predecessors of task i are rows first[since[i]:since[i+1]],
     and between (P, J, J) is the time of their data. `wake` is the mJ that it takes to turn a
-    sleeping node on, over the horizon; `base` what the nodes take if no task runs. `taken` (B, 6) is what
-    the nodes are busy with besides: node, held, begin, end, cores, memory.
+    sleeping node on, over the horizon; `base` what the nodes take if no task runs. `taken` (B, 6):
+    what nodes are busy with besides: node, held, begin, end, cores, memory.
     """
 
     fits: Bools
