@@ -24,6 +24,7 @@ SOURCE = "CP-SAT on nodes and starts"
 SHARE = 0.6  # of what is left, for one level
 
 Linear = cp_model.LinearExpr | int
+Nodes = dict[int, cp_model.IntVar]
 
 
 class ScheduleModel:
@@ -33,12 +34,18 @@ class ScheduleModel:
         self.problem, self.model = problem, cp_model.CpModel()
         tasks, nodes = problem.tasks, problem.nodes
         self.on = [self.model.new_bool_var("") for _ in nodes.names]
-        self.at: list[dict[int, cp_model.IntVar]] = []
+        self.at: list[Nodes] = []
         self.start: list[cp_model.IntVar] = []
         self.out: list[cp_model.IntVar] = []
         self.end: list[Linear] = []
         self.answer: list[Linear] = []
-        self.seen: list[Linear] = []
+        self.seen: list[cp_model.IntVar] = []
+        self.alone: list[dict[int, int]] = []  # when the task answers if nobody else is there
+        # What follows from the others, to be hinted with them.
+        self.finish: dict[int, cp_model.IntVar] = {}
+        self.held: dict[tuple[int, int], cp_model.IntVar] = {}
+        self.wakes: dict[int, Nodes] = {}
+        self.late: dict[int, cp_model.IntVar] = {}
         for i in range(len(tasks)):
             self._task(i)
         for j in range(len(nodes)):
@@ -55,27 +62,33 @@ class ScheduleModel:
         at = {j: model.new_bool_var("") for j in np.flatnonzero(problem.fits[i]).tolist()}
         out = model.new_bool_var("")
         model.add_exactly_one([*at.values(), out])
-        start = model.new_int_var(int(tasks.arrival[i]), problem.horizon, "")
+        arrival, horizon = int(tasks.arrival[i]), problem.horizon
+        start = model.new_int_var(arrival, horizon, "")
         ways = list(at.values())
         earliest = [int(problem.earliest[i, j]) for j in at]
         length = [int(problem.run[i, j]) for j in at]
         back = [int(problem.download[i, j]) for j in at]
-        model.add(start >= weighted(ways, earliest))
-        model.add(start == int(tasks.arrival[i])).only_enforce_if(out)
+        model.add(start >= weighted([*ways, out], [*earliest, arrival]))
+        model.add(start == arrival).only_enforce_if(out)
         end = start + weighted(ways, length)
         answer = end + weighted(ways, back)
         followed = (tasks.before[:, 0] == i).any()
         last = int(tasks.deadline[i]) if tasks.hard[i] else 0
         if tasks.hard[i]:
             model.add(answer <= last).only_enforce_if(~out)
-        top = problem.horizon + max((a + b for a, b in zip(length, back, strict=True)), default=0)
-        seen = model.new_int_var(0, problem.horizon, "")
-        model.add(seen >= problem.horizon).only_enforce_if(out)
+        top = horizon + max((a + b for a, b in zip(length, back, strict=True)), default=0)
+        alone = {
+            j: sum(one) for j, one in zip(at, zip(earliest, length, back, strict=True), strict=True)
+        }
+        seen = model.new_int_var(0, horizon, "")
+        self.seen.append(seen)
+        self._no_wait(at, out, alone, seen, 0)
         if followed:  # it may have to run, even where its answer comes too late
             late = model.new_int_var(0, top, "")
             model.add(late == answer).only_enforce_if(~out)
-            model.add(late == problem.horizon).only_enforce_if(out)
-            model.add_min_equality(seen, [late, problem.horizon])
+            model.add(late == horizon).only_enforce_if(out)
+            model.add_min_equality(seen, [late, horizon])
+            self.finish[i] = late
         else:  # unfinished is worth no more than rejected
             model.add(seen >= answer).only_enforce_if(~out)
         self.at.append(at)
@@ -83,7 +96,20 @@ class ScheduleModel:
         self.out.append(out)
         self.end.append(end)
         self.answer.append(answer)
-        self.seen.append(seen)
+        self.alone.append(alone)
+
+    def _no_wait(
+        self,
+        at: Nodes,
+        out: cp_model.IntVar,
+        alone: dict[int, int],
+        value: cp_model.IntVar,
+        due: int,
+    ) -> None:
+        """A cut: what is seen after `due` is at least that of the task alone on its node."""
+        horizon = self.problem.horizon
+        least = [max(0, min(alone[j], horizon) - due) for j in at]
+        self.model.add(value >= weighted([*at.values(), out], [*least, max(0, horizon - due)]))
 
     def _node(self, j: int) -> None:
         """Cores and memory of a node, and that it is on if anybody runs there."""
@@ -116,7 +142,7 @@ class ScheduleModel:
         """From the end of the upload to the end of the run."""
         problem, there = self.problem, self.at[i][j]
         begin, length = int(problem.earliest[i, j]), int(problem.run[i, j])
-        size = self.model.new_int_var(0, problem.horizon + length, "")
+        size = self.held[i, j] = self.model.new_int_var(0, problem.horizon + length, "")
         self.model.add(size == self.start[i] + length - begin).only_enforce_if(there)
         return self.model.new_optional_interval_var(begin, size, begin + size, there, "")
 
@@ -124,7 +150,7 @@ class ScheduleModel:
         """A sleeping node is ready some time after the first of its tasks arrives."""
         problem, model = self.problem, self.model
         own = [i for i in range(len(problem.tasks)) if j in self.at[i]]
-        wakes = {i: model.new_bool_var("") for i in own}
+        wakes = self.wakes[j] = {i: model.new_bool_var("") for i in own}
         model.add(total(wakes.values()) == self.on[j])
         arrival = problem.tasks.arrival
         first = weighted(list(wakes.values()), [int(arrival[i]) for i in own])
@@ -150,17 +176,22 @@ class ScheduleModel:
 
     def _violation(self, i: int) -> cp_model.IntVar:
         """Whether a task is late, rejected or unfinished."""
-        tasks, model = self.problem.tasks, self.model
+        model = self.model
         wrong = model.new_bool_var("")
-        model.add_implication(self.out[i], wrong)
-        due = int(tasks.deadline[i])
-        last = self.problem.horizon if due == NONE else min(due, self.problem.horizon)
+        last = self._last(i)
         model.add(self.answer[i] <= last).only_enforce_if([~wrong, ~self.out[i]])
+        late = [var for j, var in self.at[i].items() if self.alone[i][j] > last]
+        model.add(wrong >= total([*late, self.out[i]]))
         return wrong
+
+    def _last(self, i: int) -> int:
+        """The last moment at which an answer violates nothing."""
+        due, horizon = int(self.problem.tasks.deadline[i]), self.problem.horizon
+        return horizon if due == NONE else min(due, horizon)
 
     def level(self, goal: Goal) -> Linear:
         """The value of a level, or more."""
-        tasks, problem = self.problem.tasks, self.problem
+        tasks, _problem = self.problem.tasks, self.problem
         if goal is Goal.SLA:
             return weighted(self.violated, tasks.weight.tolist())
         if goal is Goal.RESPONSE:
@@ -169,10 +200,17 @@ class ScheduleModel:
             return self._energy()
         parts = []
         for i in np.flatnonzero(tasks.deadline != NONE).tolist():
-            late = self.model.new_int_var(0, problem.horizon, "")
-            self.model.add(late >= self.seen[i] - int(tasks.deadline[i]))
-            parts.append(late * int(tasks.weight[i]))
+            parts.append(self._lateness(i) * int(tasks.weight[i]))
         return total(parts)
+
+    def _lateness(self, i: int) -> cp_model.IntVar:
+        """Milliseconds after the deadline, or more."""
+        if i not in self.late:
+            due = int(self.problem.tasks.deadline[i])
+            late = self.late[i] = self.model.new_int_var(0, self.problem.horizon, "")
+            self.model.add(late >= self.seen[i] - due)
+            self._no_wait(self.at[i], self.out[i], self.alone[i], late, due)
+        return self.late[i]
 
     def _energy(self) -> Linear:
         problem, nodes = self.problem, self.problem.nodes
@@ -188,16 +226,32 @@ class ScheduleModel:
         return fixed + woken + ran
 
     def hint(self, schedule: Schedule) -> None:
-        """Begin at a schedule."""
+        """Begin at a schedule: a value for every variable there is by now."""
+        told, tasks = evaluate(self.problem, schedule), self.problem.tasks
+        node, start = schedule.node.tolist(), schedule.start.tolist()
         self.model.clear_hints()  # type: ignore[no-untyped-call]
-        for i, (node, start) in enumerate(
-            zip(schedule.node.tolist(), schedule.start.tolist(), strict=True)
-        ):
-            for j, var in self.at[i].items():
-                self.model.add_hint(var, j == node)
-            self.model.add_hint(self.out[i], node == NONE)
-            begin = start if node != NONE else int(self.problem.tasks.arrival[i])
-            self.model.add_hint(self.start[i], begin)
+        hint = self.model.add_hint
+        for i, j in enumerate(node):
+            for k, var in self.at[i].items():
+                hint(var, k == j)
+            hint(self.out[i], j == NONE)
+            hint(self.start[i], start[i] if j != NONE else int(tasks.arrival[i]))
+            hint(self.seen[i], int(told.response[i] + tasks.arrival[i]))
+            hint(self.violated[i], bool(told.violated[i]))
+        for i, var in self.finish.items():
+            hint(var, int(told.finish[i]) if node[i] != NONE else self.problem.horizon)
+        for i, var in self.late.items():
+            hint(var, int(told.late[i]))
+        for (i, j), var in self.held.items():
+            ended = start[i] + int(self.problem.run[i, j])
+            hint(var, max(0, ended - int(self.problem.earliest[i, j])) if node[i] == j else 0)
+        for j, var in enumerate(self.on):
+            hint(var, j in node)
+        for j, wakes in self.wakes.items():
+            own = [i for i in wakes if node[i] == j]
+            first = min(own, key=lambda i: int(tasks.arrival[i]), default=NONE)
+            for i, var in wakes.items():
+                hint(var, i == first)
 
     def read(self, solver: cp_model.CpSolver) -> Schedule:
         """The schedule that was found."""
@@ -224,7 +278,8 @@ def improve(
         if values[k] > bounds[k].value and not budget.over():
             model.hint(schedule)
             model.model.minimize(value)
-            solver = cpsat.prepared(budget.share(SHARE), seed=seed)
+            share = SHARE if k + 1 < len(values) else 1.0
+            solver = cpsat.prepared(budget.share(share), seed=seed)
             status = cpsat.run(solver, model.model, budget)
             if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):
                 found = model.read(solver)
