@@ -12,6 +12,7 @@ IDS: dict[str, tuple[str, str | None]] = {
         "optsched.envs.vm_rescheduling:VMRescheduling",
         "optsched.envs.vm_batch:make_batch",
     ),
+    "optsched/TaskPlacement-v0": ("optsched.envs.task_placement:TaskPlacement", None),
     "optsched/PodPacking-v0": ("optsched.envs.pod_packing:PodPacking", None),
 }
 

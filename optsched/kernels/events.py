@@ -55,7 +55,9 @@ class Setting(NamedTuple):
 
     pair (PAIRS, I, J) ms and mJ; task (TASKS, I); host (HOSTS, J); first, second (P,) tasks of each
     precedence sorted by the second, and followers sorted by the first; between (P, J, J) ms;
-    arrivals (I,) tasks in order; failures (F, 3) time, node, 1: it breaks or 0: it is back.
+    arrivals tasks in order; failures (F, 3) time, node, 1: it breaks or 0: it is back; held (B, 3)
+    node, and when memory and cores are taken by what runs there besides: these rows follow the
+    tasks in `pair` and `task`, are nobody's decision and count nothing.
     """
 
     pair: Ints
@@ -66,6 +68,7 @@ class Setting(NamedTuple):
     between: Ints
     arrivals: Ints
     failures: Ints
+    held: Ints
     whole: Ints
 
 
@@ -96,7 +99,7 @@ def fresh(w: Setting) -> Live:
         np.zeros((LIVE, tasks), np.int64),
         np.zeros((LIVE_HOSTS, hosts), np.int64),
         np.zeros((hosts, tasks), np.int64),
-        np.zeros((2, 3 * (tasks + lost) + 1), np.int64),
+        np.zeros((2, 8 * (tasks + lost) + 8), np.int64),
         np.zeros(tasks, np.int64),
         np.zeros((lost, 4), np.int64),
     )
@@ -118,6 +121,13 @@ def begin(w: Setting, s: Live) -> None:
     s.host[:] = 0
     s.host[FREE], s.host[ROOM] = w.host[HOST_CORES], w.host[HOST_MEMORY]
     s.host[AWAKE], s.host[WOKEN] = -w.host[ASLEEP], -1
+    for row in range(w.held.shape[0]):
+        i, j = w.arrivals.shape[0] + row, w.held[row, 0]
+        s.task[STATUS, i], s.task[NODE, i] = QUEUED, j
+        s.task[DATA, i], s.task[DATA_SEEN, i] = w.held[row, 1], w.held[row, 1]
+        s.task[READY, i], s.task[READY_SEEN, i] = w.held[row, 2], w.held[row, 2]
+        s.task[BEGIN, i], s.task[END, i] = w.held[row, 2], w.held[row, 2] + w.pair[RUN, i, j]
+        _join(w, s, i, j)
 
 
 # ------------------------------------------------------------------------- events
@@ -125,9 +135,10 @@ def begin(w: Setting, s: Live) -> None:
 
 @jit
 def _push(s: Live, time: int, code: int) -> None:
-    k = s.clock[HEAP]
+    k, heap = s.clock[HEAP], s.heap
+    if k == heap.shape[1]:
+        raise IndexError("more events than there can be")
     s.clock[HEAP] += 1
-    heap = s.heap
     while k > 0 and heap[0, (k - 1) >> 1] > time:
         heap[0, k], heap[1, k] = heap[0, (k - 1) >> 1], heap[1, (k - 1) >> 1]
         k = (k - 1) >> 1
@@ -330,22 +341,28 @@ def place(w: Setting, s: Live, i: int, j: int, since: int) -> bool:
     task[BEGIN, i], task[END, i] = start, start + w.pair[RUN, i, j]
     task[HELD, i], task[DEFERRED, i] = 0, 0
     task[TRIES, i] += 1
-    s.clock[ACTIVE] += 1
-    s.host[WORK, j] += w.pair[RUN, i, j] * w.task[CORES, i]
-    k = s.host[ON_IT, j]
-    s.host[ON_IT, j] += 1
-    while k > 0 and task[BEGIN, s.on[j, k - 1]] > start:
-        s.on[j, k] = s.on[j, k - 1]
-        k -= 1
-    s.on[j, k] = i
+    _join(w, s, i, j)
     _foresee(w, s, i)
-    if task[DATA, i] > now:
-        _push(s, task[DATA, i], 2 * i + 1)
-    if task[READY, i] > task[DATA, i]:
-        _push(s, task[READY, i], 2 * i + 1)
     if task[DATA, i] <= now:
         _dispatch(w, s, j)
     return True
+
+
+@jit
+def _join(w: Setting, s: Live, i: int, j: int) -> None:
+    """Put a task on the list of its node, by its planned begin."""
+    task, k = s.task, s.host[ON_IT, j]
+    s.clock[ACTIVE] += 1
+    s.host[WORK, j] += w.pair[RUN, i, j] * w.task[CORES, i]
+    s.host[ON_IT, j] += 1
+    while k > 0 and task[BEGIN, s.on[j, k - 1]] > task[BEGIN, i]:
+        s.on[j, k] = s.on[j, k - 1]
+        k -= 1
+    s.on[j, k] = i
+    if task[DATA, i] > s.clock[NOW] or i >= w.arrivals.shape[0]:
+        _push(s, task[DATA, i], 2 * i + 1)
+    if task[READY, i] > task[DATA, i]:
+        _push(s, task[READY, i], 2 * i + 1)
 
 
 @jit
@@ -453,6 +470,8 @@ def _dispatch(w: Setting, s: Live, j: int) -> None:
         if able and (not blocked or task[BEGIN, i] <= now):
             _start(w, s, i, j)
         else:
+            if able and s.host[FREE, j] == w.host[HOST_CORES, j]:
+                _push(s, task[BEGIN, i], 2 * i + 1)  # nothing else would bring us back in time
             blocked = True
 
 
@@ -479,6 +498,8 @@ def _finish(w: Setting, s: Live, i: int) -> None:
     s.host[ROOM, j] += w.task[MEMORY, i]
     s.host[WORK, j] -= w.pair[RUN, i, j] * w.task[CORES, i]
     _leave(s, i, j)
+    if i >= w.arrivals.shape[0]:
+        return
     s.clock[OPEN] -= 1
     _account(w, s, i, task[FINISH, i] + w.pair[DOWN_TRUE, i, j], w.pair[COST_TRUE, i, j])
     for row in range(w.task[SUCC, i], w.task[SUCC_END, i]):
@@ -525,6 +546,9 @@ def _break(w: Setting, s: Live, j: int) -> None:
         row = s.clock[LOST]
         ran = task[BEGIN, i] if task[STATUS, i] == RUNNING else now
         _leave(s, i, j)
+        if i >= w.arrivals.shape[0]:
+            task[STATUS, i] = DONE
+            continue
         _tell(s, i, 0, 0, 0, 0)
         if row < s.lost.shape[0]:
             s.lost[row, 0], s.lost[row, 1], s.lost[row, 2], s.lost[row, 3] = i, j, ran, now
@@ -594,7 +618,8 @@ def _account(w: Setting, s: Live, i: int, answer: int, cost: int) -> None:
 @jit
 def _foresee(w: Setting, s: Live, i: int) -> None:
     j = s.task[NODE, i]
-    _account(w, s, i, s.task[END, i] + w.pair[DOWN, i, j], w.pair[COST, i, j])
+    if i < w.arrivals.shape[0]:
+        _account(w, s, i, s.task[END, i] + w.pair[DOWN, i, j], w.pair[COST, i, j])
 
 
 @jit

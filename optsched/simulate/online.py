@@ -231,7 +231,7 @@ class Online:
     def score(self) -> Played:
         """What was done so far and what it is worth; what is not decided on counts as rejected."""
         live, true = self.live, self.world.true
-        task, lost = live.task, Lost.of(live.lost[: live.clock[kernel.LOST]])
+        task, lost = live.task[:, : len(true.tasks)], Lost.of(live.lost[: live.clock[kernel.LOST]])
         placed = task[kernel.NODE] >= 0
         schedule = Schedule.of(
             task[kernel.NODE].copy(),

@@ -81,15 +81,7 @@ class World:
 
     @classmethod
     def of(cls, problem: TaskProblem, knobs: Knobs | None = None, seed: int = 0) -> World:
-        """Draw what happens to a problem.
-
-        Raises
-        ------
-        InputError
-            The problem has tasks of windows before.
-        """
-        if len(problem.taken):
-            raise InputError("a simulation begins with free nodes: leave out what is taken")
+        """Draw what happens to a problem."""
         wish = knobs or Knobs()
         work, wandering, failing = (
             np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(3)
@@ -144,16 +136,24 @@ class World:
                 on - off + nodes.wake_energy, nodes.busy - nodes.idle,
             ]
         ).astype(np.int64)  # fmt: skip
+        taken = seen.taken
+        more = np.zeros((kernel.PAIRS, len(taken), len(nodes)), np.int64)
+        rows = np.arange(len(taken))
+        for kind in (kernel.RUN, kernel.RUN_TRUE):
+            more[kind, rows, taken.node] = taken.end - taken.begin
+        extra = np.zeros((kernel.TASKS, len(taken)), np.int64)
+        extra[kernel.CORES], extra[kernel.MEMORY] = taken.cores, taken.memory
         base = int(np.where(nodes.asleep, off, on).sum())
         return kernel.Setting(
-            pair,
-            table,
+            np.concatenate([pair, more], axis=1),
+            np.concatenate([table, extra], axis=1),
             host,
             np.ascontiguousarray(tasks.before[:, 0]),
             np.ascontiguousarray(second),
             seen.between.reshape(count, len(nodes), len(nodes)),
             np.lexsort((own, tasks.arrival)),
             self.failures,
+            np.stack([taken.node, taken.held, taken.begin], axis=1),
             np.array([seen.horizon, base, self.requeue], np.int64),
         )
 

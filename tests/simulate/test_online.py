@@ -15,18 +15,13 @@ from optsched.generate.tasks import tasks as draw
 from optsched.kernels import events as kernel
 from optsched.simulate import Knobs, Online, World
 from optsched.solvers.scheduling.rules import RULES
-from optsched.tasks import Schedule, Taken, TaskProblem, check_schedule, evaluate
+from optsched.tasks import Schedule, TaskProblem, check_schedule, evaluate
 
 SEEDS = st.integers(0, 1 << 32).map(Random)
 WILD = Knobs(noise=0.4, drift=0.4, stale=2000, failures=300.0, repair=3000)
 
 
 Make = Callable[[Random, int], TaskProblem]
-
-
-def free(problem: TaskProblem) -> TaskProblem:
-    """With nothing taken."""
-    return problem.replace(taken=Taken.of())
 
 
 def soonest(run: Online) -> int:
@@ -72,7 +67,7 @@ def test_without_noise_it_is_what_the_rule_plans(seed: int) -> None:
 @given(random=SEEDS)
 def test_what_is_done_is_allowed_and_summed_up_right(random: Random, tiny_tasks: Make) -> None:
     """Random decisions, with noise and failures: both readings accept it, and the sums agree."""
-    problem = free(tiny_tasks(random, 8))
+    problem = tiny_tasks(random, 8)
     world = World.of(problem, WILD if random.random() < 0.5 else None, random.randrange(9))
     if len(world.failures) == 0 and random.random() < 0.5 and world.seen is not world.true:
         down = [(random.randint(0, 60), 0, 1), (random.randint(61, 99), 0, 0)]
@@ -167,7 +162,5 @@ def test_it_tells_what_cannot_be() -> None:
         Online(World.of(problem), "luck")
     with pytest.raises(InputError, match="noise is nan"):
         Knobs(noise=float("nan"))
-    with pytest.raises(InputError, match="leave out what is taken"):
-        World.of(problem.replace(taken=Taken.of([(0, 0, 0, 9, 1, 0)])))
     nothing = evaluate(problem, Schedule.nothing(3))
     assert run.score().evaluation.levels == nothing.levels

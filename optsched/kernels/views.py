@@ -1,0 +1,212 @@
+"""What a policy sees of the next decision, and one step of it, in a single compiled call.
+
+All features are relative: times to the soonest answer that any node gives, energies and objective
+to what the best node gives. So they mean the same for any number of nodes and any scale of work.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from . import events as e
+from .events import Ints, Live, Setting
+from .jit import jit
+
+Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+NODE_WIDE, TASK_WIDE = 22, 16
+EFT, REGRET = 5, 9  # columns of nodes: logarithm of the answer over the soonest; lost objective
+HIGH = 8.0  # the largest number that is shown
+LEGAL, ILLEGAL = 0, 1
+
+
+@jit
+def _log(value: float) -> float:
+    return min(math.log1p(max(value, 0.0)), HIGH)
+
+
+@jit
+def soonest(w: Setting, s: Live, i: int) -> int:
+    """The node that answers a task first, of equals the first; -1: none can."""
+    best, chosen = e.NEVER, -1
+    for j in range(w.host.shape[1]):
+        start = e.begin_at(w, s, i, j, 0)
+        if start >= 0:
+            answer = start + w.pair[e.RUN, i, j] + w.pair[e.DOWN, i, j]
+            if answer < best:
+                best, chosen = answer, j
+    return chosen
+
+
+@jit
+def follow(w: Setting, s: Live) -> None:
+    """Play on to the end by earliest finish time; what can go nowhere is rejected."""
+    while s.clock[e.CURRENT] >= 0:
+        i = s.clock[e.CURRENT]
+        j = soonest(w, s, i)
+        if j >= 0:
+            e.place(w, s, i, j, 0)
+        else:
+            e.reject(w, s, i)
+        e.advance(w, s)
+        e.renew(w, s)
+
+
+@jit
+def worth(w: Setting, s: Live, goals: Ints) -> int:
+    """The weighted sum of what is decided."""
+    total = 0
+    for g in range(4):
+        total += goals[g] * s.total[g]
+    return total
+
+
+@jit
+def act(w: Setting, s: Live, action: int, most: int) -> bool:
+    """Place on a node, defer (`most`) or reject (`most` + 1), and go on; False: not allowed."""
+    i = s.clock[e.CURRENT]
+    if i < 0 or action < 0 or action > most + 1:
+        return False
+    if action < most:
+        if action >= w.host.shape[1] or not e.place(w, s, i, action, 0):
+            return False
+    elif action == most:
+        if not e.may_defer(s):
+            return False
+        e.defer(s, i)
+    else:
+        e.reject(w, s, i)
+    e.advance(w, s)
+    e.renew(w, s)
+    return True
+
+
+@jit
+def step(
+    w: Setting, s: Live, goals: Ints, action: int, nodes: Floats, task: Floats, mask: Bools,
+    out: Ints,
+) -> None:  # fmt: skip
+    """Act and look; out: by how much the weighted sum fell, and LEGAL or ILLEGAL."""
+    before = worth(w, s, goals)
+    if not act(w, s, action, nodes.shape[0]):
+        out[0], out[1] = 0, ILLEGAL
+        return
+    out[0], out[1] = before - worth(w, s, goals), LEGAL
+    look(w, s, goals, nodes, task, mask)
+
+
+@jit
+def look(w: Setting, s: Live, goals: Ints, nodes: Floats, task: Floats, mask: Bools) -> None:
+    """Fill nodes (N, NODE_WIDE), task (TASK_WIDE,) and mask (N + 2,) for the next decision."""
+    nodes[:] = 0
+    task[:] = 0
+    mask[:] = False
+    i, count, most = s.clock[e.CURRENT], w.host.shape[1], nodes.shape[0]
+    if i < 0:
+        return
+    now, weight = s.clock[e.NOW], w.task[e.WEIGHT, i]
+    answer, cost, lost = np.empty(count, np.int64), np.empty(count), np.empty(count)
+    ref, least, lowest, at_ref, fastest = e.NEVER, 1e18, 1e18, 0.0, e.NEVER
+    for j in range(count):
+        fastest = min(fastest, w.pair[e.RUN, i, j])
+        start = e.begin_at(w, s, i, j, 0)
+        answer[j] = -1
+        if start < 0:
+            continue
+        mask[j] = True
+        answer[j] = start + w.pair[e.RUN, i, j] + w.pair[e.DOWN, i, j]
+        cost[j] = w.pair[e.COST, i, j] + 1.0
+        if s.host[e.AWAKE, j] < 0:
+            cost[j] += max(w.host[e.WAKE_COST, j], 0)
+        late = max(min(answer[j], w.whole[e.HORIZON]) - w.task[e.DUE, i], 0)
+        lost[j] = goals[e.RESPONSE] * (answer[j] - now) + goals[e.ENERGY] * cost[j]
+        lost[j] += goals[e.LATENESS] * weight * late + goals[e.SLA] * weight * (late > 0)
+        if answer[j] - now < ref:
+            ref, at_ref = answer[j] - now, lost[j]
+        least, lowest = min(least, cost[j]), min(lowest, lost[j])
+    mask[most], mask[most + 1] = e.may_defer(s), True
+    ref = max(ref, 1) if ref < e.NEVER else 1000
+    top = 1
+    for j in range(count):
+        top = max(top, w.host[e.POWER, j])
+    for j in range(count):
+        _node(w, s, i, j, nodes[j], ref, fastest, top)
+        if answer[j] < 0:
+            continue
+        row, due = nodes[j], w.task[e.DUE, i]
+        begin = answer[j] - w.pair[e.DOWN, i, j] - w.pair[e.RUN, i, j]
+        lead = w.pair[e.UP, i, j]
+        if s.host[e.AWAKE, j] < 0:
+            lead = max(lead, w.host[e.WAKE_TIME, j])
+        row[0] = 1
+        row[3] = _log((begin - now - lead) / ref)
+        row[EFT] = min(math.log(max(answer[j] - now, 1) / ref), HIGH)
+        row[6] = 1.0 if due >= e.NEVER else max(min((due - answer[j]) / ref, 4.0), -4.0) / 4
+        row[7] = answer[j] > due
+        row[8] = min(math.log(cost[j] / least), HIGH)
+        row[REGRET] = _log((lost[j] - lowest) / max(at_ref, 1.0))
+        row[10] = lost[j] <= lowest
+    _task(w, s, i, goals, task, ref, fastest, least if least < 1e18 else 1.0)
+
+
+@jit
+def _node(
+    w: Setting, s: Live, i: int, j: int, row: Floats, ref: int, fastest: int, top: int
+) -> None:
+    """What is known of a node whether the task may go there or not."""
+    cores, memory = w.host[e.HOST_CORES, j], max(w.host[e.HOST_MEMORY, j], 1)
+    row[1] = _log(w.pair[e.UP, i, j] / ref)
+    row[2] = _log(w.pair[e.RUN, i, j] / ref)
+    row[4] = _log(w.pair[e.DOWN, i, j] / ref)
+    row[11] = s.host[e.FREE, j] / cores
+    row[12] = _log(s.host[e.WORK, j] / cores / ref)
+    row[13] = s.host[e.AWAKE, j] < 0
+    row[14] = s.host[e.DOWN_NOW, j]
+    row[15] = (fastest + 1) / (w.pair[e.RUN, i, j] + 1)
+    row[16] = max(s.host[e.ROOM, j] - w.task[e.MEMORY, i], 0) / memory
+    row[17] = _log(s.host[e.ON_IT, j] / cores)
+    row[18] = w.host[e.POWER, j] / top / cores
+    row[19] = _log(cores) / 4
+    row[20] = w.host[e.WAKE_TIME, j] / (w.host[e.WAKE_TIME, j] + ref)
+    row[21] = 1
+
+
+@jit
+def _task(
+    w: Setting, s: Live, i: int, goals: Ints, task: Floats, ref: int, fastest: int, least: float
+) -> None:
+    """What is known of the task, and of all nodes together."""
+    now, due, count = s.clock[e.NOW], w.task[e.DUE, i], w.host.shape[1]
+    free, cores, work, asleep, saving = 0, 0, 0, 0, 0.0
+    for j in range(count):
+        if s.host[e.AWAKE, j] < 0:
+            asleep += 1
+            saving += max(w.host[e.WAKE_COST, j], 0)
+            continue
+        free += s.host[e.FREE, j]
+        cores += w.host[e.HOST_CORES, j]
+        work += s.host[e.WORK, j]
+    task[0] = _log(fastest / 100) / 4
+    task[1] = _log(ref / 100) / 4
+    task[2] = fastest / (fastest + ref)
+    task[3] = due < e.NEVER
+    task[4] = 1.0 if due >= e.NEVER else max(min((due - now) / ref, 8.0), -8.0) / 8
+    task[5] = w.task[e.HARD, i]
+    task[6] = min(w.task[e.WEIGHT, i], 8) / 4
+    task[7] = _log((now - w.task[e.ARRIVAL, i]) / ref)
+    task[8] = _log(s.clock[e.WAITING]) / 4
+    task[9] = 1 - free / max(cores, 1)
+    task[10] = _log(work / max(cores, 1) / ref)
+    task[11] = math.log(count) / 5
+    task[12] = asleep / count
+    task[13] = max(w.whole[e.HORIZON] - now, 0) / w.whole[e.HORIZON]
+    scale = goals[e.RESPONSE] * ref + 1.0
+    task[14] = min(max(math.log((goals[e.ENERGY] * least + 1.0) / scale), -HIGH), HIGH) / 4
+    if asleep:
+        saving = goals[e.ENERGY] * saving / asleep
+        task[15] = min(max(math.log((saving + 1.0) / scale), -HIGH), HIGH) / 4
