@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from optsched.arrays import Ints
-from optsched.kernels import migration as kernel
+from optsched.kernels import layout
 
 Picture = npt.NDArray[np.uint8]
 
@@ -16,10 +16,10 @@ HEIGHT, WIDTH, GAP, COLUMNS = 44, 4, 2, 64
 
 def draw_cells(row: Ints) -> Picture:
     """(H, W, 3) bars, one a cell: used below, whole blocks above it, fragments on top."""
-    cells, kinds = int(row[kernel.CELLS]), int(row[kernel.KINDS])
-    unit, size = int(row[kernel.UNIT]), int(row[kernel.SIZE])
-    whole = row[row[kernel.CAPACITY] :][: cells * kinds].reshape(cells, kinds)[:, unit]
-    free = np.maximum(row[row[kernel.FREE] :][: cells * kinds].reshape(cells, kinds)[:, unit], 0)
+    cells, kinds = int(row[layout.CELLS]), int(row[layout.KINDS])
+    unit, size = int(row[layout.UNIT]), int(row[layout.SIZE])
+    whole = row[row[layout.CAPACITY] :][: cells * kinds].reshape(cells, kinds)[:, unit]
+    free = np.maximum(row[row[layout.FREE] :][: cells * kinds].reshape(cells, kinds)[:, unit], 0)
     lines = -(-cells // COLUMNS)
     picture = np.full(
         (lines * (HEIGHT + GAP) + GAP, COLUMNS * (WIDTH + GAP) + GAP, 3), EMPTY, np.uint8

@@ -11,6 +11,7 @@ from gymnasium import spaces
 
 from optsched.arrays import Bools
 from optsched.envs.drawing import BLOCK, EMPTY, FRAGMENT, GAP, USED, Picture
+from optsched.envs.pod_sight import HOST_WIDE, TASK_WIDE, Scene
 from optsched.envs.pool import Pool
 from optsched.errors import InputError
 from optsched.generate.paper import instance
@@ -23,7 +24,6 @@ from optsched.rules import candidates
 from optsched.state import State
 
 USAGES = (90, 95, 100, 105)  # of the published grid; one is drawn for every instance
-HOST_WIDE, TASK_WIDE = 3, 3  # columns besides two (hosts) and one (pod) per resource
 PATIENCE = 100  # illegal actions before an episode is cut short
 _LARGEST = 1 << 53
 _BAR, _HIGH = 12, 48
@@ -36,10 +36,8 @@ class PodPacking(gym.Env[Any, Any]):
     left pending, to keep room for others.
 
     Observation
-        `hosts` (H, 2 R + 3), per node: free share of each resource, the share that the pod asks
-        for, free cells, whether the rules allow it, 1; `task` (R + 3,): what the pod asks for of
-        the largest node, its tier, the share of pods still to come, and of those that were left.
-        float32 in [0, 1].
+        `hosts` (H, 8) and `task` (16,), float32 in [0, 1]; the columns are those of
+        `optsched.envs.pod_sight`.
     Action
         Discrete(H + 1): a node, or H to leave the pod pending. `action_masks()` says which are
         allowed: exactly `optsched.rules.candidates`, and always H. Others change nothing
@@ -59,8 +57,8 @@ class PodPacking(gym.Env[Any, Any]):
         Of the published generator (`optsched.generate.paper`); without a usage, one of 90 to 105 %
         is drawn.
     source
-        From a seed to a problem, in place of that generator; `nodes` and `resources` then say for
-        how many at most.
+        From a seed to a problem, in place of that generator; `nodes` then says for how many at
+        most.
     weights
         One per level of the objective; by default such that the sum orders placements as the levels
         do.
@@ -79,7 +77,6 @@ class PodPacking(gym.Env[Any, Any]):
         priorities: int = 4,
         usage: int | None = None,
         source: Callable[[int], PlacementProblem] | None = None,
-        resources: int = 2,
         weights: Sequence[int] | None = None,
         split: str = "train",
         instances: int = 0,
@@ -96,10 +93,9 @@ class PodPacking(gym.Env[Any, Any]):
         self.pool = Pool(source or drawn, split, instances)
         self._fixed, self._weights = problem, weights
         if problem is not None:
-            nodes, resources = len(problem.hosts), len(problem.resources)
-        self.nodes, self.resources = nodes, resources
-        self.reward_scale, self.render_mode = reward_scale, render_mode
-        box = {"hosts": (nodes, 2 * resources + HOST_WIDE), "task": (resources + TASK_WIDE,)}
+            nodes = len(problem.hosts)
+        self.nodes, self.reward_scale, self.render_mode = nodes, reward_scale, render_mode
+        box = {"hosts": (nodes, HOST_WIDE), "task": (TASK_WIDE,)}
         self.observation_space = spaces.Dict(
             {name: spaces.Box(0.0, 1.0, shape, np.float32) for name, shape in box.items()}
         )
@@ -203,11 +199,10 @@ class PodPacking(gym.Env[Any, Any]):
             raise InputError(f"{told!r}: nothing is pending, so nothing arrives")
         if (problem.items.gang[pending] >= 0).any():
             raise InputError(f"{told!r}: gangs are placed all or none, not one by one")
-        if len(problem.hosts) > self.nodes or len(problem.resources) != self.resources:
+        if len(problem.hosts) > self.nodes:
             raise InputError(
-                f"{told!r} has {len(problem.hosts)} nodes and {len(problem.resources)} resources, "
-                f"the environment is made for {self.nodes} and {self.resources}; make it with "
-                "others"
+                f"{told!r} has {len(problem.hosts)} nodes, the environment is made for "
+                f"{self.nodes}; make it with more"
             )
         self._weigh(problem)
 
@@ -247,29 +242,33 @@ class PodPacking(gym.Env[Any, Any]):
             self._mask[-1] = True
 
     def _seen(self) -> dict[str, np.ndarray]:
-        state, problem, wide = self._begun(), self.problem, self.resources
-        count = len(problem.hosts)
-        hosts = np.zeros((self.nodes, 2 * wide + HOST_WIDE), np.float32)
-        task = np.zeros(wide + TASK_WIDE, np.float32)
-        room = np.maximum(problem.hosts.capacity, 1)
-        hosts[:count, :wide] = np.clip((problem.hosts.capacity - state.use) / room, 0, 1)
+        state, problem = self._begun(), self.problem
+        count, wide = len(problem.hosts), max(len(problem.resources), 1)
+        room, use = np.zeros((1, self.nodes, wide)), np.zeros((1, self.nodes, wide))
+        room[0, :count, : len(problem.resources)] = problem.hosts.capacity
+        use[0, :count, : len(problem.resources)] = state.use
+        at = min(self._at, len(self._queue) - 1)
+        item, seen = int(self._queue[at]), self._queue[: at + 1]
+        tier = problem.items.tier
+        hosts, task = Scene(
+            room, use, self._free_cells()[None], self._mask[None, :-1],
+            problem.items.demand[item][None], tier[item][None], np.array([len(problem.tiers)]),
+            np.array([self._at]), np.array([len(self._queue)]), np.array([self._left]),
+            problem.items.demand[seen].sum(axis=0)[None], (tier[seen] < tier[item]).sum()[None],
+        ).show()  # fmt: skip
+        return {"hosts": hosts[0], "task": task[0]}
+
+    def _free_cells(self) -> np.ndarray:
+        """(H,) the free share of the cells of every node; 0 where it has none."""
+        state, problem, found = self._begun(), self.problem, np.zeros(self.nodes)
         if len(problem.cells):
+            count = len(problem.hosts)
             left = np.clip(problem.cells.capacity - state.cell_use, 0, None).sum(axis=1)
             free = left / np.maximum(problem.cells.capacity.sum(axis=1), 1)
             total = np.bincount(problem.cells.host, free, count)
             cells = np.bincount(problem.cells.host, minlength=count)
-            hosts[:count, 2 * wide] = np.clip(total / np.maximum(cells, 1), 0, 1)
-        hosts[:count, 2 * wide + 2] = 1
-        if self._at < len(self._queue):
-            item = int(self._queue[self._at])
-            demand = problem.items.demand[item]
-            hosts[:count, wide : 2 * wide] = np.clip(demand / room, 0, 1)
-            hosts[:, 2 * wide + 1] = self._mask[:-1]
-            task[:wide] = np.clip(demand / room.max(axis=0), 0, 1)
-            task[wide] = problem.items.tier[item] / max(len(problem.tiers), 1)
-        task[wide + 1] = 1 - self._at / len(self._queue)
-        task[wide + 2] = self._left / len(self._queue)
-        return {"hosts": hosts, "task": task}
+            found[:count] = np.clip(total / np.maximum(cells, 1), 0, 1)
+        return found
 
     def _placed(self) -> list[int]:
         runs = self._begun().host >= 0

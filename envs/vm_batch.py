@@ -12,7 +12,7 @@ from optsched.arrays import Bools, Ints
 from optsched.envs.vm_rescheduling import Seen
 from optsched.envs.vm_tables import Buffers, Settings, Tables
 from optsched.errors import InputError
-from optsched.kernels import migration as kernel
+from optsched.kernels import layout
 
 
 class VMReschedulingBatch(VectorEnv[Seen, Ints, Any]):
@@ -85,12 +85,12 @@ class VMReschedulingBatch(VectorEnv[Seen, Ints, Any]):
         buffers = self._buffers
         buffers.step(np.ascontiguousarray(actions, dtype=np.int64))
         ends = buffers.ends
-        if (ends == kernel.ILLEGAL).any():
-            n = int(np.argmax(ends == kernel.ILLEGAL))
+        if (ends == layout.ILLEGAL).any():
+            n = int(np.argmax(ends == layout.ILLEGAL))
             raise InputError(f"environment {n}: action {actions[n]} is not allowed; see the masks")
         rewards = buffers.gains * self.tables.settings.reward_scale
         self._sums += rewards
-        done = ends == kernel.FINISHED
+        done = ends == layout.FINISHED
         infos = self._restart(done) if done.any() else {}
         return self._seen(), rewards, done, np.zeros(self.num_envs, bool), infos
 

@@ -12,7 +12,7 @@ from optsched.arrays import Bools
 from optsched.envs.drawing import Picture, draw_cells
 from optsched.envs.vm_tables import Buffers, Settings, Tables
 from optsched.errors import InputError
-from optsched.kernels import migration as kernel
+from optsched.kernels import layout
 from optsched.plan import Plan
 from optsched.problem import PlacementProblem
 from optsched.simulate.walks import Floats
@@ -141,12 +141,12 @@ class VMRescheduling(gym.Env[Any, Any]):
         """
         buffers = self._buffers
         buffers.begun(0)
-        group = int(buffers.rows[0, kernel.CHOSEN])
+        group = int(buffers.rows[0, layout.CHOSEN])
         chosen = int(action)
         self._action[0] = chosen
         buffers.step(self._action)
         end = int(buffers.ends[0])
-        if end == kernel.ILLEGAL:
+        if end == layout.ILLEGAL:
             self._refused += 1
             if self.illegal == "raise":
                 raise InputError(f"action {chosen} is not allowed now; see action_masks()")
@@ -154,8 +154,8 @@ class VMRescheduling(gym.Env[Any, Any]):
             self._moves.append((group, chosen - self.tables.groups))
         reward = float(buffers.gains[0]) * self.tables.settings.reward_scale
         cut = self._refused >= PATIENCE
-        info = self._info(end == kernel.ILLEGAL)
-        return self._seen(), reward, bool(buffers.rows[0, kernel.OVER]), cut, info
+        info = self._info(end == layout.ILLEGAL)
+        return self._seen(), reward, bool(buffers.rows[0, layout.OVER]), cut, info
 
     def action_masks(self) -> Bools:
         """(G + C + 1,) bool: what is allowed now."""
@@ -172,7 +172,7 @@ class VMRescheduling(gym.Env[Any, Any]):
         if self.render_mode == "ansi":
             levels = zip(begun.problem.objective, self._buffers.levels(0), strict=True)
             told = ", ".join(f"{level.name} {value:,}" for level, value in levels)
-            limit = int(self._buffers.rows[0, kernel.LIMIT])
+            limit = int(self._buffers.rows[0, layout.LIMIT])
             return f"{begun.problem.name}: {len(self._moves)} of {limit} migrations, {told}\n"
         if self.render_mode == "rgb_array":
             return draw_cells(self._buffers.rows[0])

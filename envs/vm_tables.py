@@ -12,6 +12,7 @@ from gymnasium import spaces
 from optsched.envs.pool import Pool
 from optsched.errors import InputError
 from optsched.generate.vm import snapshot
+from optsched.kernels import layout
 from optsched.kernels import migration as kernel
 from optsched.plan import Order
 from optsched.problem import PlacementProblem
@@ -84,9 +85,9 @@ class Tables:
         self._fixed = self.prepare(settings.problem) if settings.problem is not None else None
         self.cells, self.groups = self._sizes()
         box = {
-            "cells": (self.cells, kernel.CELL_WIDE),
-            "groups": (self.groups, kernel.GROUP_WIDE),
-            "task": (kernel.TASK_WIDE,),
+            "cells": (self.cells, layout.CELL_WIDE),
+            "groups": (self.groups, layout.GROUP_WIDE),
+            "task": (layout.TASK_WIDE,),
         }
         self.observation_space = spaces.Dict(
             {name: spaces.Box(0.0, 1.0, shape, np.float32) for name, shape in box.items()}
@@ -162,9 +163,9 @@ class Buffers:
     def __init__(self, tables: Tables, count: int) -> None:
         self.starts: list[Start | None] = [None] * count
         self.rows = np.zeros((count, 0), np.int64)
-        self.cells = np.zeros((count, tables.cells, kernel.CELL_WIDE), np.float32)
-        self.groups = np.zeros((count, tables.groups, kernel.GROUP_WIDE), np.float32)
-        self.tasks = np.zeros((count, kernel.TASK_WIDE), np.float32)
+        self.cells = np.zeros((count, tables.cells, layout.CELL_WIDE), np.float32)
+        self.groups = np.zeros((count, tables.groups, layout.GROUP_WIDE), np.float32)
+        self.tasks = np.zeros((count, layout.TASK_WIDE), np.float32)
         self.masks = np.zeros((count, tables.actions), bool)
         self.gains, self.ends = np.zeros(count, np.int64), np.zeros(count, np.int64)
 

@@ -51,6 +51,15 @@ def read(path: Path | None, environment: str, tables: list[int]) -> tuple[Any, d
     return session, about
 
 
+def only_asked() -> Any:
+    """Options of a run that computes nothing but what the outputs asked for need."""
+    import onnxruntime
+
+    options = onnxruntime.RunOptions()
+    options.only_execute_path_to_fetches = True
+    return options
+
+
 def environment_of(path: Path) -> str:
     """What the agent in a file is for.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,14 +9,13 @@ from typing import Any
 import numpy as np
 
 from optsched.errors import FormatError
-from optsched.kernels import migration as kernel
-from optsched.simulate.walks import Floats, Look
+from optsched.kernels import layout
+from optsched.simulate.walks import Floats, Looks
 from optsched.solvers import agent_file
 
-TABLES = [kernel.CELL_WIDE, kernel.GROUP_WIDE, kernel.TASK_WIDE]
+TABLES = [layout.CELL_WIDE, layout.GROUP_WIDE, layout.TASK_WIDE]
 ENVIRONMENT = "optsched/VMRescheduling-v0"
 SHIPPED = "vm-rescheduling.onnx"
-NEVER = np.float32(-1e8)
 
 
 @dataclass(frozen=True)
@@ -30,41 +28,42 @@ class Agent:
         onnxruntime's, on one thread.
     about
         What the file says of itself.
+    options
+        Of each run of the session: to leave out what the outputs asked for do not need.
     """
 
     session: Any
     about: dict[str, Any]
+    options: Any = None
 
-    def scores(self, looks: Sequence[Look]) -> list[Floats]:
-        """The score of every choice of each look; higher is better.
+    def scores(self, looks: Looks) -> Floats:
+        """(N, G + 1 + C) the score of every choice; higher is better.
+
+        Only what the present phase of the episodes needs is computed; the other scores are zeros.
 
         Raises
         ------
         FormatError
             The network answers with something that is no number.
         """
-        cells = max(len(look.cells) for look in looks)
-        groups = max(len(look.groups) for look in looks)
-        table = np.zeros((len(looks), cells, kernel.CELL_WIDE), np.float32)
-        bias = np.full((len(looks), cells), NEVER)
-        rows = np.zeros((len(looks), groups, kernel.GROUP_WIDE), np.float32)
-        for n, look in enumerate(looks):
-            table[n, : len(look.cells)] = look.cells
-            bias[n, : len(look.cells)] = look.cells_log
-            rows[n, : len(look.groups)] = look.groups
-        tasks = np.stack([look.task for look in looks])
-        inputs = {"cells": table, "bias": bias, "groups": rows, "task": tasks}
-        group, stop, cell = self.session.run(["group", "stop", "cell"], inputs)
-        found = []
-        for n, look in enumerate(looks):
-            if look.at is None:
-                one = np.append(group[n, : len(look.groups)], stop[n])
-            else:
-                one = cell[n, look.at]
-            if not np.isfinite(one).all():
-                raise FormatError("the agent answers with something that is no number")
-            found.append(one.astype(np.float32))
-        return found
+        many = looks.groups.shape[1]
+        inputs = {
+            "cells": looks.cells, "bias": looks.bias, "groups": looks.groups, "task": looks.tasks,
+        }  # fmt: skip
+        allowed = looks.actions >= 0
+        second = bool(allowed[:, many + 1 :].any())
+        names = ["cell"] if second else []
+        if not second or allowed[:, : many + 1].any():
+            names += ["group", "stop"]
+        found = dict(zip(names, self.session.run(names, inputs, self.options), strict=True))
+        scores = np.zeros(allowed.shape, np.float32)
+        if "group" in found:
+            scores[:, :many], scores[:, many : many + 1] = found["group"], found["stop"]
+        if second:
+            scores[:, many + 1 :] = found["cell"]
+        if not np.isfinite(scores[allowed]).all():
+            raise FormatError("the agent answers with something that is no number")
+        return scores
 
 
 def shipped() -> Path | None:
@@ -85,4 +84,4 @@ def load(path: str | Path | None) -> Agent:
         The file is none, is for another problem or version, or is too large.
     """
     chosen = Path(path) if path is not None else shipped()
-    return Agent(*agent_file.read(chosen, ENVIRONMENT, TABLES))
+    return Agent(*agent_file.read(chosen, ENVIRONMENT, TABLES), agent_file.only_asked())

@@ -10,12 +10,11 @@ import numpy as np
 from optsched.budget import Budget
 from optsched.plan import Plan
 from optsched.simulate.migration import Start
-from optsched.simulate.walks import Floats, Look, Walk
+from optsched.simulate.walks import Walks
 from optsched.solvers.policy_agent import Agent
 
 AT_ONCE = 8  # sampled episodes that share a call of the network
 TEMPERATURE = 0.2  # of sampled choices
-RARITY = 0.4  # weight of the logarithm of how many items are equal; chosen on validation seeds
 
 
 @dataclass
@@ -48,53 +47,46 @@ def play(agent: Agent, begun: Start, budget: Budget, seed: int, most: int) -> Pl
     at its end cost more than they gain.
     """
     rng = np.random.default_rng(seed)
-    first = Walk(begun)
-    played = Played(first.value, first.plan())
+    first = Walks([begun])
+    played = Played(int(first.values[0]), first.plan(0))
     started = time.monotonic()
-    played.whole = _together(agent, [first], played, budget, rng, 0.0)
+    played.whole = _together(agent, first, played, budget, rng, 0.0)
     played.seconds = time.monotonic() - started
-    walks = [Walk(begun) for _ in range(min(AT_ONCE, most - 1))]
-    while played.whole and played.episodes < most and walks and not budget.over():
-        for walk in walks:
-            walk.reset()
-        if not _together(agent, walks, played, budget, rng, TEMPERATURE):
+    count = min(AT_ONCE, most - 1)
+    if not played.whole or count < 1 or budget.over():
+        return played
+    walks = Walks([begun] * count)
+    while _together(agent, walks, played, budget, rng, TEMPERATURE):
+        if played.episodes >= most or budget.over():
             break
+        for n in range(count):
+            walks.reset(n)
     return played
 
 
 def _together(
     agent: Agent,
-    walks: list[Walk],
+    walks: Walks,
     played: Played,
     budget: Budget,
     rng: np.random.Generator,
     temperature: float,
 ) -> bool:
     """Play some episodes side by side; whether all came to their ends."""
-    going = [walk for walk in walks if not walk.over]
-    while going:
+    going = ~walks.over
+    while going.any():
         if budget.over():
             return False
-        looks = [walk.look() for walk in going]
-        for walk, look, scores in zip(going, looks, agent.scores(looks), strict=True):
-            walk.step(_choose(look, scores, rng, temperature))
-            if walk.value < played.value:
-                played.value, played.plan = walk.value, walk.plan()
-        played.decisions += len(going)
-        going = [walk for walk in going if not walk.over]
+        looks = walks.looks()
+        scores = agent.scores(looks)
+        if temperature:
+            scores = scores + temperature * rng.gumbel(size=scores.shape).astype(np.float32)
+        walks.step(looks.best(scores))
+        n = int(walks.values.argmin())
+        if walks.values[n] < played.value:
+            played.value, played.plan = int(walks.values[n]), walks.plan(n)
+        played.decisions += int(going.sum())
+        going = ~walks.over
     played.episodes += len(walks)
-    played.returns += [walk.value for walk in walks]
+    played.returns += walks.values.tolist()
     return True
-
-
-def _choose(look: Look, scores: Floats, rng: np.random.Generator, temperature: float) -> int:
-    """The best choice, or at a temperature a drawn one.
-
-    Scores are of single items and cells. How often one is there does not count for it, but against
-    it where items are chosen: what is rare and fits is soon gone.
-    """
-    if look.at is None:
-        scores = scores - RARITY * look.choices_log
-    if temperature:
-        scores = scores / temperature + rng.gumbel(size=len(scores)).astype(np.float32)
-    return int(look.choices[int(scores.argmax())])

@@ -36,6 +36,9 @@ PROBLEMS: dict[str, Known] = {
     "vm-rescheduling": Known(
         "optsched/VMRescheduling-v0", "vm_rescheduling.yml", "optsched.agents.vm:VMRescheduling"
     ),
+    "pod-packing": Known(
+        "optsched/PodPacking-v0", "pod_packing.yml", "optsched.agents.pods:PodPacking"
+    ),
 }
 
 

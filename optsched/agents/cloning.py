@@ -1,32 +1,51 @@
-"""Cloning: a network learns what the teacher does, from its starts and from where the clone gets.
+"""Cloning: a network learns what a teacher does, from its starts and from where the clone gets.
 
-A round draws instances, asks the teacher, and makes some updates on states drawn from the pool of
-the latest lessons. A run that is stopped goes on with the next round; only the pool, which is not
-kept, fills anew.
+A round collects the examples that were asked for one round before, asks for new ones with the
+present weights, and makes some updates on examples drawn from the pool of the latest. Teachers work
+in processes of their own while the network is updated. A run that is stopped goes on with the next
+round; only the pool, which is not kept, fills anew.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 from collections import deque
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
-from optsched.agents.examples import Example, Lesson, collate, examples, loss
-from optsched.agents.experts import rest, whole
 from optsched.agents.hyperparameters import schedule
-from optsched.agents.network import MigrationNetwork
-from optsched.envs.seeds import seeds
-from optsched.generate.vm import snapshot
-from optsched.kernels import migration as kernel
-from optsched.simulate.migration import Start, start
-from optsched.simulate.walks import Walk
 
-STOPS = 4  # states of an episode from which the teacher is asked to go on
-SAMPLED, WARMTH = 0.4, 0.3  # share of followed episodes that are sampled, and their temperature
 CLIP = 1.0  # of the gradient's norm
+Weights = dict[str, np.ndarray]
+
+
+class Teaching(Protocol):
+    """What is taught; it goes to other processes, so it can be pickled."""
+
+    def jobs(self, rng: np.random.Generator, done: int) -> list[Any]:
+        """What to ask teachers in a round; `done`: rounds so far."""
+        ...
+
+    def study(self, job: Any, weights: Weights) -> list[Any]:
+        """Examples from a job, the clone's present weights at hand."""
+        ...
+
+    def collate(self, batch: Sequence[Any]) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
+        """Inputs of the network; (B, K) which choices are allowed; (B, K) the share of each."""
+        ...
+
+    def scores(self, outputs: tuple[Tensor, ...]) -> Tensor:
+        """(B, K) the scores of all choices."""
+        ...
+
+    def size(self, example: Any) -> int:
+        """By which examples are sorted, so that those of like size are padded together."""
+        ...
 
 
 class Cloning:
@@ -37,19 +56,26 @@ class Cloning:
     network
         Is changed.
     config
-        `clone` and `env_kwargs` of the hyperparameters.
+        `clone` of the hyperparameters.
     seed
         Of all draws.
+    workers
+        Processes in which teachers are asked; 1: in this one.
     """
 
-    def __init__(self, network: MigrationNetwork, config: dict[str, Any], seed: int) -> None:
-        self.network, self.seed = network, seed
-        self.clone, self.env = config["clone"], dict(config["env_kwargs"])
-        self.moves = int(self.env.pop("moves", 50))
+    def __init__(
+        self,
+        network: nn.Module,
+        teaching: Teaching,
+        config: dict[str, Any],
+        seed: int,
+        workers: int,
+    ) -> None:
+        self.network, self.teaching, self.clone = network, teaching, config
+        self.seed, self.workers, self.round = seed, workers, 0
         self.rate = schedule(self.clone["learning_rate"])
         self.optimizer = torch.optim.AdamW(network.parameters(), 1e-3, weight_decay=1e-4)
-        self.round = 0
-        self.pool: deque[Lesson] = deque(maxlen=int(self.clone["pool"]))
+        self.pool: deque[Any] = deque(maxlen=int(self.clone["pool"]))
 
     def state(self) -> dict[str, Any]:
         """What a resumed run needs."""
@@ -62,100 +88,100 @@ class Cloning:
 
     def rounds(self, stop: Callable[[], bool]) -> Iterator[float]:
         """The loss of every round that is left."""
-        while self.round < self.clone["rounds"] and not stop():
+        total = int(self.clone["rounds"])
+        if self.round >= total or stop():
+            return
+        with _Desk(self.teaching, self.workers) as desk:
             # A generator of its own for every round: a resumed run draws what it would have drawn.
-            rng = np.random.default_rng([self.seed, self.round])
-            self.pool.extend(self._lessons(rng))
-            while len(self.pool) < self.clone["lessons_per_round"]:
-                self.pool.extend(self._lessons(rng))
-            found = self._update(rng)
-            self.round += 1
-            yield found
+            desk.ask(self._jobs(0), self._weights())
+            while self.round < total and not stop():
+                self.pool.extend(desk.answers())
+                if self.round + 1 < total:
+                    desk.ask(self._jobs(1), self._weights())
+                if self.pool:
+                    found = self._update(np.random.default_rng([self.seed, self.round, 1]))
+                else:
+                    found = 0.0
+                self.round += 1
+                yield found
 
-    def _start(self, rng: np.random.Generator) -> Start:
-        """A drawn instance of the training split: as configured, or a smaller and easier one."""
-        own = seeds("train")
-        seed, options, moves = int(rng.integers(own.start, own.stop)), dict(self.env), self.moves
-        if rng.random() < self.clone["smaller"]:
-            pms = int(options.get("pms", 279))
-            options["pms"] = int(rng.integers(max(pms // 10, 2), pms + 1))
-            options["usage"] = float(rng.uniform(0.65, 0.93))
-            moves = max(2, int(options["pms"] * rng.uniform(0.06, 0.25)))
-        return start(snapshot(seed, **options), moves)
+    def _jobs(self, ahead: int) -> list[Any]:
+        done = self.round + ahead
+        return self.teaching.jobs(np.random.default_rng([self.seed, done]), done)
 
-    def _lessons(self, rng: np.random.Generator) -> list[Lesson]:
-        count = int(self.clone["lessons_per_round"])
-        followed = round(count * self.clone["followed"]) if self.round else 0
-        found = [whole(self._start(rng)) for _ in range(count - followed)]
-        walks = [Walk(self._start(rng)) for _ in range(-(-followed // STOPS))]
-        found += follow(self.network, walks, rng)[:followed]
-        return [lesson for lesson in found if lesson.moves]
+    def _weights(self) -> Weights:
+        state = self.network.state_dict()
+        return {name: part.detach().cpu().numpy().copy() for name, part in state.items()}
 
     def _update(self, rng: np.random.Generator) -> float:
         size, many = int(self.clone["batch_size"]), int(self.clone["updates_per_round"])
-        taken: list[Example] = []
-        while len(taken) < size * many:
-            taken += examples(self.pool[int(rng.integers(len(self.pool)))], rng)
-        chosen = [taken[at] for at in rng.permutation(len(taken))[: size * many].tolist()]
-        # Batches of like phase and size need little padding.
-        chosen.sort(key=lambda one: (one.look.at is None, len(one.look.groups)))
+        drawn = rng.integers(len(self.pool), size=size * many)
+        known = list(self.pool)
+        chosen = sorted((known[at] for at in drawn.tolist()), key=self.teaching.size)
         left = 1 - self.round / max(self.clone["rounds"], 1)
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate(left)
         losses = []
+        device = next(self.network.parameters()).device
         self.network.train()
         for at in (rng.permutation(many) * size).tolist():
-            batch = chosen[at : at + size]
-            device = next(self.network.parameters()).device
-            tables = [table.to(device) for table in collate([one.look for one in batch])]
-            found = loss(tuple(out.cpu() for out in self.network(*tables)), batch)  # type: ignore[arg-type]
+            inputs, legal, wanted = self.teaching.collate(chosen[at : at + size])
+            outputs = self.network(*(table.to(device) for table in inputs))
+            found = cross_entropy(
+                self.teaching.scores(outputs), legal.to(device), wanted.to(device)
+            )
             self.optimizer.zero_grad()
             found.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), CLIP)
             self.optimizer.step()
-            losses.append(float(found.detach()))
-        return float(np.mean(losses)) if losses else 0.0
+            losses.append(found.detach())
+        return float(torch.stack(losses).mean()) if losses else 0.0
 
 
-@torch.no_grad()
-def act(
-    network: MigrationNetwork,
-    walks: list[Walk],
-    rng: np.random.Generator,
-    warmth: list[float] | None = None,
-) -> None:
-    """One step of every walk that goes on: the best choice, or at a temperature a drawn one."""
-    device = next(network.parameters()).device
-    looks = [walk.look() for walk in walks]
-    tables = [table.to(device) for table in collate(looks)]
-    group, stop, cell, _ = (out.cpu().numpy() for out in network(*tables))
-    for n, (walk, look) in enumerate(zip(walks, looks, strict=True)):
-        if look.at is None:
-            scores = np.append(group[n, : len(look.groups)], stop[n])
+def cross_entropy(scores: Tensor, legal: Tensor, wanted: Tensor) -> Tensor:
+    """Mean divergence of the policy's choices from the wanted shares; 0 where they are equal."""
+    own = torch.log_softmax(scores.masked_fill(~legal, -1e8), dim=1)
+    certain = (wanted * torch.log(wanted.clamp_min(1e-9))).sum(dim=1)
+    return (certain - (wanted * own.masked_fill(~legal, 0.0)).sum(dim=1)).mean()
+
+
+class _Desk:
+    """Where jobs are handed in, and examples are fetched in the order of the jobs."""
+
+    def __init__(self, teaching: Teaching, workers: int) -> None:
+        self.teaching, self.workers = teaching, workers
+        self.pool: ProcessPoolExecutor | None = None
+        self.asked: list[Future[list[Any]]] = []
+        self.waiting: tuple[list[Any], Weights] | None = None
+
+    def __enter__(self) -> _Desk:  # noqa: PYI034 - a class of its own, for one use
+        if self.workers > 1:
+            context = multiprocessing.get_context("spawn")
+            self.pool = ProcessPoolExecutor(self.workers, context, _alone)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self.pool is not None:
+            self.pool.shutdown(wait=True, cancel_futures=True)
+
+    def ask(self, jobs: list[Any], weights: Weights) -> None:
+        """Hand in jobs; without other processes they are done when they are fetched."""
+        if self.pool is None:
+            self.waiting = jobs, weights
         else:
-            scores = cell[n, look.at]
-        if warmth is not None and warmth[n]:
-            scores = scores / warmth[n] + rng.gumbel(size=len(scores))
-        walk.step(int(look.choices[int(scores.argmax())]))
+            self.asked = [self.pool.submit(_study, self.teaching, job, weights) for job in jobs]
+
+    def answers(self) -> list[Any]:
+        """The examples of the jobs that were handed in last."""
+        if self.waiting is not None:
+            jobs, weights = self.waiting
+            return [one for job in jobs for one in _study(self.teaching, job, weights)]
+        return [one for future in self.asked for one in future.result()]
 
 
-def follow(network: MigrationNetwork, walks: list[Walk], rng: np.random.Generator) -> list[Lesson]:
-    """Let the network play, and ask the teacher to go on from some of the states."""
-    network.eval()
-    warmth = {id(walk): WARMTH * float(rng.random() < SAMPLED) for walk in walks}
-    stops = {
-        id(walk): set(rng.integers(0, max(int(walk.row[kernel.LIMIT]), 1), STOPS).tolist())
-        for walk in walks
-    }
-    found: list[Lesson] = []
-    going = [walk for walk in walks if not walk.over]
-    while going:
-        for walk in going:
-            if walk.chosen < 0 and len(walk.moves) in stops[id(walk)]:
-                stops[id(walk)].discard(len(walk.moves))
-                lesson = rest(walk)
-                if lesson is not None:
-                    found.append(lesson)
-        act(network, going, rng, [warmth[id(walk)] for walk in going])
-        going = [walk for walk in going if not walk.over]
-    return found
+def _alone() -> None:
+    torch.set_num_threads(1)
+
+
+def _study(teaching: Teaching, job: Any, weights: Weights) -> list[Any]:
+    return teaching.study(job, weights)

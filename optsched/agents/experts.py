@@ -1,74 +1,87 @@
-"""The teacher: `fragments`, from the start of an episode and from the middle of one.
-
-A policy that only saw the teacher's own ways is lost where it leaves them. So the teacher is also
-asked how it would go on from where the policy has got to (Ross et al., A Reduction of Imitation
-Learning to No-Regret Online Learning, 2011).
-"""
+"""The teacher: `fragments`, from the start of an episode and from the middle of one."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from optsched.agents.examples import Lesson
 from optsched.arrays import Ints, ints
 from optsched.budget import Budget
-from optsched.kernels import migration as kernel
-from optsched.plan import Order
+from optsched.kernels import layout
+from optsched.plan import Order, Plan
 from optsched.problem import PlacementProblem
 from optsched.simulate.migration import Start
-from optsched.simulate.walks import Walk
 from optsched.solvers.fragments.exchange import Fragments
 
 SECONDS = 2.0  # that the teacher may take; it needs a tenth
 
 
+@dataclass(frozen=True)
+class Lesson:
+    """A start, the moves (group, cell) of an expert's plan from it, and the first level's end."""
+
+    begun: Start
+    moves: tuple[tuple[int, int], ...]
+    best: int
+
+    @classmethod
+    def of(cls, begun: Start, plan: Plan, best: int) -> Lesson:
+        """From an order-safe plan."""
+        group = {int(i): g for g, members in enumerate(begun.members) for i in members}
+        return cls(begun, tuple((group[m.item], min(m.cells)) for m in plan.moves()), best)
+
+
 def whole(begun: Start) -> Lesson:
     """What the teacher does from the start."""
-    problem = begun.problem.replace(max_moves=int(begun.row[kernel.LIMIT]))
+    problem = begun.problem.replace(max_moves=int(begun.row[layout.LIMIT]))
     result = Fragments().solve(problem, Budget.of(SECONDS), order=Order.SAFE)
-    return Lesson.of(begun, result.plan)
+    return Lesson.of(begun, result.plan, result.levels[0].value)
 
 
-def rest(walk: Walk) -> Lesson | None:
-    """What the teacher does from here on; None where it cannot be asked.
+def rest(begun: Start, row: Ints, moves: list[tuple[int, int]]) -> Lesson | None:
+    """What the teacher does from a state on; None where it cannot be asked.
 
     In an order-safe episode, what an item left behind is free but may not be entered. So the
     problem it is asked has a second resource in place of the cells' other ones: units of the first
     that may be entered. Other resources are not looked at; where they bind, moves of the plan turn
     out to be illegal, and teach nothing.
+
+    Parameters
+    ----------
+    row, moves
+        The state, and the migrations that led to it.
     """
-    begun, row = walk.begun, walk.row
-    if walk.over or walk.chosen >= 0:
+    if row[layout.OVER] or row[layout.CHOSEN] >= 0:
         return None
-    problem = _now(begun.problem, walk)
+    problem = _now(begun, row, moves)
     if Fragments().supports(problem) is not None:
         return None
     result = Fragments().solve(problem, Budget.of(SECONDS), order=Order.SAFE)
-    lesson = Lesson.of(begun, result.plan)
-    return replace(lesson, begun=replace(begun, row=row.copy()))
+    later = replace(begun, row=row[: len(begun.row)].copy())
+    return Lesson.of(later, result.plan, result.levels[0].value)
 
 
 def _table(row: Ints, name: int, shape: tuple[int, int]) -> Ints:
     return row[row[name] :][: shape[0] * shape[1]].reshape(shape)
 
 
-def _now(problem: PlacementProblem, walk: Walk) -> PlacementProblem:
+def _now(begun: Start, row: Ints, moves: list[tuple[int, int]]) -> PlacementProblem:
     """The problem that is left: what moved stays, and room is a resource of its own."""
-    row, items, cells = walk.row, problem.items, problem.cells
-    placement = walk.plan().placement(problem)
+    problem = begun.problem
+    items, cells = problem.items, problem.cells
+    placement = begun.plan(moves).placement(problem)
     moved = (placement.cells != items.cells0).any(axis=1)
     shape = cells.capacity.shape
-    unit = int(row[kernel.UNIT])
-    room = np.maximum(_table(row, kernel.ROOM, shape)[:, unit], 0)
+    unit = int(row[layout.UNIT])
+    room = np.maximum(_table(row, layout.ROOM, shape)[:, unit], 0)
     demand = items.cell_demand[:, unit]
     inside = np.zeros(len(cells), np.int64)
     item, column = np.nonzero(placement.cells >= 0)
     np.add.at(inside, placement.cells[item, column], demand[item])
     movable = items.movable & ~moved
     movable.setflags(write=False)
-    left = int(row[kernel.LIMIT] - row[kernel.MADE])
+    left = int(row[layout.LIMIT] - row[layout.MADE])
     terms = tuple(
         replace(level, terms=tuple(replace(term, resource=0) for term in level.terms))
         for level in problem.objective

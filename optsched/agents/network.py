@@ -14,9 +14,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from optsched.kernels.migration import BINS, CELL_WIDE, GROUP_WIDE, TASK_WIDE
+from optsched.agents.attention import Attend
+from optsched.kernels.layout import BINS, CELL_WIDE, CHOSEN_AT, GROUP_WIDE, TASK_WIDE
 
-NEVER = -1e8  # finite: a softmax over nothing but masked entries is then still a number
 WIDTH, LATENTS = 48, 8
 _STEP = BINS - 1
 
@@ -40,30 +40,12 @@ def _coded_width(wide: int, spans: dict[int, float]) -> int:
     return wide + sum(round(span * _STEP) + 1 for span in spans.values())
 
 
-# Columns, see `kernels.migration`, and how many blocks a value of 1 is.
-CELL_SPANS = {0: 1.0, 3: 1.0, 2: 2.0, 5: 1.0}
+# Columns, see `kernels.layout`, and how many blocks a value of 1 is.
+CELL_SPANS = {0: 1.0, 2: 2.0, 3: 1.0, 5: 1.0, 9: 1.0, 10: 1.0}
 GROUP_SPANS = {0: 2.0, 1: 1.0, 2: 1.0, 5: 1.0, 6: 1.0, 10: 1.0}
-TASK_SPANS = {4: 2.0, 5: 1.0, 6: 1.0, 9: 1.0}
+TASK_SPANS = {CHOSEN_AT: 2.0, CHOSEN_AT + 1: 1.0, CHOSEN_AT + 2: 1.0, CHOSEN_AT + 5: 1.0}
 _REST, _ROOM, _TWIN = 0, 2, 5
-_UNITS, _WIDE = 4, 8  # of the chosen group, in the table of the task
-
-
-class Attend(nn.Module):
-    """One head of attention with a residual and a hidden layer."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.query, self.key = nn.Linear(width, width), nn.Linear(width, width)
-        self.value, self.out = nn.Linear(width, width), nn.Linear(2 * width, width)
-        self.scale = width**-0.5
-
-    def forward(self, asking: Tensor, asked: Tensor, bias: Tensor | None = None) -> Tensor:
-        """(B, Q, d) from queries (B, Q, d), tokens (B, T, d) and their biases (B, T)."""
-        scores = self.query(asking) @ self.key(asked).transpose(1, 2) * self.scale
-        if bias is not None:
-            scores = scores + bias.unsqueeze(1)
-        seen = torch.softmax(scores, dim=-1) @ self.value(asked)
-        return asking + torch.relu(self.out(torch.cat([asking, seen], dim=-1)))
+_UNITS, _WIDE = CHOSEN_AT, CHOSEN_AT + 4  # of the chosen group, in the table of the task
 
 
 class MigrationNetwork(nn.Module):

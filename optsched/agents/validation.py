@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from optsched.agents.cloning import act
 from optsched.agents.experts import SECONDS
 from optsched.agents.network import MigrationNetwork
+from optsched.agents.vm_lessons import act
 from optsched.budget import Budget
 from optsched.envs.seeds import seeds
 from optsched.generate.vm import snapshot
 from optsched.plan import Order
 from optsched.simulate.migration import Start, start
-from optsched.simulate.walks import Walk
+from optsched.simulate.walks import Walks
 from optsched.solvers.fragments.exchange import Fragments
 
 
@@ -43,14 +43,13 @@ class Validation:
         """Mean gap of the best prefixes of episodes of best choices."""
         network.eval()
         rng = np.random.default_rng(0)
-        walks = [Walk(begun) for begun, _ in self.cases]
-        first = [walk.value for walk in walks]
-        best = list(first)
-        while any(not walk.over for walk in walks):
-            act(network, [walk for walk in walks if not walk.over], rng)
-            best = [min(low, walk.value) for low, walk in zip(best, walks, strict=True)]
+        walks = Walks([begun for begun, _ in self.cases])
+        first, best = walks.values.copy(), walks.values.copy()
+        while not walks.over.all():
+            walks.step(act(network, walks.looks(), rng))
+            best = np.minimum(best, walks.values)
         gaps = [
             (low - bound) / (stay - bound) if stay > bound else 0.0
-            for low, stay, (_, bound) in zip(best, first, self.cases, strict=True)
+            for low, stay, (_, bound) in zip(best.tolist(), first.tolist(), self.cases, strict=True)
         ]
         return float(np.mean(gaps)) if gaps else 0.0

@@ -9,10 +9,16 @@ from sb3_contrib import MaskablePPO
 
 from optsched.agents.cloning import Cloning
 from optsched.agents.network import MigrationNetwork
-from optsched.agents.ppo import make
+from optsched.agents.ppo import inside, make
 from optsched.agents.subject import Graph
 from optsched.agents.validation import Validation
-from optsched.kernels.migration import CELL_WIDE, GROUP_WIDE, TASK_WIDE
+from optsched.agents.vm_lessons import Teaching
+from optsched.envs.vm_merged import VMReschedulingMerged
+from optsched.envs.vm_tables import Settings
+from optsched.kernels.layout import CELL_WIDE, GROUP_WIDE, TASK_WIDE
+
+REWARD = 1 / 16  # a block of 16 cores is 1
+INPUTS = ("cells", "bias", "groups", "task")
 
 
 class VMRescheduling:
@@ -27,21 +33,25 @@ class VMRescheduling:
     def course(
         self, network: MigrationNetwork, config: dict[str, Any], seed: int, workers: int
     ) -> Cloning:
-        """The teacher is `fragments`, in this process."""
-        return Cloning(network, config, seed)
+        """The teacher is `fragments`."""
+        teaching = Teaching(config["clone"], config["env_kwargs"])
+        return Cloning(network, teaching, config["clone"], seed, workers)
 
     def measure(self, config: dict[str, Any]) -> Validation:
         """Gaps to proven bounds."""
         return Validation(config["env_kwargs"], int(config["validate"]["instances"]))
 
     def learner(self, config: dict[str, Any], seed: int, device: str) -> MaskablePPO:
-        """Masked PPO."""
-        return make(config, seed, device, None)
+        """Masked PPO on instances of the training split."""
+        options = dict(config["env_kwargs"])
+        moves = int(options.pop("moves", 50))
+        settings = Settings(moves=moves, options=options, reward_scale=REWARD)
+        batch = VMReschedulingMerged(int(config["n_envs"]), settings)
+        return make(config, batch, MigrationNetwork, INPUTS, seed, device)
 
     def inside(self, learner: MaskablePPO) -> MigrationNetwork:
         """The network inside a learner."""
-        policy: Any = learner.policy
-        found: MigrationNetwork = policy.network
+        found: Any = inside(learner)
         return found
 
     def graph(self) -> Graph:

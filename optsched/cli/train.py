@@ -31,7 +31,11 @@ if TYPE_CHECKING:
         show_default=True,
         help="Where the network is trained.",
     ),
-    option("--workers", type=click.IntRange(1), help="Threads of torch; default: every core."),
+    option(
+        "--workers",
+        type=click.IntRange(1),
+        help="Processes of teachers, and threads of torch; default: every core.",
+    ),
 )
 @options(
     "Hyperparameters",
@@ -88,7 +92,7 @@ def command(
 
         def work(stop: Any) -> float:
             given: Any = {"device": device, "on_step": bar.step, "stop": stop}
-            given["threads"] = workers or usable_cores()
+            given["threads"] = given["workers"] = workers or usable_cores()
             if resume:
                 return Training(Folder.old(Path(out)), **given).run()
             values = read(problem, hyperparameters, dict(map(_change, changes)))

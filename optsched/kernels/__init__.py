@@ -31,20 +31,22 @@ def warm() -> None:
 
 def warm_migration() -> None:
     """Those of single migrations: only environments and agents need them."""
-    from . import migration
+    from . import layout, migration, sight
 
-    rows = np.zeros((1, migration.HEAD + 4 * migration.BINS), np.int64)
-    rows[:, migration.HOST_FIRST :] = migration.HEAD
-    rows[:, migration.SIZE], rows[:, migration.OVER] = 1, 1
-    cells = np.zeros((1, 1, migration.CELL_WIDE), np.float32)
-    groups = np.zeros((1, 1, migration.GROUP_WIDE), np.float32)
-    tasks, masks = np.zeros((1, migration.TASK_WIDE), np.float32), np.zeros((1, 3), bool)
-    one = np.zeros(1, np.int64)
-    migration.count_host(rows[0], 0, 1)
+    rows = np.zeros((1, layout.HEAD + layout.HISTOGRAMS * layout.BINS), np.int64)
+    rows[:, layout.HOST_FIRST :] = layout.HEAD
+    rows[:, layout.SIZE] = rows[:, layout.OVER] = 1
+    cells = np.zeros((1, 1, layout.CELL_WIDE), np.float32)
+    groups = np.zeros((1, 1, layout.GROUP_WIDE), np.float32)
+    tasks, masks = np.zeros((1, layout.TASK_WIDE), np.float32), np.zeros((1, 3), bool)
+    one, three = np.zeros(1, np.int64), np.zeros((1, 3), np.int64)
+    sight.count_host(rows[0], 0, 1)
     migration.show(rows[0], cells[0], groups[0], tasks[0], masks[0])
     migration.step(rows, one, cells, groups, tasks, masks, one.copy(), one.copy())
-    migration.distinct(cells[0], masks[0, :1], one.copy(), one.copy())
-    migration.distinct(groups[0], masks[0, :1], one.copy(), one.copy())
+    migration.looks(
+        rows, cells, groups, masks, cells.copy(), np.zeros((1, 1), np.float32), groups.copy(),
+        three, three.copy(), np.zeros((1, 2), np.int64),
+    )  # fmt: skip
 
 
 def warm_schedules() -> None:

@@ -1,9 +1,5 @@
 """Migrations one by one, many placements at a time: the loop behind the environment and the agents.
 
-A *row* is one placement in the making as flat int64 numbers, tables and live values alike, so that
-a batch is a matrix, a reset is a copy, and two states are equal if their rows are. The head of a
-row holds sizes, live scalars and where the arrays begin; `simulate.migration` writes it.
-
 A migration is two steps: the *group* that gives an item (a class of items at its source), then the
 cell that receives it (items on two cells: the first cell of the host). What may follow is written
 as a mask over all groups, all cells and the stop, and what a policy looks at as three tables of
@@ -13,30 +9,57 @@ which only the rows of the two hosts concerned are written anew.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from .jit import jit
-
-Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
-
-# Head: sizes, settings, live scalars, then where each array begins.
-CELLS, HOSTS, KINDS, GROUPS, CLASSES, TERMS, LEVELS, SAFE, LIMIT, UNIT, SIZE, OTHER = range(12)
-MADE, CHOSEN, OVER = range(12, 15)
-HOST_FIRST, CELL_HOST, DRAIN, CAPACITY, DEMAND, NEED, TIER, OPEN = range(15, 23)
-GROUP_CLASS, GROUP_CELL, GROUP_OTHER, GROUP_FIRST = range(23, 27)
-TERM, GOAL, WEIGHT, FEED_FIRST, FEED, CHECK_FIRST, CHECK, SLOT, HAS_KEY = range(27, 36)
-FREE, ROOM, COUNT, TALLY, TOTAL, HISTOGRAM = range(36, 42)
-HEAD = 48
-
-FRAGMENTS, MOVED, DRAINED = range(3)  # kinds of terms; others do not change
-TERM_WIDE = 6  # kind, weight, tier, resource, size, cells; then the level
-BINS = 17
-CELL_WIDE, GROUP_WIDE = 10, 12
-TASK_WIDE = 4 + GROUP_WIDE + 3 * BINS
-
-LEGAL, ILLEGAL, FINISHED = 0, 1, 2
+from .layout import (
+    CELL_HOST,
+    CELLS,
+    CHECK,
+    CHECK_FIRST,
+    CHOSEN,
+    CLASSES,
+    COUNT,
+    DEMAND,
+    DRAIN,
+    DRAINED,
+    FEED,
+    FEED_FIRST,
+    FINISHED,
+    FRAGMENTS,
+    FREE,
+    GOAL,
+    GROUP_CELL,
+    GROUP_CLASS,
+    GROUP_OTHER,
+    GROUPS,
+    HAS_KEY,
+    HOST_FIRST,
+    HOSTS,
+    ILLEGAL,
+    KINDS,
+    LEGAL,
+    LEVELS,
+    LIMIT,
+    MADE,
+    MOVED,
+    NEED,
+    OPEN,
+    OVER,
+    ROOM,
+    SAFE,
+    SLOT,
+    TALLY,
+    TERM,
+    TERM_WIDE,
+    TERMS,
+    TIER,
+    TOTAL,
+    WEIGHT,
+    Bools,
+    Floats,
+    Ints,
+)
+from .sight import count_host, look, write_host, write_task
 
 
 @jit
@@ -166,137 +189,6 @@ def _pair(row: Ints, k: int, cell: int) -> bool:
 
 
 @jit
-def _bin(part: int, size: int) -> int:
-    return min((part * (BINS - 1)) // size, BINS - 1)
-
-
-@jit
-def count_host(row: Ints, host: int, sign: int) -> None:
-    """Add a host to the three histograms, or take it off.
-
-    By sixteenths of a block: the rest of cells, what of it may be taken, and, by what they use,
-    the items whose leaving completes a block.
-    """
-    kinds, unit, size = row[KINDS], row[UNIT], row[SIZE]
-    for cell in range(row[row[HOST_FIRST] + host], row[row[HOST_FIRST] + host + 1]):
-        rest = max(row[row[FREE] + cell * kinds + unit], 0) % size
-        room = max(row[row[ROOM] + cell * kinds + unit], 0)
-        row[row[HISTOGRAM] + _bin(rest, size)] += sign
-        row[row[HISTOGRAM] + BINS + _bin(min(rest, room), size)] += sign
-    for group in range(row[row[GROUP_FIRST] + host], row[row[GROUP_FIRST] + host + 1]):
-        count = row[row[COUNT] + group]
-        units = row[row[DEMAND] + row[row[GROUP_CLASS] + group] * kinds + unit]
-        free = max(row[row[FREE] + row[row[GROUP_CELL] + group] * kinds + unit], 0)
-        if count > 0 and (free + units) // size > free // size:
-            row[row[HISTOGRAM] + 2 * BINS + _bin(units, size)] += sign * count
-
-
-@jit
-def _part(units: int, size: int, most: int) -> float:
-    """Units in parts of `most` blocks, between 0 and 1."""
-    return min(max(units, 0), most * size) / (most * size)
-
-
-@jit
-def _alike(row: Ints, amount: int, cell: int) -> int:
-    """An amount of the other resource in units, by the capacity of a cell."""
-    kinds = row[KINDS]
-    if row[OTHER] < 0:
-        return 1 << 20
-    whole = max(row[row[CAPACITY] + cell * kinds + row[OTHER]], 1)
-    return int(max(amount, 0) * row[row[CAPACITY] + cell * kinds + row[UNIT]] // whole)
-
-
-@jit
-def write_host(row: Ints, host: int, cells: Floats, groups: Floats) -> None:
-    """Write what a policy sees of a host: its cells and the groups on it."""
-    kinds, unit, size, other = row[KINDS], row[UNIT], row[SIZE], row[OTHER]
-    first, last = row[row[HOST_FIRST] + host], row[row[HOST_FIRST] + host + 1]
-    for cell in range(first, last):
-        free = max(row[row[FREE] + cell * kinds + unit], 0)
-        room = row[row[ROOM] + cell * kinds + unit]
-        line = cells[cell]
-        line[0] = (free % size) / size
-        line[1] = min(free // size, 4) / 4
-        line[2] = _part(room, size, 2)
-        line[3] = _part(min(free % size, room), size, 1)
-        spare = row[row[ROOM] + cell * kinds + max(other, 0)]
-        line[4] = _part(_alike(row, spare, cell), size, 2)
-        line[5] = line[6] = line[7] = 0.0
-        if last - first == 2:
-            twin = first + last - 1 - cell
-            line[5] = (max(row[row[FREE] + twin * kinds + unit], 0) % size) / size
-            line[6] = _part(row[row[ROOM] + twin * kinds + unit], size, 2)
-            line[7] = 1.0
-        line[8] = row[row[DRAIN] + host]
-        line[9] = 1.0
-    for group in range(row[row[GROUP_FIRST] + host], row[row[GROUP_FIRST] + host + 1]):
-        _write_group(row, group, groups[group])
-
-
-@jit
-def _write_group(row: Ints, group: int, line: Floats) -> None:
-    kinds, unit, size = row[KINDS], row[UNIT], row[SIZE]
-    k, cell = row[row[GROUP_CLASS] + group], row[row[GROUP_CELL] + group]
-    twin, count = row[row[GROUP_OTHER] + group], row[row[COUNT] + group]
-    if count == 0:
-        line[:] = 0.0
-        return
-    units = row[row[DEMAND] + k * kinds + unit]
-    free = max(row[row[FREE] + cell * kinds + unit], 0)
-    then = free + units
-    gained = then // size - free // size
-    line[0] = _part(units, size, 2)
-    line[1] = (free % size) / size
-    line[2] = (then % size) / size
-    line[4] = line[5] = line[6] = 0.0
-    if twin >= 0:
-        beside = max(row[row[FREE] + twin * kinds + unit], 0)
-        gained += (beside + units) // size - beside // size
-        line[4] = 1.0
-        line[5] = (beside % size) / size
-        line[6] = ((beside + units) % size) / size
-    line[3] = min(gained, 4) / 4
-    amount = row[row[DEMAND] + k * kinds + max(row[OTHER], 0)]
-    line[7] = _part(_alike(row, amount, cell), size, 2)
-    line[8] = min(np.log1p(count) / 3, 1.0)
-    line[9] = min(free // size, 4) / 4
-    line[10] = _second(row, group, cell, free % size + units)
-    line[11] = 1.0
-
-
-@jit
-def _second(row: Ints, group: int, cell: int, rest: int) -> float:
-    """By how little another item on the cell, leaving too, exceeds a block; 1 where none does."""
-    kinds, unit, size = row[KINDS], row[UNIT], row[SIZE]
-    host, least = row[row[CELL_HOST] + cell], size
-    for other in range(row[row[GROUP_FIRST] + host], row[row[GROUP_FIRST] + host + 1]):
-        same = row[row[GROUP_CELL] + other] == cell or row[row[GROUP_OTHER] + other] == cell
-        if not same or row[row[COUNT] + other] <= int(other == group):
-            continue
-        units = row[row[DEMAND] + row[row[GROUP_CLASS] + other] * kinds + unit]
-        over = rest % size + units - size
-        if 0 <= over < least:
-            least = over
-    return least / size
-
-
-@jit
-def write_task(row: Ints, task: Floats, groups: Floats) -> None:
-    """Write what a policy sees of the whole: phase, moves left, the chosen group, histograms."""
-    left = row[LIMIT] - row[MADE]
-    chosen = row[CHOSEN]
-    task[0] = chosen >= 0
-    task[1] = min(np.log1p(max(left, 0)) / 6, 1.0)
-    task[2] = max(left, 0) / max(row[LIMIT], 1)
-    task[3] = min(np.log1p(row[HOSTS]) / 9, 1.0)
-    for at in range(GROUP_WIDE):
-        task[4 + at] = groups[chosen, at] if chosen >= 0 else 0.0
-    for at in range(3 * BINS):
-        task[4 + GROUP_WIDE + at] = min(np.log1p(row[row[HISTOGRAM] + at]) / 9, 1.0)
-
-
-@jit
 def _shift(row: Ints, k: int, cell: int, sign: int, entered: bool) -> None:
     """An item of a class enters a cell (-1) or leaves it (+1)."""
     kinds = row[KINDS]
@@ -419,39 +311,15 @@ def step(
 
 
 @jit
-def distinct(table: Floats, mark: Bools, number: Ints, first: Ints) -> int:
-    """Number the distinct rows of a table, in the order of their first appearance.
-
-    Parameters
-    ----------
-    table, mark
-        (N, W) finite, and (N,): rows that differ in their mark are different.
-    number, first
-        (N,) to be filled: the number of each row, and the first row of each number.
-    """
-    count, wide, size = len(table), table.shape[1], 16
-    while size < 2 * count:
-        size *= 2
-    slots = np.full(size, -1)
-    many = 0
-    for n in range(count):
-        code = 1469598103 + int(mark[n])
-        for w in range(wide):
-            # 40 bits times 20 bits: no overflow, in compiled code or without.
-            code = ((code ^ int(table[n, w] * 1048576)) * 1000003) & 0xFFFFFFFFFF
-            code ^= code >> 17
-        at = code & (size - 1)
-        while slots[at] >= 0:
-            other = first[slots[at]]
-            same = mark[other] == mark[n]
-            for w in range(wide):
-                same = same and table[other, w] == table[n, w]
-            if same:
-                break
-            at = (at + 1) & (size - 1)
-        if slots[at] < 0:
-            slots[at] = many
-            first[many] = n
-            many += 1
-        number[n] = slots[at]
-    return many
+def looks(
+    rows: Ints, cells: Floats, groups: Floats, masks: Bools, out: Floats, bias: Floats,
+    lines: Floats, actions: Ints, alike: Ints, sizes: Ints,
+) -> None:  # fmt: skip
+    """`sight.look` of every row that goes on; the others are left as they are, with sizes of 0."""
+    for n in range(len(rows)):
+        sizes[n] = 0
+        if not rows[n, OVER]:
+            look(
+                rows[n], cells[n], groups[n], masks[n], out[n], bias[n], lines[n], actions[n],
+                alike[n], sizes[n],
+            )  # fmt: skip

@@ -13,7 +13,7 @@ import numpy as np
 from optsched.arrays import NONE, Bools, Ints, row_numbers
 from optsched.classes import ItemClasses, item_classes
 from optsched.counters import Counters
-from optsched.kernels import migration as kernel
+from optsched.kernels import layout, sight
 from optsched.levels import Level, Term, TermKind
 from optsched.limits import LimitKind
 from optsched.objective import level_value, scalar_weights
@@ -23,9 +23,9 @@ from optsched.state import State
 
 _CONSTANT = (TermKind.UNPLACED, TermKind.EVICTED)  # nothing is placed or evicted here
 _KINDS = {
-    TermKind.FRAGMENTS: kernel.FRAGMENTS,
-    TermKind.MOVED: kernel.MOVED,
-    TermKind.DRAINED: kernel.DRAINED,
+    TermKind.FRAGMENTS: layout.FRAGMENTS,
+    TermKind.MOVED: layout.MOVED,
+    TermKind.DRAINED: layout.DRAINED,
 }
 _LARGEST = 1 << 53  # sums up to this are exact as floats too
 
@@ -88,16 +88,16 @@ class Start:
     @property
     def cells(self) -> int:
         """How many cells there are."""
-        return int(self.row[kernel.CELLS])
+        return int(self.row[layout.CELLS])
 
     @property
     def groups(self) -> int:
         """How many groups there are."""
-        return int(self.row[kernel.GROUPS])
+        return int(self.row[layout.GROUPS])
 
     def levels(self, row: Ints) -> tuple[int, ...]:
         """The value of every level in a later row of this start."""
-        at = int(row[kernel.TOTAL])
+        at = int(row[layout.TOTAL])
         totals = row[at : at + len(self.problem.objective)].tolist()
         return tuple(
             max(total - level.goal, 0)
@@ -140,7 +140,7 @@ def start(problem: PlacementProblem, moves: int, order: Order = Order.SAFE) -> S
         problem, classes, counters, table, [len(group) for group in members], (safe, limit)
     )
     for host in range(len(problem.hosts)):
-        kernel.count_host(row, host, 1)
+        sight.count_host(row, host, 1)
     return Start(problem, row, members, order)
 
 
@@ -247,44 +247,44 @@ def _lay_out(
     bare = [Level(level.name, level.terms) for level in problem.objective]
     stay = [level_value(problem, state.placement(), level) for level in bare]
     arrays: dict[int, object] = {
-        kernel.HOST_FIRST: np.searchsorted(cells.host, np.arange(count + 1)),
-        kernel.CELL_HOST: cells.host,
-        kernel.DRAIN: problem.hosts.drain,
-        kernel.CAPACITY: cells.capacity,
-        kernel.DEMAND: items.cell_demand[first],
-        kernel.NEED: items.cells_needed[first],
-        kernel.TIER: items.tier[first],
-        kernel.OPEN: _open(problem, classes),
-        kernel.GROUP_CLASS: table[:, 0],
-        kernel.GROUP_CELL: table[:, 1],
-        kernel.GROUP_OTHER: table[:, 2],
-        kernel.GROUP_FIRST: np.searchsorted(cells.host[table[:, 1]], np.arange(count + 1)),
-        kernel.TERM: _terms(problem),
-        kernel.GOAL: [level.goal for level in problem.objective],
-        kernel.WEIGHT: scalar_weights(problem),
-        kernel.FEED_FIRST: np.cumsum([0, *map(len, feeds)]),
-        kernel.FEED: [pair for one in feeds for pair in one],
-        kernel.CHECK_FIRST: np.cumsum([0, *map(len, checks)]),
-        kernel.CHECK: [check for one in checks for check in one],
-        kernel.SLOT: counters.slot,
-        kernel.HAS_KEY: _has_key(problem, counters),
-        kernel.FREE: free,
-        kernel.ROOM: free,
-        kernel.COUNT: counts,
-        kernel.TALLY: state.counts,
-        kernel.TOTAL: stay,
-        kernel.HISTOGRAM: np.zeros(3 * kernel.BINS),
+        layout.HOST_FIRST: np.searchsorted(cells.host, np.arange(count + 1)),
+        layout.CELL_HOST: cells.host,
+        layout.DRAIN: problem.hosts.drain,
+        layout.CAPACITY: cells.capacity,
+        layout.DEMAND: items.cell_demand[first],
+        layout.NEED: items.cells_needed[first],
+        layout.TIER: items.tier[first],
+        layout.OPEN: _open(problem, classes),
+        layout.GROUP_CLASS: table[:, 0],
+        layout.GROUP_CELL: table[:, 1],
+        layout.GROUP_OTHER: table[:, 2],
+        layout.GROUP_FIRST: np.searchsorted(cells.host[table[:, 1]], np.arange(count + 1)),
+        layout.TERM: _terms(problem),
+        layout.GOAL: [level.goal for level in problem.objective],
+        layout.WEIGHT: scalar_weights(problem),
+        layout.FEED_FIRST: np.cumsum([0, *map(len, feeds)]),
+        layout.FEED: [pair for one in feeds for pair in one],
+        layout.CHECK_FIRST: np.cumsum([0, *map(len, checks)]),
+        layout.CHECK: [check for one in checks for check in one],
+        layout.SLOT: counters.slot,
+        layout.HAS_KEY: _has_key(problem, counters),
+        layout.FREE: free,
+        layout.ROOM: free,
+        layout.COUNT: counts,
+        layout.TALLY: state.counts,
+        layout.TOTAL: stay,
+        layout.HISTOGRAM: np.zeros(layout.HISTOGRAMS * layout.BINS),
     }
-    head = np.zeros(kernel.HEAD, np.int64)
-    head[kernel.CELLS], head[kernel.HOSTS] = len(cells), count
-    head[kernel.KINDS], head[kernel.GROUPS] = cells.capacity.shape[1], len(table)
-    head[kernel.CLASSES], head[kernel.TERMS] = len(first), len(_terms(problem))
-    head[kernel.LEVELS] = len(problem.objective)
-    head[kernel.SAFE], head[kernel.LIMIT] = settings
-    head[kernel.UNIT], head[kernel.SIZE] = term.resource, term.size
-    head[kernel.OTHER] = others[0] if others else NONE
-    head[kernel.CHOSEN], head[kernel.OVER] = NONE, settings[1] <= 0
-    parts, at = [head], kernel.HEAD
+    head = np.zeros(layout.HEAD, np.int64)
+    head[layout.CELLS], head[layout.HOSTS] = len(cells), count
+    head[layout.KINDS], head[layout.GROUPS] = cells.capacity.shape[1], len(table)
+    head[layout.CLASSES], head[layout.TERMS] = len(first), len(_terms(problem))
+    head[layout.LEVELS] = len(problem.objective)
+    head[layout.SAFE], head[layout.LIMIT] = settings
+    head[layout.UNIT], head[layout.SIZE] = term.resource, term.size
+    head[layout.OTHER] = others[0] if others else NONE
+    head[layout.CHOSEN], head[layout.OVER] = NONE, settings[1] <= 0
+    parts, at = [head], layout.HEAD
     for name, values in arrays.items():
         flat = np.asarray(values).astype(np.int64).ravel()
         head[name] = at

@@ -14,8 +14,9 @@ def small() -> dict[str, Any]:
 
     changes = {
         "env_kwargs.pms": "16", "env_kwargs.moves": "6", "env_kwargs.load": "middle",
-        "clone.rounds": "3", "clone.lessons_per_round": "6", "clone.updates_per_round": "4",
-        "clone.smaller": "0.0", "clone.batch_size": "32", "n_timesteps": "64", "n_envs": "2",
+        "clone.rounds": "3", "clone.jobs_per_round": "6", "clone.updates_per_round": "4",
+        "clone.smaller": "0.0", "clone.batch_size": "32", "clone.follow_from": "1",
+        "clone.grade_from": "2", "n_timesteps": "64", "n_envs": "2",
         "n_steps": "16", "batch_size": "16", "n_epochs": "1", "validate.every": "1",
         "validate.instances": "4",
     }  # fmt: skip

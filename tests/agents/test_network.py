@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,17 +11,28 @@ import pytest
 pytest.importorskip("sb3_contrib", reason="training needs the extra rl: pip install 'optsched[rl]'")
 import torch
 
-from optsched.agents.examples import collate, examples, loss
+from optsched.agents.attention import NEVER
+from optsched.agents.cloning import cross_entropy
 from optsched.agents.experts import rest, whole
 from optsched.agents.export import export
-from optsched.agents.network import NEVER, MigrationNetwork
+from optsched.agents.hyperparameters import read
+from optsched.agents.network import MigrationNetwork
 from optsched.agents.vm import VMRescheduling
+from optsched.agents.vm_lessons import (
+    Example,
+    Job,
+    Teaching,
+    collate,
+    examples,
+    graded,
+)
 from optsched.check import check
+from optsched.envs.seeds import seeds
 from optsched.generate.vm import snapshot
-from optsched.kernels import migration as kernel
+from optsched.kernels import layout
 from optsched.plan import Order
 from optsched.simulate.migration import start
-from optsched.simulate.walks import Look, Walk
+from optsched.simulate.walks import Looks, Walk
 from optsched.solvers.policy_agent import load
 
 
@@ -28,10 +40,10 @@ def tables(cells: int, groups: int, seed: int = 0) -> tuple[torch.Tensor, ...]:
     """Random inputs."""
     draw = torch.Generator().manual_seed(seed)
     return (
-        torch.rand(2, cells, kernel.CELL_WIDE, generator=draw),
+        torch.rand(2, cells, layout.CELL_WIDE, generator=draw),
         torch.zeros(2, cells),
-        torch.rand(2, groups, kernel.GROUP_WIDE, generator=draw),
-        torch.rand(2, kernel.TASK_WIDE, generator=draw),
+        torch.rand(2, groups, layout.GROUP_WIDE, generator=draw),
+        torch.rand(2, layout.TASK_WIDE, generator=draw),
     )
 
 
@@ -55,7 +67,7 @@ def test_padding_and_numbers_do_not_matter() -> None:
     """Padded rows are not seen; a row given twice is the same as one with the logarithm of two."""
     net, (cells, bias, groups, task) = network(), tables(9, 14)
     group, stop, cell, value = net(cells, bias, groups, task)
-    noise = torch.rand(2, 5, kernel.CELL_WIDE)
+    noise = torch.rand(2, 5, layout.CELL_WIDE)
     padded = net(
         torch.cat([cells, noise], 1),
         torch.cat([bias, torch.full((2, 5), NEVER)], 1),
@@ -81,7 +93,7 @@ def test_sizes_from_one_to_thousands() -> None:
         assert all(torch.isfinite(one).all() for one in net(*tables(cells, groups)))
 
 
-def looks() -> list[Look]:
+def looks() -> list[Looks]:
     """The states of an episode of the teacher."""
     return [one.look for one in examples(whole(start(snapshot(1, pms=20), 5)), _rng())]
 
@@ -96,12 +108,9 @@ def test_the_exported_file_scores_alike(tmp_path: Path) -> None:
     export(net, tmp_path / "agent.onnx", {}, VMRescheduling())
     agent = load(tmp_path / "agent.onnx")
     for look in looks():
-        group, stop, cell, _ = net(*collate([look]))
-        if look.at is None:
-            expected = np.append(group[0].detach().numpy(), stop[0].detach().numpy())
-        else:
-            expected = cell[0].detach().numpy()[look.at]
-        assert np.allclose(agent.scores([look])[0], expected, atol=1e-4)
+        expected = torch.cat(net(*collate([look]))[:3], dim=1).detach().numpy()
+        legal = look.actions >= 0
+        assert np.allclose(agent.scores(look)[legal], expected[legal], atol=1e-4)
 
 
 def test_the_teacher_goes_on_from_anywhere() -> None:
@@ -109,7 +118,7 @@ def test_the_teacher_goes_on_from_anywhere() -> None:
     for seed in range(4):
         begun = start(snapshot(seed, pms=30), 8)
         walk, rng = Walk(begun), np.random.default_rng(seed)
-        first = rest(walk)
+        first = rest(begun, walk.row, walk.moves)
         assert first is not None
         ends = []
         for lesson in (first, whole(begun)):
@@ -121,11 +130,10 @@ def test_the_teacher_goes_on_from_anywhere() -> None:
         assert ends[0] == ends[1] < Walk(begun).value
         for _ in range(2 * int(rng.integers(1, 7))):
             walk.step(int(rng.choice(np.flatnonzero(walk.mask[:-1]))))
-        later = rest(walk)
+        later = rest(begun, walk.row, walk.moves)
         assert later is not None
-        made = list(walk.moves)
         again = Walk(later.begun)
-        again.moves = made
+        again.moves.extend(walk.moves)
         for group, cell in later.moves:
             again.step(group)
             again.step(begun.groups + cell)
@@ -136,19 +144,61 @@ def test_the_teacher_goes_on_from_anywhere() -> None:
         assert not check(begun.problem, plan).violations
 
 
+def teaching(**changes: Any) -> Teaching:
+    """With the hyperparameters that ship, but for some."""
+    config = read("vm-rescheduling", None, {})
+    return Teaching(config["clone"] | changes, {"pms": 12, "moves": 4})
+
+
+def taught(count: int = 2) -> list[Example]:
+    """All examples of some whole plans."""
+    starts = [start(snapshot(seed, pms=12), 4) for seed in range(count)]
+    return [one for begun in starts for one in examples(whole(begun), _rng())]
+
+
 def test_the_loss_is_least_for_what_is_wanted() -> None:
     """Scores that give each choice its share cost nothing, others more."""
-    batch = list(examples(whole(start(snapshot(2, pms=12), 4)), _rng()))
-    width = max(len(one.look.groups) for one in batch)
-    cells = max(len(one.look.cells) for one in batch)
-    group = torch.full((len(batch), width), -50.0)
-    stop, cell = torch.full((len(batch), 1), -50.0), torch.full((len(batch), cells), -50.0)
-    for n, one in enumerate(batch):
-        shares = torch.from_numpy(np.log(np.maximum(one.wanted, 1e-20)) - one.look.choices_log)
-        if one.look.at is None:
-            group[n, : len(shares) - 1], stop[n, 0] = shares[:-1], shares[-1]
-        else:
-            cell[n, torch.from_numpy(one.look.at)] = shares
-    right = loss((group, stop, cell, torch.zeros(len(batch))), batch)
-    flat = loss((group * 0, stop * 0, cell * 0, torch.zeros(len(batch))), batch)
+    _, legal, wanted = teaching().collate(taught())
+    assert torch.allclose(wanted.sum(dim=1), torch.ones(len(wanted)))
+    assert not (wanted[~legal] > 0).any()
+    right = cross_entropy(torch.log(wanted.clamp_min(1e-12)), legal, wanted)
+    flat = cross_entropy(torch.zeros(wanted.shape), legal, wanted)
     assert abs(float(right)) < 1e-4 < float(flat)
+
+
+def test_padding_keeps_choices_in_their_places() -> None:
+    """In a batch of states of different sizes every share stays at the choice it is of."""
+    some = taught(3)
+    tables, legal, wanted = teaching().collate(some)
+    groups = tables[2].shape[1]
+    for n, one in enumerate(some):
+        own = one.look.groups.shape[1]
+        back = torch.cat([wanted[n, :own], wanted[n, groups:]])[: len(one.wanted)]
+        assert (back.numpy() == one.wanted).all()
+        assert int(legal[n].sum()) == int((one.look.actions >= 0).sum())
+
+
+def test_jobs_change_with_the_rounds() -> None:
+    """Whole plans first, then episodes of the clone, at last graded ones; all of training seeds."""
+    plan = teaching(follow_from=3, grade_from=6, whole=0.25, graded=0.5, jobs_per_round=8)
+    kinds = []
+    for done in (0, 3, 6):
+        jobs = plan.jobs(_rng(), done)
+        assert all(job.seed in seeds("train") for job in jobs)
+        kinds.append([job.kind for job in jobs])
+    assert kinds[0] == ["whole"] * 8
+    assert kinds[1] == ["whole"] * 2 + ["follow"] * 6
+    assert kinds[2] == ["whole"] * 2 + ["follow"] * 2 + ["grade"] * 4
+
+
+def test_a_clone_is_asked_and_graded_where_it_gets() -> None:
+    """Examples of its own episodes give shares to what is allowed; mistakes are repeated."""
+    weights = {name: part.detach().numpy() for name, part in network().state_dict().items()}
+    for kind in ("whole", "follow", "grade"):
+        found = teaching().study(Job(3, (("pms", 12),), 4, kind, 0), weights)
+        assert found
+        for one in found:
+            assert one.wanted.sum() == pytest.approx(1, abs=1e-5)
+            assert (one.look.actions[0][one.wanted > 0] >= 0).all()
+    seen = list(graded(network(), start(snapshot(3, pms=12), 4), _rng()))
+    assert len({one.look.cells.tobytes() + one.look.tasks.tobytes() for one in seen}) < len(seen)

@@ -22,9 +22,9 @@ from optsched.agents.export import export_run
 from optsched.agents.folder import Folder
 from optsched.agents.hyperparameters import read, schedule
 from optsched.agents.network import MigrationNetwork
-from optsched.agents.ppo import BatchedVecEnv
 from optsched.agents.training import Step, Training, train
 from optsched.agents.validation import Validation
+from optsched.agents.vector import BatchedVecEnv
 from optsched.envs.vm_batch import VMReschedulingBatch
 from optsched.envs.vm_rescheduling import VMRescheduling
 from optsched.envs.vm_tables import Settings
@@ -71,7 +71,7 @@ def test_same_seed_same_weights(tmp_path: Path, small: dict[str, Any]) -> None:
 
 def test_it_learns(tmp_path: Path, small: dict[str, Any]) -> None:
     """In a minute a small environment is learned: the gap falls to less than half."""
-    small["clone"] |= {"rounds": 12, "lessons_per_round": 12, "updates_per_round": 16}
+    small["clone"] |= {"rounds": 14, "jobs_per_round": 12, "updates_per_round": 16}
     small["validate"] |= {"every": 4, "instances": 10}
     small["n_timesteps"] = 0
     run = train("vm-rescheduling", tmp_path / "run", small, 0, device="cpu")
@@ -91,7 +91,7 @@ def test_a_killed_run_goes_on(tmp_path: Path) -> None:
     ]  # fmt: skip
     command[1:3] = ["-c", "from optsched.cli import main; main()"]
     sets = {
-        "env_kwargs.pms": 8, "env_kwargs.moves": 3, "clone.lessons_per_round": 2,
+        "env_kwargs.pms": 8, "env_kwargs.moves": 3, "clone.jobs_per_round": 2,
         "clone.updates_per_round": 1, "clone.batch_size": 8, "clone.rounds": 100000,
         "n_timesteps": 0, "validate.every": 1, "validate.instances": 1,
         "validate.patience": 100000,

@@ -13,9 +13,13 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from optsched.check import check
+from optsched.envs.pod_batch import PodPackingBatch
 from optsched.envs.pod_packing import PATIENCE, PodPacking
+from optsched.envs.pool import Pool
 from optsched.envs.seeds import seeds
 from optsched.errors import InputError
+from optsched.generate import paper
+from optsched.levels import TermKind
 from optsched.objective import evaluate, scalar
 from optsched.plan import Placement
 from optsched.problem import Hosts, Items, Limit, LimitKind, PlacementProblem, Where
@@ -137,7 +141,42 @@ def test_bad_arguments_are_told() -> None:
             PodPacking(**options)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="call reset"):
         PodPacking().action_masks()
-    with pytest.raises(InputError, match="made for 1 and 2"):
+    with pytest.raises(InputError, match="made for 1; make"):
         PodPacking(nodes=1).reset(options={"problem": problem})
     with pytest.raises(InputError, match="no option"):
         PodPacking().reset(options={"pods": 3})
+
+
+def test_many_are_as_many_single_ones() -> None:
+    """Each of a batch shows, allows, earns and ends as the single environment with its weights."""
+    problems = [paper.problem(paper.instance(seed, 3 + seed, 3, 4, 95)) for seed in range(3)]
+    pool = Pool(lambda seed: problems[seed % 3], "train", 3)
+    batch = PodPackingBatch(3, pool, nodes=6, ratio=2.0)
+    seen, singles = batch.begin(problems), []
+    weights = [0] * len(problems[0].objective)
+    for tier in range(4):
+        name = problems[0].objective[3 * tier].terms[0]
+        assert (name.kind, name.tier) == (TermKind.UNPLACED, tier)
+        weights[3 * tier] = 2 ** (3 - tier)
+    for problem in problems:
+        env = PodPacking(nodes=6, weights=weights, reward_scale=1 / 8)
+        singles.append((env, env.reset(options={"problem": problem})[0]))
+    rng = np.random.default_rng(0)
+    while not batch.over.all():
+        masks = batch.action_masks()
+        actions = np.array([rng.choice(np.flatnonzero(m)) if m.any() else -1 for m in masks])
+        going, rewards = ~batch.over, batch.play(actions)
+        for n, (env, one) in enumerate(singles):
+            assert (env.action_masks() == masks[n]).all()
+            for name, table in one.items():
+                assert np.allclose(table, seen[name][n], atol=1e-6)
+            if going[n]:
+                after, reward, over, _, info = env.step(actions[n])
+                singles[n] = env, after
+                assert reward == pytest.approx(rewards[n])
+                assert over == batch.over[n]
+                assert info["placed"] == batch.placed(n)
+                assert info["levels"] == batch.levels(n)
+        seen = batch.see()
+    with pytest.raises(InputError, match="single environment"):
+        batch.begin([limited()])

@@ -17,7 +17,7 @@ from optsched.envs.vm_rescheduling import PATIENCE, VMRescheduling
 from optsched.envs.vm_tables import Settings
 from optsched.errors import InputError
 from optsched.generate.vm import snapshot
-from optsched.kernels import migration as kernel
+from optsched.kernels import layout
 from optsched.objective import evaluate, scalar, scalar_weights
 from optsched.plan import Placement
 from optsched.problem import Hosts, Items, PlacementProblem
@@ -227,4 +227,4 @@ def test_tables_are_within_their_bounds() -> None:
         assert env.observation_space.contains(seen)
         for one in play(env, np.random.default_rng(2))[1]:
             assert env.observation_space.contains(one)
-        assert env._buffers.rows[0, kernel.OVER]
+        assert env._buffers.rows[0, layout.OVER]

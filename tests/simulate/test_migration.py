@@ -11,6 +11,7 @@ import pytest
 from optsched.arrays import Bools, Ints
 from optsched.check import check
 from optsched.generate.vm import snapshot
+from optsched.kernels import layout, sight
 from optsched.kernels import migration as kernel
 from optsched.levels import Level, Term, TermKind
 from optsched.objective import evaluate, scalar, scalar_weights
@@ -91,18 +92,18 @@ def fresh(begun: Start, moves: list[tuple[int, int]]) -> Ints:
         count[group] -= 1
     bare = problem.replace(objective=tuple(replace(lv, goal=0) for lv in problem.objective))
     for name, values in (
-        (kernel.FREE, problem.cells.capacity - state.cell_use),
-        (kernel.ROOM, problem.cells.capacity - room.cell_use),
-        (kernel.COUNT, count),
-        (kernel.TALLY, room.counts),
-        (kernel.TOTAL, np.array(evaluate(bare, state.placement()))),
-        (kernel.HISTOGRAM, np.zeros(3 * kernel.BINS, np.int64)),
+        (layout.FREE, problem.cells.capacity - state.cell_use),
+        (layout.ROOM, problem.cells.capacity - room.cell_use),
+        (layout.COUNT, count),
+        (layout.TALLY, room.counts),
+        (layout.TOTAL, np.array(evaluate(bare, state.placement()))),
+        (layout.HISTOGRAM, np.zeros(layout.HISTOGRAMS * layout.BINS, np.int64)),
     ):
         row[row[name] : row[name] + values.size] = values.ravel()
-    row[kernel.MADE] = len(moves)
-    row[kernel.OVER] = len(moves) >= row[kernel.LIMIT]
+    row[layout.MADE] = len(moves)
+    row[layout.OVER] = len(moves) >= row[layout.LIMIT]
     for host in range(len(problem.hosts)):
-        kernel.count_host(row, host, 1)
+        sight.count_host(row, host, 1)
     return row
 
 
@@ -112,9 +113,9 @@ class Walk:
     def __init__(self, begun: Start) -> None:
         self.begun = begun
         self.rows = begun.row[None].copy()
-        self.cells = np.zeros((1, begun.cells, kernel.CELL_WIDE), np.float32)
-        self.groups = np.zeros((1, begun.groups, kernel.GROUP_WIDE), np.float32)
-        self.tasks = np.zeros((1, kernel.TASK_WIDE), np.float32)
+        self.cells = np.zeros((1, begun.cells, layout.CELL_WIDE), np.float32)
+        self.groups = np.zeros((1, begun.groups, layout.GROUP_WIDE), np.float32)
+        self.tasks = np.zeros((1, layout.TASK_WIDE), np.float32)
         self.masks = np.zeros((1, begun.groups + begun.cells + 1), bool)
         self.gains, self.ends = np.zeros(1, np.int64), np.zeros(1, np.int64)
         kernel.show(self.rows[0], self.cells[0], self.groups[0], self.tasks[0], self.masks[0])
@@ -171,7 +172,7 @@ def test_every_step_is_what_rules_and_objective_say(kind: str, order: Order) -> 
             if not len(choices):
                 break
             group = int(rng.choice(choices))
-            assert walk.step(group) == (0, kernel.LEGAL)
+            assert walk.step(group) == (0, layout.LEGAL)
             assert walk.masks[0, begun.groups : -1].tolist() == legal[group].tolist()
             assert not walk.masks[0, : begun.groups].any()
             assert not walk.masks[0, -1]
@@ -208,7 +209,7 @@ def test_illegal_actions_change_nothing() -> None:
     for _ in range(2):
         before = [table.copy() for table in walk.tables()]
         for action in (-1, walk.masks.shape[1], int(np.flatnonzero(~walk.masks[0])[0])):
-            assert walk.step(action) == (0, kernel.ILLEGAL)
+            assert walk.step(action) == (0, layout.ILLEGAL)
             for one, other in zip(before, walk.tables(), strict=True):
                 assert one.tobytes() == other.tobytes()
         walk.step(int(np.flatnonzero(walk.masks[0])[0]))
@@ -217,7 +218,7 @@ def test_illegal_actions_change_nothing() -> None:
 def test_stop_ends() -> None:
     """After the stop nothing is allowed."""
     walk = Walk(start(MAKERS["plain"](0), 5))
-    assert walk.step(walk.masks.shape[1] - 1) == (0, kernel.FINISHED)
+    assert walk.step(walk.masks.shape[1] - 1) == (0, layout.FINISHED)
     assert not walk.masks.any()
 
 

@@ -16,12 +16,12 @@ from optsched.budget import Budget
 from optsched.check import check
 from optsched.errors import FormatError, UnsupportedError
 from optsched.generate.vm import snapshot
-from optsched.kernels import migration as kernel
+from optsched.kernels import layout
 from optsched.options import with_max_moves
 from optsched.plan import Order
 from optsched.result import Result
 from optsched.simulate.migration import start
-from optsched.simulate.walks import Look, Walk
+from optsched.simulate.walks import Looks, Walk, Walks
 from optsched.solvers import policy_agent
 from optsched.solvers.policy import Policy
 from optsched.solvers.policy_agent import Agent, load, shipped
@@ -82,7 +82,7 @@ def test_one_agent_for_all_sizes(pms: int) -> None:
     assert result.stats["fallbacks"] == 0
 
 
-def looks(count: int) -> list[Look]:
+def looks(count: int) -> list[Looks]:
     """States of random episodes, in both phases."""
     rng, found = np.random.default_rng(0), []
     for seed in range(count):
@@ -100,51 +100,50 @@ def agent() -> Agent:
     return load(path)
 
 
-def test_order_and_padding_do_not_matter() -> None:
-    """Scores follow the rows wherever they stand, and do not see what pads the batch."""
+def test_order_does_not_matter() -> None:
+    """Scores follow the rows wherever they stand."""
     served, rng = agent(), np.random.default_rng(1)
-    some = looks(4)
-    together = served.scores(some)
-    for look, scores in zip(some, together, strict=True):
-        assert np.allclose(served.scores([look])[0], scores, atol=1e-4)
-        cells, groups = rng.permutation(len(look.cells)), rng.permutation(len(look.groups))
-        back = np.argsort(cells)
+    for look in looks(4):
+        lines, cells = look.groups.shape[1], look.cells.shape[1]
+        a, b = rng.permutation(lines), rng.permutation(cells)
+        order = np.r_[a, lines, lines + 1 + b]
         mixed = replace(
             look,
-            cells=look.cells[cells],
-            cells_log=look.cells_log[cells],
-            groups=look.groups[groups],
-            at=None if look.at is None else back[look.at],
+            cells=look.cells[:, b],
+            bias=look.bias[:, b],
+            groups=look.groups[:, a],
+            actions=look.actions[:, order],
         )
-        expected = scores if look.at is not None else np.append(scores[:-1][groups], scores[-1])
-        assert np.allclose(served.scores([mixed])[0], expected, atol=1e-4)
+        legal = mixed.actions >= 0
+        expected = served.scores(look)[:, order]
+        assert np.allclose(served.scores(mixed)[legal], expected[legal], atol=1e-4)
 
 
-def test_equal_rows_may_be_given_once() -> None:
-    """The distinct rows with their numbers score as all rows do."""
-    served = agent()
-    walk = Walk(start(snapshot(2, pms=12), 3))
-    for _ in range(2):
-        look = walk.look()
-        scores = served.scores([look])[0]
-        legal = np.flatnonzero(walk.mask)
-        many = walk.begun.groups
-        every = replace(
-            look,
-            cells=walk.cells,
-            cells_log=np.zeros(len(walk.cells), np.float32),
-            groups=walk.groups[legal[legal < many]] if look.at is None else look.groups,
-            at=None if look.at is None else legal - many,
-        )
-        assert np.allclose(served.scores([every])[0], scores[look.alike[legal]], atol=1e-4)
-        walk.step(int(legal[0]))
+def test_padding_does_not_matter() -> None:
+    """States of several sizes score together as each alone, until the last episode ends."""
+    served, rng = agent(), np.random.default_rng(0)
+    starts = [start(snapshot(seed, pms=4 + 5 * seed, load="middle"), 4) for seed in range(3)]
+    walks, alone = Walks(starts), [Walk(begun) for begun in starts]
+    while not walks.over.all():
+        together = walks.looks()
+        scores = served.scores(together)
+        actions = together.best(rng.random(scores.shape).astype(np.float32))
+        for n, walk in enumerate(alone):
+            if walk.over:
+                continue
+            look = walk.look()
+            own, legal = served.scores(look), look.actions >= 0
+            assert np.allclose(scores[n][together.actions[n] >= 0], own[legal], atol=1e-4)
+            action = int(actions[n])
+            walk.step(action if action < walks.many else action - walks.many + walk.begun.groups)
+        walks.step(actions)
 
 
 def test_no_number_is_a_fallback() -> None:
     """A network that answers with something else is left, and the result says so."""
 
     class Broken:
-        def run(self, names: list[str], inputs: dict[str, Any]) -> list[np.ndarray]:
+        def run(self, names: list[str], inputs: dict[str, Any], options: Any) -> list[np.ndarray]:
             """Nothing but NaN."""
             count, groups = inputs["groups"].shape[:2]
             shapes = {"group": (count, groups), "stop": (count, 1), "cell": inputs["bias"].shape}
@@ -164,7 +163,7 @@ def test_no_number_is_a_fallback() -> None:
     [
         (b'"format": 1', b'"format": 7', "has format 7"),
         (b"VMRescheduling-v0", b"PMRescheduling-v0", "is an agent for"),
-        (b'"tables": [10', b'"tables": [11', "reads tables of widths"),
+        (b'"tables": [13', b'"tables": [14', "reads tables of widths"),
         (b"optsched", b"somebody", "no agent of optsched export"),
         (b"", b"", "a damaged one"),
     ],
@@ -214,4 +213,4 @@ def test_serving_needs_no_torch() -> None:
 def test_the_shipped_agent_reads_these_tables() -> None:
     """What ships is of this version."""
     about = agent().about
-    assert about["tables"] == [kernel.CELL_WIDE, kernel.GROUP_WIDE, kernel.TASK_WIDE]
+    assert about["tables"] == [layout.CELL_WIDE, layout.GROUP_WIDE, layout.TASK_WIDE]

@@ -1,0 +1,238 @@
+"""Many environments of pod packing in one process, for pods that ask for resources and no more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from optsched.arrays import Bools, Ints
+from optsched.envs.pod_sight import HOST_WIDE, TASK_WIDE, Scene
+from optsched.envs.pool import Pool
+from optsched.errors import InputError
+from optsched.levels import TermKind
+from optsched.problem import PlacementProblem
+
+Seen = dict[str, np.ndarray]
+
+
+def unfit(problem: PlacementProblem) -> str | None:
+    """None, or one sentence why many environments cannot be played on it side by side."""
+    pending = problem.items.host0 < 0
+    if not pending.any():
+        return "nothing is pending"
+    if problem.items.cells_needed[pending].any() or (problem.items.gang[pending] >= 0).any():
+        return "pods of cells or gangs need the single environment"
+    if (problem.items.weight[pending] != 1).any():
+        return "pods that weigh more than others need the single environment"
+    if len(problem.limits) or problem.where.excluded.any() or problem.hosts.drain.any():
+        return "limits, taints, selectors and drains need the single environment"
+    return None
+
+
+class PodPackingBatch:
+    """N environments of `PodPacking`, stepped together; what ends begins anew in the same step.
+
+    Observation, action and termination are those of `PodPacking`. A bound pod earns the weight of
+    its tier, which is what `PodPacking` gives with the same weights.
+
+    Parameters
+    ----------
+    num_envs
+        N.
+    pool
+        Where problems come from.
+    nodes
+        The most nodes a problem has.
+    ratio
+        How much more a pod of a tier is worth than one of the next; the lowest is worth 1, and all
+        is divided by the worth of the highest.
+    """
+
+    def __init__(
+        self, num_envs: int, pool: Pool[PlacementProblem], nodes: int, ratio: float = 4.0
+    ) -> None:
+        if num_envs < 1:
+            raise InputError(f"{num_envs} environments; give at least 1")
+        self.num_envs, self.pool, self.nodes, self.ratio = num_envs, pool, nodes, ratio
+        self.render_mode = None
+        self.single_observation_space = spaces.Dict(
+            {
+                "hosts": spaces.Box(0.0, 1.0, (nodes, HOST_WIDE), np.float32),
+                "task": spaces.Box(0.0, 1.0, (TASK_WIDE,), np.float32),
+            }
+        )
+        self.single_action_space = spaces.Discrete(nodes + 1)
+        self._rng = np.random.default_rng(0)
+        self._problems: list[PlacementProblem] = []
+
+    def reset(self, *, seed: int | None = None) -> tuple[Seen, dict[str, Any]]:
+        """Begin all episodes."""
+        if seed is not None or not self._problems:
+            self._rng = np.random.default_rng(seed)
+        drawn = [self.pool.draw(self._rng)[1] for _ in range(self.num_envs)]
+        self.begin(drawn)
+        return self.see(), {}
+
+    def begin(self, problems: list[PlacementProblem]) -> Seen:
+        """Begin all episodes on given problems.
+
+        Raises
+        ------
+        InputError
+            Some cannot be played side by side.
+        """
+        self.num_envs = len(problems)
+        deep = max(int((one.items.host0 < 0).sum()) for one in problems)
+        wide = max(len(one.resources) for one in problems)
+        count = self.num_envs
+        self._room = np.zeros((count, self.nodes, wide))
+        self._use = np.zeros((count, self.nodes, wide))
+        self._demand = np.zeros((count, deep, wide))
+        self._tier = np.zeros((count, deep), np.int64)
+        self._worth = np.zeros((count, deep))
+        self._higher = np.zeros((count, deep), np.int64)
+        self._tiers, self._count, self._at, self._left = np.zeros((4, count), np.int64)
+        self._placed: list[Ints] = [np.zeros(1, np.int64)] * count
+        self._sums = np.zeros(count)
+        self._problems = list(problems)
+        self.bound: list[list[int]] = [[] for _ in problems]
+        for n, problem in enumerate(problems):
+            self._load(n, problem)
+        return self.see()
+
+    def _load(self, n: int, problem: PlacementProblem) -> None:
+        reason = unfit(problem)
+        if reason is not None:
+            raise InputError(f"{problem.name[:80]!r}: {reason}")
+        queue, hosts = np.flatnonzero(problem.items.host0 < 0), len(problem.hosts)
+        if hosts > self.nodes or len(problem.resources) > self._room.shape[2]:
+            raise InputError(
+                f"{problem.name[:80]!r} has more nodes or resources than these environments; make "
+                "them with more"
+            )
+        if len(queue) > self._demand.shape[1]:
+            self._deepen(len(queue))
+        self._problems[n] = problem
+        wide = len(problem.resources)
+        self._room[n], self._use[n], self._demand[n] = 0, 0, 0
+        self._room[n, :hosts, :wide] = problem.hosts.capacity
+        self._use[n, :hosts, :wide] = problem.hosts.fixed_use
+        for item in np.flatnonzero(problem.items.host0 >= 0).tolist():
+            self._use[n, problem.items.host0[item], :wide] += problem.items.demand[item]
+        tiers = problem.items.tier[queue]
+        self._demand[n, : len(queue), :wide] = problem.items.demand[queue]
+        self._worth[n] = 0
+        self._tier[n, : len(queue)] = tiers
+        self._tiers[n] = len(problem.tiers)
+        self._worth[n, : len(queue)] = self.ratio ** -tiers.astype(float)
+        above = np.tril(tiers[None] < tiers[:, None])
+        self._higher[n, : len(queue)] = above.sum(axis=1)
+        self._count[n], self._at[n], self._left[n] = len(queue), 0, 0
+        self._asked = np.cumsum(self._demand, axis=1)
+        self._placed[n] = np.bincount(
+            problem.items.tier[problem.items.host0 >= 0], minlength=len(problem.tiers)
+        )
+        self._sums[n] = 0
+        self.bound[n] = []
+
+    def _deepen(self, pods: int) -> None:
+        more = pods - self._demand.shape[1]
+        self._demand = np.pad(self._demand, ((0, 0), (0, more), (0, 0)))
+        for name in ("_tier", "_worth", "_higher"):
+            setattr(self, name, np.pad(getattr(self, name), ((0, 0), (0, more))))
+
+    def step(self, actions: Ints) -> tuple[Seen, np.ndarray, Bools, Bools, dict[str, Any]]:
+        """One step of all.
+
+        Raises
+        ------
+        InputError
+            An action is not allowed.
+        """
+        rewards = self.play(actions)
+        done = self._at >= self._count
+        infos: dict[str, Any] = {}
+        if done.any():
+            last = self.see()
+            final = [{name: table[n] for name, table in last.items()} for n in range(self.num_envs)]
+            levels = [self.levels(n) if done[n] else None for n in range(self.num_envs)]
+            infos = {"final_obs": final, "levels": levels, "gain": self._sums.copy()}
+            for n in np.flatnonzero(done).tolist():
+                self._load(n, self.pool.draw(self._rng)[1])
+        return self.see(), rewards, done, np.zeros(self.num_envs, bool), infos
+
+    def play(self, actions: Ints) -> np.ndarray:
+        """One step of all that go on, none begins anew; (N,) what it earned."""
+        rows, going = np.arange(self.num_envs), self._at < self._count
+        legal = self._mask[rows, np.clip(actions, 0, self.nodes)] & (actions >= 0)
+        legal &= actions <= self.nodes
+        if (going & ~legal).any():
+            n = int(np.argmax(going & ~legal))
+            raise InputError(f"environment {n}: action {actions[n]} is not allowed; see the masks")
+        at = np.minimum(self._at, self._demand.shape[1] - 1)
+        takes = going & (actions < self.nodes)
+        self._use[rows[takes], actions[takes]] += self._demand[rows[takes], at[takes]]
+        rewards = np.where(takes, self._worth[rows, at], 0.0)
+        for n in np.flatnonzero(going).tolist():
+            if takes[n]:
+                self._placed[n][self._tier[n, at[n]]] += 1
+            self.bound[n].append(int(actions[n]) if takes[n] else -1)
+        self._left += going & ~takes
+        self._at += going
+        self._sums += rewards
+        return rewards
+
+    def placed(self, n: int) -> list[int]:
+        """Pods per tier that run."""
+        return self._placed[n].tolist()
+
+    def levels(self, n: int) -> tuple[int, ...]:
+        """Of every level, what is not placed; levels of moves and evictions are 0."""
+        problem = self._problems[n]
+        whole = np.bincount(problem.items.tier, minlength=len(problem.tiers))
+        missing = whole - self._placed[n]
+        return tuple(
+            sum(
+                term.weight * int(missing.sum() if term.tier < 0 else missing[term.tier])
+                for term in level.terms
+                if term.kind is TermKind.UNPLACED
+            )
+            for level in problem.objective
+        )
+
+    @property
+    def over(self) -> Bools:
+        """(N,) whether no step follows."""
+        return self._at >= self._count
+
+    def action_masks(self) -> Bools:
+        """(N, H + 1) bool: what is allowed now."""
+        return self._mask.copy()
+
+    def worth(self) -> np.ndarray:
+        """(N,) what all pods together would earn."""
+        return self._worth.sum(axis=1)
+
+    def earned(self) -> np.ndarray:
+        """(N,) what was earned so far."""
+        return self._sums.copy()
+
+    def see(self) -> Seen:
+        """What policies see now."""
+        rows, going = np.arange(self.num_envs), self._at < self._count
+        at = np.minimum(self._at, self._demand.shape[1] - 1)
+        demand = self._demand[rows, at]
+        fits = ((self._use + demand[:, None] <= self._room) | (demand[:, None] <= 0)).all(axis=2)
+        there = self._room.max(axis=2) > 0
+        self._mask = np.zeros((self.num_envs, self.nodes + 1), bool)
+        self._mask[:, :-1] = fits & there & going[:, None]
+        self._mask[:, -1] = going
+        scene = Scene(
+            self._room, self._use, np.zeros(there.shape), self._mask[:, :-1], demand,
+            self._tier[rows, at], self._tiers, self._at, self._count, self._left,
+            self._asked[rows, at], self._higher[rows, at],
+        )  # fmt: skip
+        hosts, task = scene.show()
+        return {"hosts": hosts, "task": task}
