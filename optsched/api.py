@@ -149,6 +149,36 @@ def schedule(
     return outcome
 
 
+def deciding(
+    solver: str, seconds: float, *, workers: int = 1, seed: int = 0
+) -> Callable[[TaskProblem], Schedule]:
+    """A solver of tasks that plans one window after another, for `optsched.simulate.roll`.
+
+    Parameters
+    ----------
+    solver
+        A name in `registry.TASK_SOLVERS`; it is loaded once.
+    seconds
+        For each window.
+
+    Raises
+    ------
+    UnsupportedError
+        There is no such solver; or, in a window, it cannot serve its problem.
+    """
+    chosen = registry.task_solver(solver)
+    kernels.warm_schedules()
+
+    def decide(problem: TaskProblem) -> Schedule:
+        reason = chosen.supports(problem)
+        if reason is not None:
+            raise UnsupportedError(f"solver {solver!r} cannot serve this window: {reason}")
+        outcome: Outcome = chosen.solve(problem, Budget.of(seconds, workers=workers), seed=seed)
+        return outcome.schedule
+
+    return decide
+
+
 def check(problem: PlacementProblem, plan: Plan) -> Report:
     """Read a plan against the rules, on its own: every violation, and the value of every level.
 

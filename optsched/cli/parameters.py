@@ -141,7 +141,7 @@ class Wishes:
         """The problem as the file has it, of whatever kind."""
         from optsched.api import read
 
-        given: dict[str, Any] = dict(map(_setting, self.settings))
+        given: dict[str, Any] = dict(map(setting, self.settings))
         if self.now is not None:
             given["now"] = self.now
         return read(path, format=self.format, **given)
@@ -208,7 +208,8 @@ def _placement(problem: PlacementProblem | TaskProblem, path: str) -> PlacementP
     return problem
 
 
-def _setting(text: str) -> tuple[str, Any]:
+def setting(text: str) -> tuple[str, Any]:
+    """Name and value of a `NAME=VALUE`."""
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise click.UsageError(f"--set {text!r}: write NAME=VALUE")

@@ -10,7 +10,7 @@ from .console import Paper
 
 if TYPE_CHECKING:
     from optsched.outcome import Outcome
-    from optsched.tasks import TaskProblem
+    from optsched.tasks import Evaluation, Schedule, TaskProblem
 
 
 def solve_tasks(
@@ -72,12 +72,12 @@ def _print(paper: Paper, problem: TaskProblem, outcome: Outcome) -> None:
     paper.table(
         "Schedule, times in ms",
         ("task", "node", "#arrival", "#start", "#answer", "#response", "#late"),
-        task_rows(problem, outcome, told),
+        task_rows(problem, outcome.schedule, told),
     )
     paper.table(
         "Nodes",
         ("node", "tier", "state", "#tasks", "#cores in use, %", "#energy, J"),
-        node_rows(problem, outcome, told),
+        node_rows(problem, outcome.schedule, told),
     )
     paper.table(
         "Service levels by weight",
@@ -103,7 +103,6 @@ def _json(problem: TaskProblem, outcome: Outcome) -> bytes:
     from .documents import encode
 
     told, schedule = evaluate(problem, outcome.schedule), outcome.schedule
-    names = problem.nodes.names
     return encode(
         "optsched/outcome",
         problem=problem.digest(),
@@ -126,22 +125,35 @@ def _json(problem: TaskProblem, outcome: Outcome) -> bytes:
         energy_of_network=told.sent,
         utilisation=told.utilisation,
         fairness=told.fairness,
-        nodes=[
-            {"name": name, "on": bool(told.on[j]), "energy": int(told.node_energy[j])}
-            for j, name in enumerate(names)
-        ],
-        tasks=[
-            {
-                "name": name,
-                "node": names[int(schedule.node[i])] if schedule.node[i] >= 0 else None,
-                "start": int(schedule.start[i]),
-                "answer": int(told.finish[i]),
-                "response": int(told.response[i]),
-                "late": int(told.late[i]),
-                "rejected": bool(told.rejected[i]),
-                "unfinished": bool(told.unfinished[i]),
-            }
-            for i, name in enumerate(problem.tasks.names)
-        ],
+        nodes=nodes_told(problem, told),
+        tasks=tasks_told(problem, schedule, told),
         notes=[*problem.warnings, *outcome.notes],
     )
+
+
+def nodes_told(problem: TaskProblem, told: Evaluation) -> list[dict[str, object]]:
+    """What each node was and took, in mJ, for JSON."""
+    return [
+        {"name": name, "on": bool(told.on[j]), "energy": int(told.node_energy[j])}
+        for j, name in enumerate(problem.nodes.names)
+    ]
+
+
+def tasks_told(
+    problem: TaskProblem, schedule: Schedule, told: Evaluation
+) -> list[dict[str, object]]:
+    """Where and when each task ran, and what came of it, in ms, for JSON."""
+    names = problem.nodes.names
+    return [
+        {
+            "name": name,
+            "node": names[int(schedule.node[i])] if schedule.node[i] >= 0 else None,
+            "start": int(schedule.start[i]),
+            "answer": int(told.finish[i]),
+            "response": int(told.response[i]),
+            "late": int(told.late[i]),
+            "rejected": bool(told.rejected[i]),
+            "unfinished": bool(told.unfinished[i]),
+        }
+        for i, name in enumerate(problem.tasks.names)
+    ]

@@ -1,22 +1,33 @@
-"""`optsched simulate`: what the service would do with a cluster, without one."""
+"""`optsched simulate`: the service in a recorded cluster, or a solver with tasks that arrive."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .parameters import Command, Instant, option, options
+from optsched import registry
+
+from .parameters import Command, Duration, Instant, option, options
 from .parameters import output as output_options
 
 if TYPE_CHECKING:
     from optsched.k8s.settings import Settings
     from optsched.k8s.simulator.run import Simulation
+    from optsched.tasks import TaskProblem
+
+    from .online import Ask
+
+USUAL = "colony"  # the solver of windows
+TASKS = ("tasks", "wfcommons", "raycloudsim", "eua")  # formats of task problems
+FOR_DUMPS = ("config", "mode", "bench", "now", "max_plans")
+FOR_TASKS = (
+    "solver", "window", "think", "workers", "objective", "noise", "drift", "failures", "settings",
+)  # fmt: skip
 
 
-@click.command(
-    "simulate", cls=Command, short_help="Show what the service would do with a recorded cluster."
-)
+@click.command("simulate", cls=Command, short_help="Play a recorded cluster, or tasks that arrive.")
 @click.argument("dump", metavar="FILE|-")
 @options(
     "The service",
@@ -47,11 +58,69 @@ if TYPE_CHECKING:
         metavar="N",
         help="Stop after so many plans.",
     ),
-    option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of names."),
+    option(
+        "--seed",
+        type=click.IntRange(0),
+        default=0,
+        show_default=True,
+        help="Of names; for tasks, of what happens and of the solver.",
+    ),
     option("--quiet", "-q", is_flag=True, help="No progress on standard error."),
 )
+@options(
+    "Tasks",
+    option(
+        "--solver",
+        metavar="NAME",
+        help=f"Plans every window: one of {', '.join(registry.TASK_SOLVERS)}, or greedy:RULE. "
+        f"[default: {USUAL}]",
+    ),
+    option(
+        "--window",
+        type=Duration(),
+        metavar="DURATION",
+        help="Time from one plan to the next. [default: 50ms]",
+    ),
+    option(
+        "--think",
+        type=Duration(),
+        metavar="DURATION",
+        help="Time to find each plan; the clock of the simulation stands still. "
+        "[default: the window]",
+    ),
+    option("--workers", type=click.IntRange(1), metavar="N", help="Threads. [default: 1]"),
+    option("--objective", metavar="LEVELS", help="As for solve, such as sla,response,energy."),
+    option(
+        "--noise",
+        type=click.FloatRange(0, 10),
+        metavar="X",
+        help="Spread of true over estimated work (of its logarithm). [default: 0]",
+    ),
+    option(
+        "--drift",
+        type=click.FloatRange(0, 10),
+        metavar="X",
+        help="The same of bandwidths, which wander. [default: 0]",
+    ),
+    option(
+        "--failures",
+        type=click.FloatRange(0, 1e5),
+        metavar="N",
+        help="Of each node in an hour. [default: 0]",
+    ),
+    option(
+        "--set",
+        "settings",
+        metavar="NAME=VALUE",
+        multiple=True,
+        help="A setting of the format's reader, such as first=500. Repeatable.",
+    ),
+)
 @output_options
+@click.pass_context
 def command(
+    ctx: click.Context,
+    /,
     dump: str,
     config: str | None,
     mode: str,
@@ -62,15 +131,25 @@ def command(
     quiet: bool,
     output: str,
     max_rows: int,
+    **tasks: Any,
 ) -> None:
-    """Take a dump of kubectl through the whole planner and executor, without a cluster.
+    """Play what would happen: the service in a cluster, or a solver while tasks arrive.
+
+    A dump of kubectl goes through the whole planner and executor, without a cluster.
 
     An API server, controllers, kubelets and a scheduler are played in this process, by a clock that
     jumps; the planner, the executor, the extender's guard and all limits are the real ones. Young
     pods are not moved: give a later --now, or --bench, to see what would be done without that.
 
+    A file of tasks is played by events: in every window the solver plans what waits, and what is
+    near is done; a table on the terminal shows it. Ctrl-C once ends the run and tells how far it
+    came.
+
     \b
-    Example:
+    Example: tasks, planned every 50 ms
+      optsched generate tasks --nodes 16 --count 500 -o tasks.json
+      optsched simulate tasks.json --solver greedy:eft --window 50ms --noise 0.2
+    Example: a cluster
       kubectl get nodes,pods,namespaces,poddisruptionbudgets,priorityclasses,deployments,\\
     replicasets,statefulsets,daemonsets,jobs,persistentvolumes,persistentvolumeclaims,\\
     storageclasses,csinodes -A -o json > cluster.json
@@ -79,13 +158,22 @@ def command(
     import asyncio
     import logging
 
+    from optsched.formats.detect import content
+
+    data = content(dump)
+    problem = _tasks(ctx, data, dump, tasks)
+    if problem is not None:
+        from .online import simulate_tasks
+
+        simulate_tasks(problem, _asked(tasks, seed, quiet, output, max_rows))
+        return
     from .serve import check_installation
 
     check_installation()
     from optsched.k8s.simulator.run import simulate
 
     logging.disable(logging.ERROR)
-    items = _items(dump)
+    items = _items(data)
     settings = _settings(config, mode, bench)
     told = (lambda text: None) if quiet else (lambda text: click.echo(text, err=True))
     found = asyncio.run(
@@ -104,15 +192,71 @@ def command(
         _print(found, max_rows)
 
 
-def _items(path: str) -> list[dict[str, Any]]:
+def _tasks(ctx: click.Context, data: bytes, path: str, asked: dict[str, Any]) -> TaskProblem | None:
+    """The problem of a file of tasks; None: it is a dump, and nothing is asked that is for tasks.
+
+    Raises
+    ------
+    click.UsageError
+        An option is for the other kind of file.
+    """
+    from optsched.errors import InputError
+    from optsched.formats.detect import HEAD, detect, understand
+    from optsched.tasks import Objective, TaskProblem
+
+    from .parameters import setting
+
+    try:
+        known = detect(data[:HEAD], path).name
+    except InputError:
+        known = ""  # what is wrong with it, the reader of dumps says
+    if known not in TASKS:
+        if (given := _given(ctx, FOR_TASKS)) is not None:
+            raise click.UsageError(f"--{given} is for tasks; the file holds none")
+        return None
+    if (given := _given(ctx, FOR_DUMPS)) is not None:
+        raise click.UsageError(f"--{given} is for clusters; the file holds tasks")
+    problem = understand(data, path, known, **dict(map(setting, asked["settings"])))
+    assert isinstance(problem, TaskProblem)
+    if asked["objective"] is not None:
+        problem = problem.replace(objective=Objective.parse(asked["objective"]))
+    return problem
+
+
+def _given(ctx: click.Context, names: Sequence[str]) -> str | None:
+    """The first of these options that a person gave."""
+    usual = (click.core.ParameterSource.DEFAULT, click.core.ParameterSource.DEFAULT_MAP, None)
+    said = [one for one in names if ctx.get_parameter_source(one) not in usual]
+    return said[0].replace("_", "-").replace("settings", "set") if said else None
+
+
+def _asked(tasks: dict[str, Any], seed: int, quiet: bool, output: str, max_rows: int) -> Ask:
+    from optsched.simulate import Knobs
+
+    from .online import Ask
+
+    world: dict[str, Any] = {n: tasks[n] or 0.0 for n in ("noise", "drift", "failures")}
+    window = 0.05 if tasks["window"] is None else tasks["window"]
+    return Ask(
+        solver=tasks["solver"] or USUAL,
+        window=window,
+        think=window if tasks["think"] is None else tasks["think"],
+        workers=tasks["workers"] or 1,
+        seed=seed,
+        knobs=Knobs(**world),
+        quiet=quiet,
+        output=output,
+        max_rows=max_rows,
+    )
+
+
+def _items(data: bytes) -> list[dict[str, Any]]:
     """The objects of the file, which is read as the rest of optsched reads it first."""
     import msgspec
 
     from optsched.errors import FormatError
     from optsched.formats.kubectl import parse
-    from optsched.snapshot.files import read_bytes
 
-    data = read_bytes(path)
     cluster = parse(data)
     if not cluster.nodes and not cluster.pods:
         raise FormatError(

@@ -46,7 +46,24 @@ def read(
         There is no such format, or it does not take an option that was given.
     """
     name = os.fspath(path)
-    data = b"" if _many(name) else read_bytes(name)
+    return understand(content(name), name, format, **options)
+
+
+def content(path: str) -> bytes:
+    """The unpacked bytes of a file; none where the path means a folder or several files.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read.
+    """
+    return b"" if _many(path) else read_bytes(path)
+
+
+def understand(
+    data: bytes, name: str, format: str | None = None, **options: Any
+) -> PlacementProblem | TaskProblem:
+    """The problem in the bytes of a file; parameters and errors are those of `read`."""
     chosen = detect(data[:HEAD], name) if format is None else _named(format)
     given = {key: value for key, value in options.items() if value is not None}
     for key in given:

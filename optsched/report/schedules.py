@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from optsched.outcome import Outcome
-from optsched.tasks import Evaluation, TaskProblem, Tier, evaluate
+from optsched.tasks import Evaluation, Schedule, TaskProblem, Tier, evaluate
 
 from .markup import Column, Html, esc, join, section, table, tag
 from .page import document
@@ -49,10 +49,12 @@ def sla_rows(problem: TaskProblem, told: Evaluation) -> list[tuple[object, ...]]
     return rows
 
 
-def task_rows(problem: TaskProblem, outcome: Outcome, told: Evaluation) -> list[tuple[object, ...]]:
+def task_rows(
+    problem: TaskProblem, schedule: Schedule, told: Evaluation
+) -> list[tuple[object, ...]]:
     """Name, node, arrival, start, answer, response, lateness of every task, by arrival."""
     names, nodes = problem.tasks.names, problem.nodes.names
-    schedule, rows = outcome.schedule, list[tuple[object, ...]]()
+    rows = list[tuple[object, ...]]()
     for i in np.argsort(problem.tasks.arrival, kind="stable").tolist():
         j, arrival = int(schedule.node[i]), int(problem.tasks.arrival[i])
         if j < 0:
@@ -63,17 +65,19 @@ def task_rows(problem: TaskProblem, outcome: Outcome, told: Evaluation) -> list[
     return rows
 
 
-def node_rows(problem: TaskProblem, outcome: Outcome, told: Evaluation) -> list[tuple[object, ...]]:
+def node_rows(
+    problem: TaskProblem, schedule: Schedule, told: Evaluation
+) -> list[tuple[object, ...]]:
     """Name, tier, state, tasks, mean use of cores in % and energy in J of every node."""
     nodes, rows = problem.nodes, list[tuple[object, ...]]()
-    use = load(problem, outcome, 1)[:, 0]
+    use = load(problem, schedule, 1)[:, 0]
     for j, name in enumerate(nodes.names):
         rows.append(
             (
                 short(name),
                 Tier(int(nodes.tier[j])).name.lower(),
                 "on" if told.on[j] else "asleep",
-                int((outcome.schedule.node == j).sum()),
+                int((schedule.node == j).sum()),
                 f"{100 * use[j]:.1f}",
                 f"{told.node_energy[j] / 1000:,.1f}",
             )
@@ -93,9 +97,9 @@ def verdict(problem: TaskProblem, outcome: Outcome, told: Evaluation) -> str:
     )
 
 
-def load(problem: TaskProblem, outcome: Outcome, bins: int) -> np.ndarray:
+def load(problem: TaskProblem, schedule: Schedule, bins: int) -> np.ndarray:
     """(J, bins) share of each node's cores in use over equal parts of the horizon."""
-    schedule, edges = outcome.schedule, np.linspace(0, problem.horizon, bins + 1)
+    edges = np.linspace(0, problem.horizon, bins + 1)
     found = np.zeros((len(problem.nodes), bins))
     for i in np.flatnonzero(schedule.node >= 0).tolist():
         j = int(schedule.node[i])
@@ -123,7 +127,7 @@ def schedule_page(problem: TaskProblem, outcome: Outcome) -> str:
     """The page."""
     told = evaluate(problem, outcome.schedule)
     numbers = [Column(title, number=True) for title in ("arrival", "start", "answer", "response")]
-    rows = task_rows(problem, outcome, told)
+    rows = task_rows(problem, outcome.schedule, told)
     body = (
         tag(
             "header",
@@ -149,7 +153,7 @@ def schedule_page(problem: TaskProblem, outcome: Outcome) -> str:
         section(
             "Nodes",
             _table(("node", "tier", "state", "#tasks", "#cores in use, %", "#energy, J"),
-                   node_rows(problem, outcome, told)),
+                   node_rows(problem, outcome.schedule, told)),
             id_="nodes",
         ),
         section(
@@ -214,7 +218,7 @@ def _gantt(problem: TaskProblem, outcome: Outcome, told: Evaluation) -> Html:
 
 def _map(problem: TaskProblem, outcome: Outcome) -> Html:
     """Nodes by time; the darker, the more cores are in use."""
-    use, parts = load(problem, outcome, BINS), list[Html]()
+    use, parts = load(problem, outcome.schedule, BINS), list[Html]()
     wide = (WIDE - LEFT) / BINS
     for j, name in enumerate(problem.nodes.names):
         y = j * (LANE + 5)

@@ -61,6 +61,7 @@ def roll(
     window: int = 50,
     most: int = 500,
     on_window: Callable[[Window], None] | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Played:
     """Run a world to its end by windows of so many milliseconds.
 
@@ -76,6 +77,8 @@ def roll(
         Tasks in a window's problem; of more, those that have waited longest.
     on_window
         Called after every plan.
+    stop
+        Asked before every window; True ends the run there, and what is not decided on is rejected.
 
     Raises
     ------
@@ -86,7 +89,7 @@ def roll(
         raise InputError("a window takes some milliseconds and some tasks: give numbers above 0")
     run, now = Online(world), 0
     run.rewind()
-    while not run.over:
+    while not run.over and not stop():
         run.until(now)
         waits = run.waiting()
         if len(waits):
