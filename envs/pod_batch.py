@@ -8,11 +8,11 @@ import numpy as np
 from gymnasium import spaces
 
 from optsched.arrays import Bools, Ints
-from optsched.envs.pod_sight import HOST_WIDE, TASK_WIDE, Scene
 from optsched.envs.pool import Pool
 from optsched.errors import InputError
 from optsched.levels import TermKind
 from optsched.problem import PlacementProblem
+from optsched.simulate.pod_sight import HOST_WIDE, TASK_WIDE, Scene
 
 Seen = dict[str, np.ndarray]
 

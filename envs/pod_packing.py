@@ -11,17 +11,16 @@ from gymnasium import spaces
 
 from optsched.arrays import Bools
 from optsched.envs.drawing import BLOCK, EMPTY, FRAGMENT, GAP, USED, Picture
-from optsched.envs.pod_sight import HOST_WIDE, TASK_WIDE, Scene
 from optsched.envs.pool import Pool
 from optsched.errors import InputError
 from optsched.generate.paper import instance
 from optsched.generate.paper import problem as paper_problem
 from optsched.levels import TermKind
 from optsched.objective import evaluate, scalar, scalar_weights
-from optsched.plan import Move, Order, Plan, Wave
+from optsched.plan import Plan
 from optsched.problem import PlacementProblem
-from optsched.rules import candidates
-from optsched.state import State
+from optsched.simulate.arrivals import Arrivals, unfit
+from optsched.simulate.pod_sight import HOST_WIDE, TASK_WIDE
 
 USAGES = (90, 95, 100, 105)  # of the published grid; one is drawn for every instance
 PATIENCE = 100  # illegal actions before an episode is cut short
@@ -37,7 +36,7 @@ class PodPacking(gym.Env[Any, Any]):
 
     Observation
         `hosts` (H, 8) and `task` (16,), float32 in [0, 1]; the columns are those of
-        `optsched.envs.pod_sight`.
+        `optsched.simulate.pod_sight`.
     Action
         Discrete(H + 1): a node, or H to leave the pod pending. `action_masks()` says which are
         allowed: exactly `optsched.rules.candidates`, and always H. Others change nothing
@@ -100,7 +99,7 @@ class PodPacking(gym.Env[Any, Any]):
             {name: spaces.Box(0.0, 1.0, shape, np.float32) for name, shape in box.items()}
         )
         self.action_space = spaces.Discrete(nodes + 1)
-        self._state: State | None = None
+        self._pods: Arrivals | None = None
         if problem is not None:
             self._check(problem)
 
@@ -122,67 +121,51 @@ class PodPacking(gym.Env[Any, Any]):
             self._seed, problem = self.pool.draw(self.np_random)
         self._check(problem)
         self.problem = problem
-        self._state = State(problem)
-        self._queue = np.flatnonzero(problem.items.host0 < 0)
-        self._at = self._left = self._refused = 0
+        self._pods, self._refused = Arrivals(problem, self.nodes), 0
         self._scale = self._weigh(problem)
-        self._levels = evaluate(problem, self._state.placement())
-        self._look()
+        self._levels = evaluate(problem, self._pods.state.placement())
         return self._seen(), self._info(False)
 
     def step(
         self, action: SupportsInt
     ) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
         """Bind the pod, or leave it."""
-        state = self._begun()
-        chosen = int(action)
-        legal = 0 <= chosen <= self.nodes and bool(self._mask[chosen])
+        pods, chosen = self._begun(), int(action)
+        legal = 0 <= chosen <= self.nodes and bool(pods.mask[chosen])
         before = self._levels
-        if not legal:
-            self._refused += 1
-        else:
+        if legal:
+            pods.step(chosen)
             if chosen < self.nodes:
-                state.place(int(self._queue[self._at]), chosen)
-                self._levels = evaluate(self.problem, state.placement())
-            else:
-                self._left += 1
-            self._at += 1
-            self._look()
+                self._levels = evaluate(self.problem, pods.state.placement())
+        else:
+            self._refused += 1
         gain = scalar(before, self._scale) - scalar(self._levels, self._scale)
-        over, cut = self._at >= len(self._queue), self._refused >= PATIENCE
-        return self._seen(), gain * self.reward_scale, over, cut, self._info(not legal)
+        cut = self._refused >= PATIENCE
+        return self._seen(), gain * self.reward_scale, pods.over, cut, self._info(not legal)
 
     def action_masks(self) -> Bools:
         """(H + 1,) bool: what is allowed now."""
-        self._begun()
-        return self._mask.copy()
+        return self._begun().mask.copy()
 
     def plan(self) -> Plan:
         """The bindings so far, one wave each."""
-        state = self._begun()
-        waves = []
-        for item in self._queue[: self._at].tolist():
-            host, own = int(state.host[item]), state.cells[item]
-            if host >= 0:
-                cells = tuple(own[own >= 0].tolist())
-                waves.append(Wave((Move(item, -1, host, cells),)))
-        return Plan(self.problem.digest(), Order.WAVES, tuple(waves))
+        return self._begun().plan()
 
     def render(self) -> str | Picture | None:
         """Words ("ansi"), or bars of every node and resource (H, W, 3) uint8 ("rgb_array")."""
-        state = self._begun()
+        pods = self._begun()
         if self.render_mode == "ansi":
             placed = ", ".join(
                 f"{name} {count}"
-                for name, count in zip(self.problem.tiers, self._placed(), strict=True)
+                for name, count in zip(self.problem.tiers, pods.placed(), strict=True)
             )
             return (
-                f"{self.problem.name}: pod {self._at} of {len(self._queue)}, {self._left} left "
+                f"{self.problem.name}: pod {pods.at} of {len(pods.queue)}, {pods.left} left "
                 f"pending; running: {placed}\n"
             )
         if self.render_mode != "rgb_array":
             return None
-        share = state.use / np.maximum(self.problem.hosts.capacity, 1)
+        share = pods.state.use / np.maximum(self.problem.hosts.capacity, 1)
         picture = np.full((_HIGH + 2 * GAP, share.size * (_BAR + GAP) + GAP, 3), EMPTY, np.uint8)
         for at, used in enumerate(share.ravel().tolist()):
             left, deep = GAP + at * (_BAR + GAP), round(_HIGH * min(used, 1.0))
@@ -193,12 +176,9 @@ class PodPacking(gym.Env[Any, Any]):
 
     def _check(self, problem: PlacementProblem) -> None:
         """Refuse what this environment cannot be played on."""
-        told = problem.name[:80]
-        pending = problem.items.host0 < 0
-        if not pending.any():
-            raise InputError(f"{told!r}: nothing is pending, so nothing arrives")
-        if (problem.items.gang[pending] >= 0).any():
-            raise InputError(f"{told!r}: gangs are placed all or none, not one by one")
+        told, reason = problem.name[:80], unfit(problem)
+        if reason is not None:
+            raise InputError(f"{told!r}: {reason}")
         if len(problem.hosts) > self.nodes:
             raise InputError(
                 f"{told!r} has {len(problem.hosts)} nodes, the environment is made for "
@@ -228,57 +208,19 @@ class PodPacking(gym.Env[Any, Any]):
             )
         return found
 
-    def _begun(self) -> State:
-        if self._state is None:
+    def _begun(self) -> Arrivals:
+        if self._pods is None:
             raise InputError("call reset before anything else")
-        return self._state
-
-    def _look(self) -> None:
-        """The mask of the next pod."""
-        self._mask = np.zeros(self.nodes + 1, bool)
-        if self._at < len(self._queue):
-            free = candidates(self._begun(), int(self._queue[self._at]))
-            self._mask[: len(free)] = free
-            self._mask[-1] = True
+        return self._pods
 
     def _seen(self) -> dict[str, np.ndarray]:
-        state, problem = self._begun(), self.problem
-        count, wide = len(problem.hosts), max(len(problem.resources), 1)
-        room, use = np.zeros((1, self.nodes, wide)), np.zeros((1, self.nodes, wide))
-        room[0, :count, : len(problem.resources)] = problem.hosts.capacity
-        use[0, :count, : len(problem.resources)] = state.use
-        at = min(self._at, len(self._queue) - 1)
-        item, seen = int(self._queue[at]), self._queue[: at + 1]
-        tier = problem.items.tier
-        hosts, task = Scene(
-            room, use, self._free_cells()[None], self._mask[None, :-1],
-            problem.items.demand[item][None], tier[item][None], np.array([len(problem.tiers)]),
-            np.array([self._at]), np.array([len(self._queue)]), np.array([self._left]),
-            problem.items.demand[seen].sum(axis=0)[None], (tier[seen] < tier[item]).sum()[None],
-        ).show()  # fmt: skip
-        return {"hosts": hosts[0], "task": task[0]}
-
-    def _free_cells(self) -> np.ndarray:
-        """(H,) the free share of the cells of every node; 0 where it has none."""
-        state, problem, found = self._begun(), self.problem, np.zeros(self.nodes)
-        if len(problem.cells):
-            count = len(problem.hosts)
-            left = np.clip(problem.cells.capacity - state.cell_use, 0, None).sum(axis=1)
-            free = left / np.maximum(problem.cells.capacity.sum(axis=1), 1)
-            total = np.bincount(problem.cells.host, free, count)
-            cells = np.bincount(problem.cells.host, minlength=count)
-            found[:count] = np.clip(total / np.maximum(cells, 1), 0, 1)
-        return found
-
-    def _placed(self) -> list[int]:
-        runs = self._begun().host >= 0
-        tiers = self.problem.items.tier[runs]
-        return np.bincount(tiers, minlength=len(self.problem.tiers)).tolist()
+        hosts, task = self._begun().see()
+        return {"hosts": hosts, "task": task}
 
     def _info(self, illegal: bool) -> dict[str, Any]:
         return {
             "levels": self._levels,
-            "placed": self._placed(),
+            "placed": self._begun().placed(),
             "seed": self._seed,
             "illegal": illegal,
         }

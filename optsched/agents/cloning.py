@@ -9,6 +9,8 @@ round; only the pool, which is not kept, fills anew.
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -180,7 +182,16 @@ class _Desk:
 
 
 def _alone() -> None:
+    """A teacher's process: one thread, and no longer than the run, however that ends."""
     torch.set_num_threads(1)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_ends_with, args=(parent,), daemon=True).start()
+
+
+def _ends_with(parent: Any) -> None:
+    parent.join()
+    os._exit(1)
 
 
 def _study(teaching: Teaching, job: Any, weights: Weights) -> list[Any]:

@@ -19,27 +19,18 @@ from optsched.agents.cloning import Weights
 from optsched.arrays import Bools, Ints
 from optsched.budget import Budget
 from optsched.envs.pod_batch import PodPackingBatch
-from optsched.envs.pod_packing import USAGES
 from optsched.envs.pool import Pool
 from optsched.envs.seeds import seeds
-from optsched.generate.paper import instance
-from optsched.generate.paper import problem as paper_problem
+from optsched.generate.arrivals import arrivals
 from optsched.problem import PlacementProblem
 from optsched.solvers.patterns import Patterns
 
 SECONDS = 0.3  # that the teacher may take
-PRIORITIES = (1, 2, 4)
 
 
-def drawn(seed: int, options: dict[str, Any]) -> PlacementProblem:
-    """The instance of a seed: nodes, pods per node, tiers and usage as given, or else drawn."""
-    rng = np.random.default_rng(seed)
-    most = int(options.get("nodes", 8))
-    nodes = int(rng.integers(max(most // 2, 1), most + 1))
-    ppn = int(options.get("ppn") or rng.choice([4, 8]))
-    priorities = int(options.get("priorities") or rng.choice(PRIORITIES))
-    usage = int(options.get("usage") or rng.choice(USAGES))
-    return paper_problem(instance(seed, nodes, ppn, priorities, usage))
+def drawn(seed: int, env: dict[str, Any]) -> PlacementProblem:
+    """The instance of a seed."""
+    return arrivals(seed, **{name: int(value) for name, value in env.items() if name != "ratio"})
 
 
 def best_fit(masks: Bools, hosts: np.ndarray) -> Ints:
@@ -73,11 +64,10 @@ class Teaching:
 
     def study(self, job: int, weights: Weights) -> list[Example]:
         """Every pod of the instance."""
-        options = {name: value for name, value in self.env.items() if name != "ratio"}
-        problem = drawn(job, options)
+        problem = drawn(job, self.env)
         result = Patterns().solve(problem, Budget.of(SECONDS))
         host = result.plan.placement(problem).host
-        batch = PodPackingBatch(1, Pool(lambda seed: problem), int(options.get("nodes", 8)))
+        batch = PodPackingBatch(1, Pool(lambda seed: problem), int(self.env.get("nodes", 8)))
         seen, found = batch.begin([problem]), []
         # Nodes that are alike now may change their parts in the plan.
         part = np.arange(len(problem.hosts))

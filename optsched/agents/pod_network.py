@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from optsched.agents.attention import NEVER, Attend
-from optsched.envs.pod_sight import HOST_WIDE, TASK_WIDE
+from optsched.simulate.pod_sight import HOST_WIDE, TASK_WIDE
 
 WIDTH, LATENTS = 48, 4
 _FITS, _THERE = 6, 7

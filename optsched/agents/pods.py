@@ -16,10 +16,10 @@ from optsched.agents.pod_network import PodNetwork
 from optsched.agents.ppo import inside, make
 from optsched.agents.subject import Graph
 from optsched.envs.pod_batch import PodPackingBatch
-from optsched.envs.pod_sight import HOST_WIDE, TASK_WIDE
 from optsched.envs.pool import Pool
 from optsched.envs.seeds import seeds
 from optsched.problem import PlacementProblem
+from optsched.simulate.pod_sight import HOST_WIDE, TASK_WIDE
 
 INPUTS = ("hosts", "task")
 
@@ -65,13 +65,12 @@ class PodPacking:
 
 
 def _batch(env: dict[str, Any], count: int) -> PodPackingBatch:
-    options = dict(env)
-    ratio = float(options.pop("ratio", 4.0))
-
     def source(seed: int) -> PlacementProblem:
-        return drawn(seed, options)
+        return drawn(seed, env)
 
-    return PodPackingBatch(count, Pool(source), int(options.get("nodes", 8)), ratio)
+    return PodPackingBatch(
+        count, Pool(source), int(env.get("nodes", 8)), float(env.get("ratio", 4.0))
+    )
 
 
 @dataclass(frozen=True)
@@ -88,9 +87,8 @@ class Measure:
     @classmethod
     def of(cls, env: dict[str, Any], count: int) -> Measure:
         """The first instances of the split."""
-        options = {name: value for name, value in env.items() if name != "ratio"}
         own = seeds("validation")[:count]
-        return cls([drawn(seed, options) for seed in own], env)
+        return cls([drawn(seed, env) for seed in own], env)
 
     @torch.no_grad()
     def gap(self, network: nn.Module) -> float:

@@ -14,12 +14,15 @@ from .parameters import Command, Duration, option, options, split_names
 @options(
     "What is measured",
     option(
+        "--problem",
+        type=click.Choice(["vm-rescheduling", "pod-packing"]),
+        help="Whose shipped agent, where none is named; default vm-rescheduling.",
+    ),
+    option(
         "--against",
         metavar="NAME[,..]",
         multiple=True,
-        default=("fragments-greedy",),
-        show_default=True,
-        help="Solvers to run beside it.",
+        help="Solvers beside it, default fragments-greedy; of pods rules, default all of them.",
     ),
     option(
         "--instances",
@@ -34,6 +37,10 @@ from .parameters import Command, Duration, option, options, split_names
     option("--load", default="high", show_default=True, help="low, middle or high."),
     option("--memory", default="slack", show_default=True, help="slack, tight or mixed."),
     option("--moves", type=click.IntRange(1), default=50, show_default=True, help="Most moves."),
+    option("--nodes", type=click.IntRange(1), default=8, show_default=True, help="Most nodes."),
+    option("--ppn", type=click.IntRange(1), default=None, help="Pods per node; default: drawn."),
+    option("--tiers", type=click.IntRange(1), default=None, help="Of pods; default: drawn."),
+    option("--usage", type=click.IntRange(1), default=None, help="In percent; default: drawn."),
     option("--best-of", type=Duration(), help="Also the best of as many episodes as this allows."),
     option("--time-limit", type=Duration(), default=10.0, help="For solvers; default 10s."),
 )
@@ -50,6 +57,7 @@ from .parameters import Command, Duration, option, options, split_names
 )
 def command(
     agent: str | None,
+    problem: str | None,
     against: tuple[str, ...],
     instances: str,
     count: int,
@@ -64,39 +72,108 @@ def command(
     Intervals are 95 % of the mean over instances. Nothing helps the agent: no solver, no local
     search, and episodes that fell back to greedy are counted.
 
+    Agents of pod packing bind pods in the order in which they arrive. What counts is pods placed
+    per tier, the highest first; the default scheduler's rule and best fit stand beside it.
+
     \b
     Examples:
       optsched evaluate runs/first --against fragments-greedy,patterns
       optsched evaluate agent.onnx --best-of 1s --plot gaps.svg
+      optsched evaluate --problem pod-packing --count 200
     """
     from optsched.envs.seeds import seeds
-    from optsched.report.gaps import svg
-    from optsched.snapshot import require_writable, write_atomically
-    from optsched.solvers.evaluation import Case, measure, rows
-
-    from .console import Paper
-    from .watching import watching
+    from optsched.snapshot import require_writable
 
     if plot:
         require_writable(plot)
     own = seeds(instances)[seed : seed + count]
     if len(own) < count:
         raise click.UsageError(f"--seed {seed} is beyond the end of {instances}")
-    case = Case(best_of=wishes.pop("best_of"), seconds=wishes.pop("time_limit"), **wishes)
-    with watching("measuring") as say:
-        found = measure(_file(agent), split_names(against), own, case, say)
-    if plot:
-        write_atomically(
-            plot, svg({arm: [one.gap for one in runs] for arm, runs in found.items()}).encode()
-        )
+    file, names = _file(agent), split_names(against)
+    show = _pods if _kind(file, problem) == "pod-packing" else _vms
+    found = show(file, names, own, wishes, plot, f"{count} instances, {instances}", output)
     if output == "json":
         import json
 
         every = {arm: [vars(one) for one in runs] for arm, runs in found.items()}
         click.echo(json.dumps(every, indent=1))
-        return
-    head = ["arm", "#mean gap", "#95 %", "#worst", "#ms", "#µs per decision", "#fallbacks"]
-    Paper().table(f"{count} instances, {instances}", head, rows(found))
+
+
+def _kind(file: str | None, problem: str | None) -> str:
+    """The problem that an agent is for."""
+    from pathlib import Path
+
+    from optsched.agents import PROBLEMS
+    from optsched.solvers.agent_file import environment_of
+
+    if file is None:
+        return problem or "vm-rescheduling"
+    told = environment_of(Path(file))
+    return next((name for name, known in PROBLEMS.items() if known.environment == told), told)
+
+
+def _vms(
+    file: str | None,
+    names: tuple[str, ...],
+    own: range,
+    wishes: dict[str, Any],
+    plot: str | None,
+    title: str,
+    output: str,
+) -> dict[str, list[Any]]:
+    """Gaps to proven bounds."""
+    from optsched.report.gaps import svg
+    from optsched.snapshot import write_atomically
+    from optsched.solvers.evaluation import Case, measure, rows
+
+    from .console import Paper
+    from .watching import watching
+
+    given = {name: wishes[name] for name in ("pms", "load", "memory", "moves", "best_of")}
+    case = Case(seconds=wishes["time_limit"], **given)
+    with watching("measuring") as say:
+        found = measure(file, names or ("fragments-greedy",), own, case, say)
+    if plot:
+        gaps = {arm: [one.gap for one in runs] for arm, runs in found.items()}
+        write_atomically(plot, svg(gaps).encode())
+    if output == "text":
+        head = ["arm", "#mean gap", "#95 %", "#worst", "#ms", "#µs per decision", "#fallbacks"]
+        Paper().table(title, head, rows(found))
+    return dict(found)
+
+
+def _pods(
+    file: str | None,
+    names: tuple[str, ...],
+    own: range,
+    wishes: dict[str, Any],
+    plot: str | None,
+    title: str,
+    output: str,
+) -> dict[str, list[Any]]:
+    """Who placed more, by tier."""
+    from optsched.report.gaps import svg
+    from optsched.snapshot import write_atomically
+    from optsched.solvers.pod_evaluation import Case, measure, rows
+    from optsched.solvers.pod_rules import RULES
+
+    from .console import Paper
+    from .watching import watching
+
+    case = Case(wishes["nodes"], wishes["ppn"] or 0, wishes["tiers"] or 0, wishes["usage"] or 0)
+    with watching("measuring") as say:
+        found = measure(file, names or tuple(RULES), own, case, say)
+    if plot:
+        left = {
+            arm: [1 - sum(one.placed) / sum(one.pods) for one in runs]
+            for arm, runs in found.items()
+        }
+        write_atomically(plot, svg(left).encode())
+    if output == "text":
+        head = ["arm", "#agent better", "#agent worse", "#top tier", "#all", "#µs per decision",
+                "#fallbacks"]  # fmt: skip
+        Paper().table(title, head, rows(found))
+    return dict(found)
 
 
 def _file(agent: str | None) -> str | None:
