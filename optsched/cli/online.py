@@ -135,13 +135,14 @@ def _print(problem: TaskProblem, played: Played, seen: Seen, ask: Ask, stopped: 
     from optsched.report.units import plural
 
     told, paper, count = played.evaluation, Paper(ask.max_rows), len(problem.tasks)
+    late = int(((told.late > 0) & ~told.rejected & ~told.unfinished).sum())
     if stopped:
         at = seen.windows[-1].now if seen.windows else 0
         paper.say(f"Interrupted at {at:,} ms: tasks not decided on count as rejected.", "bold red")
     paper.say(
         f"{problem.name}: {plural(count, 'task')} on {plural(len(problem.nodes), 'node')}, "
         f"{ask.solver}, windows of {1000 * ask.window:g} ms. "
-        f"{count - int(told.violated.sum())} in time, {int((told.late > 0).sum())} late, "
+        f"{count - int(told.violated.sum())} in time, {late} late, "
         f"{int(told.rejected.sum())} rejected, {int(told.unfinished.sum())} unfinished; "
         f"{len(played.lost)} runs lost to failures.",
         "bold",

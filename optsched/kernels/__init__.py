@@ -69,6 +69,7 @@ def warm_schedules() -> None:
     order = schedules.shuffled(np.ones(1), 1.0, zero, tables, stream)
     schedules.walk(tables, lines, order, np.ones((1, 1)), np.ones((1, 1)), 1.0, 1.0, stream)
     schedules.decode(tables, lines, zero, zero)
+    schedules.begins(tables, lines, zero, np.zeros((1, 1), np.int64))
     schedules.goals(tables, lines, values)
     schedules.below(values, values, weights, True)
     schedules.climb(tables, lines, zero, zero.copy(), values, weights, 1, stream)

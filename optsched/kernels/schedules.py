@@ -160,6 +160,19 @@ def begin_at(p: Tables, s: Lines, i: int, j: int) -> int:
 
 
 @jit
+def begins(p: Tables, s: Lines, woken: Ints, out: Ints) -> None:
+    """When each task would begin on each node if no other were placed, in (I, J) `out`.
+
+    `woken` (J,): by when a sleeping node may have been told to wake.
+    """
+    clear(p, s)
+    s.woken[:] = woken
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            out[i, j] = begin_at(p, s, i, j)
+
+
+@jit
 def put(p: Tables, s: Lines, i: int, j: int, start: int) -> None:
     """Run a task."""
     end = start + p.run[i, j]

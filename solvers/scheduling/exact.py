@@ -17,7 +17,7 @@ from optsched.budget import Budget
 from optsched.result import Bound
 from optsched.solvers import cpsat
 from optsched.solvers.linear import total, weighted
-from optsched.solvers.scheduling.bounds import free_bounds
+from optsched.solvers.scheduling.bounds import alone_begins, free_bounds
 from optsched.tasks import Goal, Schedule, TaskProblem, evaluate
 
 SOURCE = "CP-SAT on nodes and starts"
@@ -32,6 +32,7 @@ class ScheduleModel:
 
     def __init__(self, problem: TaskProblem) -> None:
         self.problem, self.model = problem, cp_model.CpModel()
+        self.begins = alone_begins(problem)
         tasks, nodes = problem.tasks, problem.nodes
         self.on = [self.model.new_bool_var("") for _ in nodes.names]
         self.at: list[Nodes] = []
@@ -59,13 +60,13 @@ class ScheduleModel:
     def _task(self, i: int) -> None:
         """Nodes, start and answer of a task; without any it is rejected."""
         problem, model, tasks = self.problem, self.model, self.problem.tasks
-        at = {j: model.new_bool_var("") for j in np.flatnonzero(problem.fits[i]).tolist()}
+        at = {j: model.new_bool_var("") for j in np.flatnonzero(self.begins[i] != NONE).tolist()}
         out = model.new_bool_var("")
         model.add_exactly_one([*at.values(), out])
         arrival, horizon = int(tasks.arrival[i]), problem.horizon
         start = model.new_int_var(arrival, horizon, "")
         ways = list(at.values())
-        earliest = [int(problem.earliest[i, j]) for j in at]
+        earliest = [int(self.begins[i, j]) for j in at]
         length = [int(problem.run[i, j]) for j in at]
         back = [int(problem.download[i, j]) for j in at]
         model.add(start >= weighted([*ways, out], [*earliest, arrival]))
@@ -269,12 +270,13 @@ def improve(
     problem: TaskProblem, schedule: Schedule, budget: Budget, seed: int = 0
 ) -> tuple[Schedule, list[Bound]]:
     """A schedule that is no worse, and a bound of each level given the values before it."""
-    bounds = free_bounds(problem)
     values = evaluate(problem, schedule).levels
+    bounds = free_bounds(problem, values)
     model = ScheduleModel(problem)
     for k in range(len(values)):
         weights = problem.objective.weights(k)
         value = total(weight * model.level(goal) for goal, weight in weights.items())
+        bounds[k:] = free_bounds(problem, values)[k:]
         if values[k] > bounds[k].value and not budget.over():
             model.hint(schedule)
             model.model.minimize(value)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from optsched.budget import Budget
 from optsched.errors import UnsupportedError
 from optsched.outcome import Outcome, settle
 from optsched.result import Bound
-from optsched.solvers.scheduling.bounds import free_bounds
+from optsched.solvers.scheduling.bounds import best_bounds, free_bounds, tighter
 from optsched.solvers.scheduling.colony import ELITES, Colony, Scorer
 from optsched.solvers.scheduling.exact import improve
 from optsched.solvers.scheduling.rules import RULES
@@ -24,6 +24,11 @@ WINDOWED = 300  # tasks up to which the greedy solver asks those too
 def best_of(problem: TaskProblem, schedules: Iterable[Schedule]) -> Schedule:
     """The one whose levels are the least; of equals the first."""
     return min(schedules, key=lambda one: evaluate(problem, one).levels)
+
+
+def met(values: Sequence[int], bounds: Sequence[Bound]) -> bool:
+    """Whether every level is proven."""
+    return all(value <= bound.value for value, bound in zip(values, bounds, strict=True))
 
 
 def ruled(problem: TaskProblem, budget: Budget, seed: int) -> list[Schedule]:
@@ -88,14 +93,20 @@ class Greedy(_Solver):
         started = time.monotonic()
         found = RULES[self.rule](problem, seed)
         return settle(
-            problem, found, found, free_bounds(problem), solver=self.name, started=started
+            problem,
+            found,
+            found,
+            best_bounds(problem, found, budget),
+            solver=self.name,
+            started=started,
         )
 
     def search(
         self, problem: TaskProblem, budget: Budget, seed: int, given: list[Schedule]
     ) -> tuple[Schedule, list[Bound]]:
         """The best rule; bounds that need no search."""
-        return best_of(problem, [*given, *ruled(problem, budget, seed)]), free_bounds(problem)
+        found = best_of(problem, [*given, *ruled(problem, budget, seed)])
+        return found, best_bounds(problem, found, budget)
 
 
 class Exact(_Solver):
@@ -116,7 +127,8 @@ class Exact(_Solver):
         """CP-SAT, level by level."""
         start = best_of(problem, [*given, *ruled(problem, budget.share(0.2), seed)])
         budget.report("CP-SAT")
-        return improve(problem, start, budget, seed)
+        found, bounds = improve(problem, start, budget, seed)
+        return found, tighter(bounds, best_bounds(problem, found, budget))
 
 
 class Ants(_Solver):
@@ -131,15 +143,18 @@ class Ants(_Solver):
         self, problem: TaskProblem, budget: Budget, seed: int, given: list[Schedule]
     ) -> tuple[Schedule, list[Bound]]:
         """Rounds of ants."""
-        bounds = free_bounds(problem)
         rules = [*given, *ruled(problem, budget.share(0.2), seed)]
         colony = Colony(problem, seed, elites=rules, scorer=self.scorer)
         budget.report("colony")
+        reached: tuple[int, ...] = ()
         while not budget.over():
             found = colony.run(budget, rounds=1)
-            if evaluate(problem, found).levels <= tuple(bound.value for bound in bounds):
+            values = evaluate(problem, found).levels
+            if values != reached and met(values, free_bounds(problem, values)):
                 break
-        return best_of(problem, [colony.schedule(), *rules]), bounds
+            reached = values
+        found = best_of(problem, [colony.schedule(), *rules])
+        return found, best_bounds(problem, found, budget)
 
 
 class Portfolio(_Solver):
@@ -158,8 +173,9 @@ class Portfolio(_Solver):
         small = int(problem.fits.sum()) <= MANY // 100
         share = (0.15 if small else 0.6) if exact else 1.0
         found, bounds = Ants(self.scorer).search(problem, budget.share(share), seed, given)
-        reached = evaluate(problem, found).levels
-        if exact and not budget.over() and reached > tuple(bound.value for bound in bounds):
+        proven = met(evaluate(problem, found).levels, bounds)
+        if exact and not budget.over() and not proven:
             budget.report("CP-SAT")
-            found, bounds = improve(problem, found, budget, seed)
+            found, own = improve(problem, found, budget, seed)
+            bounds = tighter(own, best_bounds(problem, found, budget))
         return found, bounds

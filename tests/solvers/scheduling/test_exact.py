@@ -10,10 +10,20 @@ import pytest
 
 from optsched.budget import Budget
 from optsched.solvers.scheduling import RULES
-from optsched.solvers.scheduling.bounds import free_bounds
+from optsched.solvers.scheduling.bounds import crowded_bounds, free_bounds
 from optsched.solvers.scheduling.exact import improve
 from optsched.solvers.scheduling.timelines import Timelines
-from optsched.tasks import Goal, Mix, Objective, Schedule, TaskProblem, evaluate
+from optsched.tasks import (
+    Goal,
+    Mix,
+    Network,
+    Nodes,
+    Objective,
+    Schedule,
+    TaskProblem,
+    Tasks,
+    evaluate,
+)
 
 Make = Callable[[Random, int], TaskProblem]
 ORDERS = (
@@ -64,10 +74,41 @@ def test_free_bounds_hold(seed: int, tiny_tasks: Make) -> None:
     problem = tiny_tasks(random, 3)
     for goal in Goal:
         alone = problem.replace(objective=Objective((goal,)))
-        (bound,) = free_bounds(alone)
+        (bound,), (crowded,) = free_bounds(alone), crowded_bounds(alone)
+        assert crowded.value >= bound.value
         for schedule in active(alone):
             told = evaluate(alone, schedule)
-            assert told.violations or bound.value <= told.levels[0]
+            assert told.violations or crowded.value <= told.levels[0]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_bounds_hold_under_the_levels_before(seed: int, tiny_tasks: Make) -> None:
+    """For all that reach the same values, whatever the order of goals."""
+    random = Random(200 + seed)
+    problem = tiny_tasks(random, 3).replace(objective=Objective(random.choice(ORDERS)))
+    every = [evaluate(problem, one) for one in active(problem)]
+    reached = {told.levels for told in every if not told.violations}
+    for values in reached:
+        for k, bound in enumerate(crowded_bounds(problem, values)):
+            alike = (other[k] for other in reached if other[:k] == values[:k])
+            assert bound.value <= min(alike)
+
+
+def test_a_crowd_on_one_node_by_hand() -> None:
+    """Three tasks of 10, 20 and 30 ms on one core: 10, 30 and 60 ms; on two cores 10, 20, 40.
+
+    Alone they answer after 10, 20 and 30 ms.
+    """
+    for cores, answers in ((1, 100), (2, 70)):
+        problem = TaskProblem(
+            Network.of(["here"]),
+            Nodes.of([1000], cores=cores),
+            Tasks.of([10, 20, 30], 1),
+            horizon=1000,
+            objective=Objective((Goal.RESPONSE,)),
+        )
+        assert free_bounds(problem)[0].value == 60
+        assert crowded_bounds(problem)[0].value == answers
 
 
 def test_no_time_keeps_the_schedule(tiny_tasks: Make) -> None:
