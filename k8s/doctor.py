@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from optsched.errors import InputError, OptschedError
+from optsched.k8s import gates
 from optsched.k8s.api import Api, ApiError, access
 from optsched.k8s.configuration import plain_yaml
 from optsched.k8s.mirror import NODES, PODS
@@ -173,8 +174,8 @@ def settings_findings(settings: Settings) -> list[Finding]:
     found = [ok(f"the configuration is good; mode {settings.mode.value}")]
     extender = settings.extender
     if settings.deployment is Deployment.GATED:
-        told = "deployment Gated reports only, in this release"
-        found.append(Finding("note", told, "use ControlPlane or SecondScheduler to act"))
+        told = f"pods are held in namespaces with the label {gates.OPTED_IN}=true"
+        found.append(Finding("note", told, "apply k8s/manifests/gate.yaml, or gate the templates"))
     elif not extender.tls.enabled and is_loopback(extender.address):
         told = "the verbs are served without TLS: every process of this host may ask them"
         found.append(Finding("note", told, "give extender.tls its three files"))

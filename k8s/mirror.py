@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from optsched.errors import FormatError
+from optsched.k8s import gates
 from optsched.k8s.api import Api, ApiError, cancel
 from optsched.k8s.bell import Bell
 from optsched.k8s.reflector import Entry, Head, Key, Reflector, Resource
@@ -241,6 +242,11 @@ class Mirror:
         """All nodes."""
         return [seen.value for seen in self.reflectors["Node"].values()]
 
+    def namespace(self, name: str) -> Namespace | None:
+        """The namespace of this name."""
+        seen = self.reflectors["Namespace"].get("", name)
+        return seen.value if seen else None
+
     def workload(self, kind: str, namespace: str, name: str) -> Workload | None:
         """The controller of this name."""
         seen = self.reflectors[kind].get(namespace, name) if kind in WORKLOADS else None
@@ -281,13 +287,13 @@ class Mirror:
         )
 
     def cluster(self) -> Cluster:
-        """Everything, for `optsched.kube.lower`."""
+        """Everything, for `optsched.kube.lower`; pods as if we had neither held nor led them."""
         whole = Cluster()
         rows: dict[str, list[Seen]] = {
             kind: list(one.values()) for kind, one in self.reflectors.items()
         }
         whole.nodes = [one.value for one in rows["Node"]]
-        whole.pods = [one.value for one in rows["Pod"]]
+        whole.pods = [gates.as_asked(one.value) for one in rows["Pod"]]
         whole.namespaces = [one.value for one in rows["Namespace"]]
         whole.budgets = [one.value for one in rows["PodDisruptionBudget"]]
         whole.priority_classes = [one.value for one in rows["PriorityClass"]]

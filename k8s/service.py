@@ -77,6 +77,7 @@ PARTS = {
         nice=0,
     ),
     "brain": Part("optsched.k8s.brain", _pulse_of_brain, stale=30.0),
+    "reaper": Part("optsched.k8s.reaper", deployments=frozenset({Deployment.GATED})),
 }
 
 

@@ -316,6 +316,11 @@ class Settings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
     brain: Brain = field(default_factory=Brain)
     logging: Logging = field(default_factory=Logging)
 
+    @property
+    def gating(self) -> bool:
+        """Whether gated pods are ours to decide on."""
+        return self.deployment is Deployment.GATED and self.mode is Mode.ENFORCE
+
     def __post_init__(self) -> None:
         if not self.scheduler_names:
             raise ValueError("schedulerNames is empty; name at least one scheduler")

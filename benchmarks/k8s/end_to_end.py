@@ -34,7 +34,7 @@ from tests.controlplane.worlds import Witness, World, draw
 
 PLANS = "/apis/optsched.io/v1alpha1/placementplans"
 OVER = ("Done", "PartiallyDone", "Aborted", "Rejected", "Expired", "Superseded")
-ONE_MOVE = World(2, {"small": [(900, 0), (900, 1)]}, {}, 2000)
+ONE_MOVE = World(2, {"small": [(900, 0), (900, 1)]}, {}, large=2000, room=2000)
 
 
 @dataclass
@@ -177,6 +177,7 @@ def outcome(api: Api, namespace: str, patience: float) -> Tree:
             for one in api.items(PLANS)
             if any(pod["namespace"] == namespace for pod in one["spec"]["placements"])
         ]
+        plans.sort(key=lambda plan: int(plan["spec"].get("created", 0)))
         if plans and plans[-1].get("status", {}).get("phase") in OVER:
             return plans[-1]
         if not plans and unhelped(api, namespace):

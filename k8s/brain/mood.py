@@ -49,8 +49,8 @@ class Mood:
             return "it is not known yet what this account may do"
         if lacking := self._rights.lacking((*ADVISE, *ENFORCE)):
             return f"this account may not {', '.join(lacking)}"
-        if self._watched.current.deployment is Deployment.GATED:
-            return "deployment Gated reports only, in this release"
+        if self._watched.current.deployment is Deployment.GATED and self._rights.lacks(WAKE):
+            return f"this account may not {WAKE}, which opens gates"
         if abs(self._api.skew) > SKEW:
             return f"the clock differs from the API server's by {self._api.skew:.1f} s"
         return ""

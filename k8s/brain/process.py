@@ -198,7 +198,8 @@ class Process:
         mode = None
         while True:
             self.health.beat()
-            await asyncio.to_thread(self._pulse.write_text, str(self.clock.now()))
+            told = f"{self.clock.now()} {self.mood.mode.value}"
+            await asyncio.to_thread(self._pulse.write_text, told)
             self.metrics.leader.set(self.leader.holds())
             self.metrics.pending.set(len(self.planner.waiting))
             self.metrics.dropped.set(self.events.dropped)

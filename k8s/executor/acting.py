@@ -6,8 +6,9 @@ from typing import Any
 
 import msgspec
 
+from optsched.k8s import gates
 from optsched.k8s.api import ApiError
-from optsched.k8s.executor import replacements, room
+from optsched.k8s.executor import gating, replacements, room
 from optsched.k8s.executor.run import Run
 from optsched.k8s.executor.waiting import is_verdict
 from optsched.k8s.records import MovePhase, MoveStatus, Phase, PlannedMove, PlannedPlacement
@@ -25,10 +26,16 @@ async def reserving(run: Run) -> float:
     """Have the room kept before anything is touched."""
     if why := run.why_stop():
         return await _abort(run, why)
-    if not run.publish():
-        if run.now - run.plan.status.since > ACK:
-            return await _abort(run, "the extender did not take over the plan in time")
-        return SOON
+    if run.effects.gating:
+        kept, who = await gating.hold(run), "the pods' gates do not last"
+    else:
+        kept, who = run.publish(), "the extender did not take over the plan in time"
+    if not kept:
+        return await _abort(run, who) if run.now - run.plan.status.since > ACK else SOON
+    for one in room.unplaced(run.plan) if run.effects.gating else ():
+        # The scheduler keeps the room of a gated pod that is nominated, as our filter would.
+        if (pod := run.mirror.pod(one.uid)) is not None and gates.is_held(pod):
+            await _nominate(run, one)
     phase = Phase.EVICTING if run.plan.spec.moves else Phase.COMPLETING
     await run.enter(phase, wave=0, wave_since=run.now)
     return 0.0
@@ -49,6 +56,8 @@ async def evicting(run: Run) -> float:
     if _is_late(run):
         return await _abort(run, f"wave {run.plan.status.wave} could not be evicted in time")
     allowed, wait = _allowed(run, todo)
+    if run.effects.gating:
+        await gating.admit(run)  # replacements need not wait for the rest of the wave
     if not allowed:
         return wait
     if not await run.fresh():
@@ -278,14 +287,16 @@ async def _tell(run: Run, move: PlannedMove, **changes: Any) -> None:
 
 
 async def _help(run: Run) -> None:
-    """Hurry the scheduler: nominate where there is room, and wake pods that it has turned away."""
+    """Hurry the scheduler: nominate where there is room, and wake pods that it has turned away.
+
+    A nomination keeps the room for a pod that is gated still, so gates are opened after it.
+    """
     open_ = [one for one in room.unplaced(run.plan) if room.is_open(run.plan, one, run.mirror)]
-    if run.settings.moves.nominate == "Auto":
-        for one in open_:
-            if one.uid not in run.plan.status.nominated and room.has_room(run.mirror, one):
-                nominated = (*run.plan.status.nominated, one.uid)
-                await run.save(nominated=nominated)
-                await run.effects.nominate(one.namespace, one.name, one.uid, one.node)
+    for one in open_:
+        if room.has_room(run.mirror, one):
+            await _nominate(run, one)
+    if run.effects.gating:
+        await gating.admit(run)
     if not run.effects.is_acknowledged():
         return
     asleep = [run.mirror.pod(one.uid) for one in open_] + _replacements(run)
@@ -299,6 +310,13 @@ async def _help(run: Run) -> None:
             await run.effects.wake(meta.namespace, meta.name, meta.uid, run.now)
 
 
+async def _nominate(run: Run, one: PlannedPlacement) -> None:
+    """Suggest the planned node to the scheduler, once."""
+    if run.settings.moves.nominate == "Auto" and one.uid not in run.plan.status.nominated:
+        await run.save(nominated=(*run.plan.status.nominated, one.uid))
+        await run.effects.nominate(one.namespace, one.name, one.uid, one.node)
+
+
 def _replacements(run: Run) -> list[Pod | None]:
     """Pods that may take a token and have not been bound."""
     found: list[Pod | None] = []
@@ -310,4 +328,5 @@ def _replacements(run: Run) -> list[Pod | None]:
 
 def _was_turned_away(pod: Pod) -> bool:
     rows = pod.status.conditions or ()
-    return any(one.type == "PodScheduled" and one.status == "False" for one in rows)
+    refused = any(one.type == "PodScheduled" and one.status == "False" for one in rows)
+    return refused and not pod.spec.scheduling_gates

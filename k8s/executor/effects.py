@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from optsched.k8s import gates
 from optsched.k8s.api import MERGE, Api, ApiError
 from optsched.k8s.mirror import PODS
 from optsched.k8s.records import (
@@ -24,6 +25,8 @@ from optsched.k8s.records import (
     decode_slot,
 )
 from optsched.k8s.table import EMPTY, Board, PlanTable
+from optsched.kube.objects import Node
+from optsched.kube.podspec import Pod
 
 
 class Effects:
@@ -52,6 +55,11 @@ class Effects:
         self._board = board
         self._permit = permit
         self._point = point
+
+    @property
+    def gating(self) -> bool:
+        """Whether pods are steered by their gates, because there is no extender."""
+        return self._board is None
 
     async def plans(self) -> list[PlacementPlan]:
         """All plans, oldest first."""
@@ -155,6 +163,26 @@ class Effects:
         except ApiError as error:
             if error.status not in (403, 404, 409):
                 raise
+
+    async def hold(self, pod: Pod, until: int) -> bool:
+        """Let a gate last until a plan is over at the latest; False if the pod is gone."""
+        notes = {gates.UNTIL: str(until)}
+        body = {"metadata": {"uid": pod.metadata.uid, "annotations": notes}}
+        return await self._patch("hold", pod, body)
+
+    async def open(self, pod: Pod, node: Node | None = None) -> bool:
+        """Take our gate away, and lead the pod to a node; False if the pod is gone."""
+        return await self._patch("open", pod, gates.opening(pod, node))
+
+    async def _patch(self, name: str, pod: Pod, body: Any) -> bool:
+        path = PODS.at(pod.metadata.namespace, pod.metadata.name)
+        try:
+            await self._write(name, "PATCH", path, body, MERGE)
+        except ApiError as error:
+            if error.status in (404, 409, 422):
+                return False
+            raise
+        return True
 
     async def _write(
         self, name: str, method: str, path: str, body: Any, kind: str = "application/json"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from optsched.errors import FormatError, PlanError
+from optsched.k8s import gates
 from optsched.k8s.api import ApiError
 from optsched.k8s.bell import Bell
 from optsched.k8s.clock import Clock
@@ -23,7 +24,7 @@ from optsched.k8s.planner import tables
 from optsched.k8s.planner.messages import Answer, Request
 from optsched.k8s.planner.solving import SolverError
 from optsched.k8s.planner.verdict import Choice, Verdict, verdict
-from optsched.k8s.planner.waiting import Waiting
+from optsched.k8s.planner.waiting import Waiting, why_not
 from optsched.k8s.proposal import proposal
 from optsched.k8s.records import ACTING, WAITING, Phase, PlacementPlan
 from optsched.k8s.settings import Mode, Settings
@@ -92,6 +93,11 @@ class Planner:
             return IDLE
         now = self.clock.monotonic()
         batch = self.waiting.look(self.mirror, settings, now)
+        try:
+            if settings.gating:
+                await self._open(self._not_ours(settings))
+        except (NotLeaderError, OffError, ApiError):
+            return IDLE
         if not batch:
             return min(IDLE, self.waiting.next_ripe(settings, now))
         delay = self.waiting.delay(settings, now)
@@ -111,6 +117,7 @@ class Planner:
         uids = [pod.metadata.uid for pod in batch]
         if why := _why_wait(plans, settings, set(uids), self.clock.now()):
             log.debug("no plan is made now: %s", why)
+            await self._open(_above(batch, plans))
             return BUSY
         cooling = _cooling(plans, settings, self.clock.now())
         seen = tables.view(self.mirror, settings, self.clock.now(), set(uids), cooling)
@@ -126,6 +133,7 @@ class Planner:
             outcome = "unreadable" if isinstance(error, FormatError) else "failed"
             self.observe(outcome, self.clock.monotonic() - began)
             log.error("no plan: %s", error)
+            await self._open(batch)
             self.waiting.tried(uids, self.clock.monotonic())
             return IDLE
         assert answer.result is not None
@@ -148,6 +156,7 @@ class Planner:
         if told.choice is not Choice.MOVE:
             log.info("%d pods wait: %s", len(batch), told.choice.value)
             self._refuse(batch, _placed(problem, result), told)
+            await self._open(batch)
             return
         try:
             plan = proposal(problem, result, self.mirror, settings, self.clock.now())
@@ -155,17 +164,34 @@ class Planner:
             log.info("a plan cannot be carried out: %s", type(error).__name__)
             why = "the plan that was found cannot be carried out by evictions"
             self._refuse(batch, set(), Verdict(Choice.NOTHING, why, why))
+            await self._open(batch)
             return
         helped = {one.uid for one in plan.spec.placements}
-        self._refuse([pod for pod in batch if pod.metadata.uid not in helped], set(), told)
+        others = [pod for pod in batch if pod.metadata.uid not in helped]
+        self._refuse(others, set(), told)
+        await self._open(others)
         if settings.mode is not Mode.ENFORCE and _is_known(plan, plans, self.mirror):
             return
         made = await self.effects.create(plan)
         log.info("plan %s: %s", made.metadata.name, made.spec.summary)
         self.on_plan()
 
+    def _not_ours(self, settings: Settings) -> list[Pod]:
+        """Held pods that are not to be helped, so that nobody would ever open their gates."""
+        pods = [pod for pod in self.mirror.pending() if gates.is_held(pod)]
+        free = [pod for pod in pods if not pod.status.nominated_node_name]  # of no plan
+        return [pod for pod in free if why_not(pod, self.mirror, settings)]
+
+    async def _open(self, pods: Iterable[Pod]) -> None:
+        """Leave these to the scheduler."""
+        for pod in pods:
+            if self.settings().gating and gates.is_held(pod):
+                await self.effects.open(pod)
+
     def _refuse(self, pods: Iterable[Pod], placed: set[str], told: Verdict) -> None:
         for pod in pods:
+            if gates.is_held(pod):
+                continue  # the scheduler has not been asked yet; it may well have a place
             meta = pod.metadata
             about = About(meta.namespace, meta.name, meta.uid)
             why = told.why if pod_name(meta) in placed else told.rest
@@ -197,6 +223,13 @@ def _why_wait(plans: list[PlacementPlan], settings: Settings, batch: set[str], n
         if plan.phase in WAITING and batch <= {one.uid for one in plan.spec.placements}:
             return "a plan for these pods waits"
     return Ledger(plans).frozen(now) if settings.mode is Mode.ENFORCE else ""
+
+
+def _above(batch: list[Pod], plans: list[PlacementPlan]) -> list[Pod]:
+    """Whom no plan may keep waiting: pods of a higher priority; all, if there is no plan."""
+    live = [plan for plan in plans if plan.phase in ACTING or plan.phase in WAITING]
+    most = max((plan.spec.priority for plan in live), default=None)
+    return [pod for pod in batch if most is None or (pod.spec.priority or 0) > most]
 
 
 def _cooling(plans: list[PlacementPlan], settings: Settings, now: int) -> set[str]:

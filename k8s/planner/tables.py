@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from optsched.k8s import gates
 from optsched.k8s.mirror import Mirror, is_paused
 from optsched.k8s.settings import Settings
 from optsched.kube import Cluster, KubeOptions, lower
@@ -46,6 +47,8 @@ def view(
     for pod in whole.pods:
         if pod.spec.node_name and (why := _why_stay(pod, cooling, paused, allowed.moved)):
             stays[pod_name(pod.metadata)] = why
+        elif settings.gating and pod.spec.node_name and not _comes_back_held(pod, mirror):
+            stays[pod_name(pod.metadata)] = "what replaces it would not be gated"
     return View(whole, mirror.options(settings, now), stays, settings)
 
 
@@ -60,6 +63,15 @@ def _why_stay(
     if moved and pod.metadata.namespace not in moved:
         return "its namespace is not to be moved"
     return ""
+
+
+def _comes_back_held(pod: Pod, mirror: Mirror) -> bool:
+    """Whether what replaces the pod can be led to a node."""
+    meta, owner = pod.metadata, pod.metadata.controller()
+    if owner is None:
+        return False
+    workload = mirror.workload(owner.kind, meta.namespace, owner.name)
+    return gates.will_be_held(workload, mirror.namespace(meta.namespace))
 
 
 def problem(seen: View) -> PlacementProblem:

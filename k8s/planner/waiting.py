@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from optsched.k8s import gates
 from optsched.k8s.mirror import Mirror, is_paused
 from optsched.k8s.settings import Settings
 from optsched.kube.podspec import Pod
@@ -37,6 +38,10 @@ def why_not(pod: Pod, mirror: Mirror, settings: Settings) -> str:
     return ""
 
 
+def _is_refused(pod: Pod) -> bool:
+    return is_unschedulable(pod) and not pod.spec.scheduling_gates
+
+
 @dataclass
 class _Waiter:
     """One pod, and how often it was tried in vain."""
@@ -51,7 +56,8 @@ class _Waiter:
 class Waiting:
     """The pods that wait; times are monotonic seconds.
 
-    A pod is ripe when it has waited for the grace and its backoff is over. The batch is handed out
+    A pod is ripe when it has waited for the grace and its backoff is over; one that our gate holds
+    needs no grace, because nobody else can help it meanwhile. The batch is handed out
     when no pod has become ripe for `debounce`, or the first has been ripe for `max_wait`.
     """
 
@@ -66,19 +72,23 @@ class Waiting:
         pods = [
             pod
             for pod in mirror.pending()
-            if is_unschedulable(pod)
-            and not pod.metadata.deletion_timestamp
-            and not pod.spec.scheduling_gates
+            if not pod.metadata.deletion_timestamp
+            and (_is_refused(pod) or (settings.gating and gates.is_held(pod)))
             and not why_not(pod, mirror, settings)
         ]
         uids = {pod.metadata.uid for pod in pods}
+        held = {pod.metadata.uid for pod in pods if pod.spec.scheduling_gates}
         self._pods = {uid: one for uid, one in self._pods.items() if uid in uids}
         for uid in uids:
             self._pods.setdefault(uid, _Waiter(now))
         if self._pods:
             self._hope(offer(mirror))
         grace = settings.planner.pending_grace.seconds
-        ripe = [pod for pod in pods if self._is_ripe(pod.metadata.uid, grace, now)]
+        ripe = [
+            pod
+            for pod in pods
+            if (uid := pod.metadata.uid) and self._is_ripe(uid, 0.0 if uid in held else grace, now)
+        ]
         self._note(frozenset(pod.metadata.uid for pod in ripe), now)
         ripe.sort(key=lambda pod: -(pod.spec.priority or 0))  # stable: the oldest first
         return ripe[: settings.planner.max_batch]

@@ -304,6 +304,8 @@ class FakeApi:
             new = {**body, "metadata": {**found["metadata"], **meta}}
             if plural in HAS_STATUS:
                 new["status"] = found.get("status", {})
+        if plural == "pods":
+            _check_pod(found["spec"], new["spec"])
         if plural in IMMUTABLE_SPEC and new.get("spec") != found.get("spec"):
             raise Refusal(422, "Invalid", "spec: a plan does not change")
         return self.put(plural, new)
@@ -419,6 +421,16 @@ def is_ready(pod: Tree) -> bool:
 
 def _terminating(pod: Tree) -> bool:
     return "deletionTimestamp" in pod["metadata"]
+
+
+def _check_pod(old: Tree, new: Tree) -> None:
+    """What may change in a pod: gates go, and while there are any, nodes may be narrowed down."""
+    gates, left = old.get("schedulingGates") or [], new.get("schedulingGates") or []
+    if any(one not in gates for one in left):
+        raise Refusal(422, "Invalid", "spec.schedulingGates: only deletion is allowed")
+    before, after = old.get("nodeSelector") or {}, new.get("nodeSelector") or {}
+    if before != after and not (gates and before.items() <= after.items()):
+        raise Refusal(422, "Invalid", "spec.nodeSelector: may not be changed so")
 
 
 def _check_preconditions(tree: Tree, wanted: Tree) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import field
 
-from .wire import Condition, Ignored, LabelSelector, Metadata, NodeSelector, Quantities, Wire
+from .wire import Condition, Gate, Ignored, LabelSelector, Metadata, NodeSelector, Quantities, Wire
 
 
 class Taint(msgspec.Struct, rename="camel", gc=False, frozen=True):
@@ -49,6 +49,7 @@ class TemplateSpec(Wire):
     """The part of a workload's pod template that the pods themselves do not show."""
 
     node_name: str = ""
+    scheduling_gates: list[Gate] | None = None
 
 
 class Template(Wire):

@@ -8,6 +8,7 @@ from msgspec import field
 
 from .wire import (
     Condition,
+    Gate,
     Ignored,
     Labels,
     LabelSelector,
@@ -180,7 +181,7 @@ class PodSpec(NodeRuntime):
     preemption_policy: str | None = None
     restart_policy: str = "Always"
     scheduler_name: str = "default-scheduler"
-    scheduling_gates: list[Ignored] | None = None
+    scheduling_gates: list[Gate] | None = None
     resource_claims: list[Ignored] | None = None
 
     def required_node_affinity(self) -> NodeSelector | None:

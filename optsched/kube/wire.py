@@ -23,6 +23,12 @@ class Strict(Wire, forbid_unknown_fields=True):
     """A JSON object of which every field matters."""
 
 
+class Gate(Wire):
+    """Something that must happen before a pod may be scheduled."""
+
+    name: str = ""
+
+
 class Ignored(msgspec.Struct, gc=False):
     """Any JSON object; nothing of it is read."""
 
@@ -37,11 +43,13 @@ class OwnerReference(Wire):
 
 
 class Annotations(Wire):
-    """The annotations that say whether a pod may be moved."""
+    """The annotations that say whether a pod may be moved, and what we have done with it."""
 
     mirror: str | None = field(name="kubernetes.io/config.mirror", default=None)
     movable: str | None = field(name="optsched.io/movable", default=None)
     pause: str | None = field(name="optsched.io/pause", default=None)
+    node: str | None = field(name="optsched.io/node", default=None)
+    gate_until: str | None = field(name="optsched.io/gate-until", default=None)
     safe_to_evict: str | None = field(
         name="cluster-autoscaler.kubernetes.io/safe-to-evict", default=None
     )

@@ -40,6 +40,8 @@ class Beside:
 
     Attributes
     ----------
+    extends
+        Whether a front end is part of it.
     ports
         By their names in the log: verbs, metrics, health.
     """
@@ -50,6 +52,7 @@ class Beside:
     config: Path
     log: Path
     tls: bool
+    extends: bool = True
     ports: dict[str, int] = field(default_factory=dict)
 
     def extender(self, **more: Any) -> Tree:
@@ -61,6 +64,11 @@ class Beside:
         ack = until(self.board.ack, "the front end gives no sign of life")
         return int(ack.process)
 
+    def part(self, name: str) -> int:
+        """The process of a part."""
+        found = re.findall(rf"{name} started as process (\d+)", self.words())
+        return int(found[-1])
+
     def configure(self, **settings: Any) -> None:
         """Change these settings while it runs; returns when they are in force."""
         tree = {**yaml.safe_load(self.config.read_text()), **settings}
@@ -71,17 +79,16 @@ class Beside:
 
     def readiness(self) -> str:
         """What /readyz of the brain says; "" while it does not answer."""
-        found = re.findall(r"the brain serves .*health=(\d+)", self.words())
-        if not found:
-            return ""
-        try:
-            url = f"http://127.0.0.1:{found[-1]}/readyz?verbose"
-            with urllib.request.urlopen(url, timeout=5) as reply:
-                return str(reply.read().decode())
-        except urllib.error.HTTPError as error:
-            return error.read().decode()
-        except OSError:
-            return ""
+        return self._of_brain("health", "/readyz?verbose")
+
+    def solved(self) -> int:
+        """How often the solver has been asked since the brain started."""
+        counts = re.findall(
+            r"^optsched_solve_duration_seconds_count\S* (\S+)",
+            self._of_brain("metrics", "/metrics"),
+            re.M,
+        )
+        return int(sum(map(float, counts)))
 
     def asked(self, verb: str) -> int:
         """How many requests of a verb were answered well."""
@@ -90,6 +97,18 @@ class Beside:
         name = "optsched_extender_request_duration_seconds_count"
         found = re.search(rf'{name}{{outcome="ok",verb="{verb}"}} (\S+)', text)
         return int(float(found[1])) if found else 0
+
+    def _of_brain(self, port: str, path: str) -> str:
+        found = re.findall(rf"the brain serves .*{port}=(\d+)", self.words())
+        if not found:
+            return ""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{found[-1]}{path}", timeout=5) as reply:
+                return str(reply.read().decode())
+        except urllib.error.HTTPError as error:
+            return error.read().decode()
+        except OSError:
+            return ""
 
     def stop(self) -> None:
         """End it."""
@@ -183,9 +202,10 @@ def serving(
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, env=_environment()
         )
-    beside = Beside(plane, process, Board(folder / "run"), config, log, tls)
+    extends = not parts or "extender" in parts
+    beside = Beside(plane, process, Board(folder / "run"), config, log, tls, extends)
     try:
-        told = until(lambda: _told(beside), f"the front end does not start\n{beside.words()}")
+        told = until(lambda: _told(beside), f"optsched does not start\n{beside.words()}")
         beside.ports.update((name, int(port)) for name, port in re.findall(r"(\w+)=(\d+)", told))
         yield beside
     finally:
@@ -195,7 +215,9 @@ def serving(
 def _told(beside: Beside) -> str:
     if (code := beside.process.poll()) is not None:
         raise RuntimeError(f"optsched ended with code {code}\n{beside.words()}")
-    found = re.search(r"serving (.*) tls=", beside.words())
+    first = "extender" if beside.extends else "brain"
+    words = {"extender": r"serving (.*) tls=", "brain": r"the brain serves (.*) as "}
+    found = re.search(words[first], beside.words())
     return found[1] if found else ""
 
 

@@ -6,9 +6,11 @@ crowd. A witness follows every change and counts how often a disruption budget d
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import random
+import socket
 import threading
 import time
 from collections import Counter
@@ -43,6 +45,7 @@ class Witness:
     refused: dict[str, float] = field(default_factory=dict)
     placed: dict[str, float] = field(default_factory=dict)
     gone: Counter[str] = field(default_factory=Counter)
+    _over: bool = False
     _up: dict[str, set[str]] = field(default_factory=dict)
 
     def __enter__(self) -> Self:
@@ -66,12 +69,16 @@ class Witness:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._over = True  # what comes now is the end of the test, and no violation
         if self._connection.sock is not None:
-            self._connection.sock.close()
+            with contextlib.suppress(OSError):
+                self._connection.sock.shutdown(socket.SHUT_RDWR)  # wakes the thread
+        self._thread.join(PATIENCE)
+        self._connection.close()
 
     def _read(self) -> None:
         try:
-            while line := self._reply.readline():
+            while (line := self._reply.readline()) and not self._over:
                 event = json.loads(line)
                 self._see(event["object"], event["type"])
         except (OSError, ValueError, http.client.HTTPException):
@@ -113,6 +120,10 @@ class World:
         What the disruption budget of an application demands.
     large
         Milli-CPU of the pod that waits.
+    grace
+        Seconds that small pods take to end.
+    room
+        Milli-CPU of every node.
     """
 
     nodes: int
@@ -120,12 +131,13 @@ class World:
     least: dict[str, int]
     large: int
     grace: int = 0
+    room: int = NODE
 
     @property
     def solvable(self) -> bool:
         """Whether there is room enough in all, and not on any one node."""
         free = self.free()
-        return max(free) < self.large <= NODE and sum(free) >= self.large
+        return max(free) < self.large <= self.room and sum(free) >= self.large
 
     def free(self) -> list[int]:
         """Milli-CPU per node."""
@@ -133,7 +145,7 @@ class World:
         for pods in self.homes.values():
             for cpu, node in pods:
                 used[node] += cpu
-        return [NODE - used[node] for node in range(self.nodes)]
+        return [self.room - used[node] for node in range(self.nodes)]
 
     def names(self, namespace: str) -> list[str]:
         """Of the nodes."""
@@ -143,7 +155,7 @@ class World:
         """Make it, but for the large pod; returns when everything runs."""
         nodes = self.names(namespace)
         for name in nodes:
-            api.node(name, f"{NODE}m")
+            api.node(name, f"{self.room}m")
         for app, pods in self.homes.items():
             spec: dict[str, Any] = {"terminationGracePeriodSeconds": self.grace}
             for number, (cpu, node) in enumerate(pods):

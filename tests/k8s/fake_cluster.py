@@ -33,6 +33,7 @@ class FakeCluster:
     front: FrontEnd
     rng: random.Random = field(default_factory=random.Random)
     placements: list[tuple[str, str]] = field(default_factory=list)
+    gates: tuple[str, ...] = ()  # of the pods that owners make from now on
     _serial: int = 0
 
     # Making things
@@ -68,7 +69,7 @@ class FakeCluster:
                     "cpu": cpu,
                     "priority": priority,
                     "grace": grace,
-                    "template": {"spec": {}},
+                    "template": {"spec": {"schedulingGates": self._gates()}},
                 },
                 "status": {},
             },
@@ -102,10 +103,16 @@ class FakeCluster:
             },
             "status": {"phase": "Pending"},
         }
+        gates = spec["template"]["spec"].get("schedulingGates")
+        if gates and not node:
+            tree["spec"]["schedulingGates"] = copy.deepcopy(gates)
         if node:
             tree["spec"]["nodeName"] = node
             tree["status"] = _running()
         return self.api.put("pods", tree)
+
+    def _gates(self) -> list[Tree]:
+        return [{"name": name} for name in self.gates]
 
     def budget(self, app: str, least: int) -> None:
         """A disruption budget over the pods of an owner."""
@@ -182,13 +189,19 @@ class FakeCluster:
                 self.api.put("poddisruptionbudgets", new)
 
     def _schedule(self) -> None:
-        waiting = [pod for pod in self.pending() if "deletionTimestamp" not in pod["metadata"]]
+        waiting = [
+            pod
+            for pod in self.pending()
+            if "deletionTimestamp" not in pod["metadata"] and not pod["spec"].get("schedulingGates")
+        ]
         waiting.sort(key=lambda pod: (-pod["spec"]["priority"], pod["metadata"]["name"]))
         for pod in waiting:
             fits = [
                 node["metadata"]["name"]
                 for node in self.api.all("nodes")
                 if not node["spec"].get("unschedulable")
+                and (pod["spec"].get("nodeSelector") or {}).items()
+                <= node["metadata"]["labels"].items()
                 and self.free(node["metadata"]["name"]) >= cpu_of(pod)
             ]
             kept = self.front.filter(pod, fits) if fits else []
@@ -203,7 +216,12 @@ class FakeCluster:
                 self.api.put("pods", new)
             elif not pod["status"].get("conditions"):
                 new["status"]["conditions"] = [
-                    {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+                    {
+                        "type": "PodScheduled",
+                        "status": "False",
+                        "reason": "Unschedulable",
+                        "lastTransitionTime": stamp(self.clock.now()),
+                    }
                 ]
                 self.api.put("pods", new)
 

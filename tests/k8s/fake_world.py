@@ -33,10 +33,11 @@ from optsched.k8s.records import (
     PlanSpec,
     decode_plan,
 )
-from optsched.k8s.settings import Mode, Settings
+from optsched.k8s.settings import Deployment, Mode, Settings
 from optsched.k8s.simulator.api_server import FakeApi
 from optsched.k8s.simulator.clock import SimulatedClock
 from optsched.k8s.simulator.front import FrontEnd
+from optsched.k8s.table import Board
 
 Point = Callable[[str], None]
 
@@ -73,6 +74,12 @@ class World:
 
             raise NotLeaderError("another leads")
 
+    @property
+    def board(self) -> Board | None:
+        """Where the front end reads; where gates steer there is none."""
+        gated = self.settings.deployment is Deployment.GATED
+        return None if gated else self.cluster.front.board
+
     async def restart(self) -> None:
         """As a process that was killed and started again: nothing is known but what is stored."""
         from optsched.k8s.api import cancel
@@ -85,9 +92,7 @@ class World:
 
     def another(self) -> Executor:
         """An executor beside the one that there is."""
-        effects = Effects(
-            self.client, self.cluster.front.board, self.permit, lambda name: self.point(name)
-        )
+        effects = Effects(self.client, self.board, self.permit, lambda name: self.point(name))
         return Executor(effects, self.mirror, lambda: self.settings, self.clock, random.Random(0))
 
     async def caught_up(self) -> None:
@@ -160,6 +165,8 @@ class World:
         for pod in self.api.all("pods"):
             if pod["status"].get("nominatedNodeName"):
                 left.append(f"nomination of {pod['metadata']['name']}")
+            if pod["spec"].get("schedulingGates"):
+                left.append(f"gate of {pod['metadata']['name']}")
         return left
 
 

@@ -12,6 +12,7 @@ import pytest
 from fake_world import CHAIN, World, bench, by_hand, chain, fragmented, run, world
 from random_worlds import Killed, tell
 
+from optsched.k8s.gates import GATE
 from optsched.k8s.records import (
     APPROVED,
     ENDED,
@@ -550,9 +551,11 @@ def test_nominations_are_taken_back_when(tmp_path: Path) -> None:
     run(story())
 
 
-async def _points(folder: Path, kill: int) -> tuple[int, World, Phase]:
+async def _points(folder: Path, kill: int, gates: str = "") -> tuple[int, World, Phase]:
     """The two-wave plan with a kill at the `kill`-th persisted step; how many steps there were."""
-    async with world(folder) as w:
+    settings = bench(DEPLOYMENT="Gated") if gates else None
+    async with world(folder, settings=settings) as w:
+        w.cluster.gates = (gates,) if gates else ()
         chain(w.cluster)
         w.cluster.budget("first", 0)
         w.cluster.budget("second", 0)
@@ -577,12 +580,13 @@ async def _points(folder: Path, kill: int) -> tuple[int, World, Phase]:
         return count[0], w, w.plan(plan).phase
 
 
-def test_killed_at_any_step_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("gates", ["", GATE], ids=["extender", "gates"])
+def test_killed_at_any_step_it(tmp_path: Path, gates: str) -> None:
     """Killed at any step it goes on and nothing is lost or done twice."""
-    steps, _, _ = run(_points(tmp_path / "whole", 0))
+    steps, _, _ = run(_points(tmp_path / "whole", 0, gates))
     assert steps >= 30
     for kill in range(1, steps + 1):
-        _, w, phase = run(_points(tmp_path / str(kill), kill))
+        _, w, phase = run(_points(tmp_path / str(kill), kill, gates))
         assert phase is Phase.DONE, kill
         assert evictions(w) == 2
         clean(w)

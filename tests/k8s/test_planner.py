@@ -44,7 +44,7 @@ class InProcess:
 def planner(w: World, solver: InProcess) -> Planner:
     """A planner of this world."""
     events = Recorder(w.client, lambda: None)
-    effects = Effects(w.client, w.cluster.front.board, w.permit)
+    effects = Effects(w.client, w.board, w.permit)
     return Planner(w.mirror, effects, solver, lambda: w.settings, w.clock, events, lambda: w.leads)
 
 

@@ -161,7 +161,8 @@ def test_solvers_step_back() -> None:
 
 def test_parts_follow_the_deployment() -> None:
     """The extender is not needed where gates do the work; names are checked."""
-    assert set(choose((), Settings())) == set(PARTS)
+    assert set(choose((), Settings())) == {"extender", "brain"}
+    assert set(choose((), Settings(deployment=Deployment.GATED))) == {"brain", "reaper"}
     assert choose(("extender",), Settings(deployment=Deployment.GATED)) == {
         "extender": PARTS["extender"]
     }
