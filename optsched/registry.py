@@ -28,6 +28,8 @@ TASK_SOLVERS: dict[str, str] = {
     "cpsat": "optsched.solvers.scheduling.solvers:Exact",
     "colony": "optsched.solvers.scheduling.solvers:Ants",
     "portfolio": "optsched.solvers.scheduling.solvers:Portfolio",
+    "policy": "optsched.solvers.scheduling.learned:Policy",
+    "hybrid": "optsched.solvers.scheduling.learned:Hybrid",
 }
 
 FORMATS: dict[str, str] = {
@@ -86,8 +88,12 @@ def solver(name: str) -> Any:
 
 
 def task_solver(name: str) -> Any:
-    """A new solver of task problems by name; "greedy:RULE" is one dispatching rule alone."""
-    kind, _, rule = name.partition(":")
-    if kind == "greedy" and rule:
-        return find(TASK_SOLVERS, kind, "solver of tasks")(rule)
+    """A new solver of task problems by name.
+
+    "greedy:RULE" is one dispatching rule alone, "policy:FILE" and "hybrid:FILE" use an agent of
+    one's own.
+    """
+    kind, _, more = name.partition(":")
+    if kind in ("greedy", "policy", "hybrid") and more:
+        return find(TASK_SOLVERS, kind, "solver of tasks")(more)
     return find(TASK_SOLVERS, name, "solver of tasks")()

@@ -39,6 +39,9 @@ PROBLEMS: dict[str, Known] = {
     "pod-packing": Known(
         "optsched/PodPacking-v0", "pod_packing.yml", "optsched.agents.pods:PodPacking"
     ),
+    "task-placement": Known(
+        "optsched/TaskPlacement-v0", "task_placement.yml", "optsched.agents.tasks:TaskPlacement"
+    ),
 }
 
 

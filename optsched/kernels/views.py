@@ -23,6 +23,7 @@ NODE_WIDE, TASK_WIDE = 22, 16
 EFT, REGRET = 5, 9  # columns of nodes: logarithm of the answer over the soonest; lost objective
 HIGH = 8.0  # the largest number that is shown
 LEGAL, ILLEGAL = 0, 1
+TRIED, CHEAP = 6, 2  # nodes that a teacher looks at
 
 
 @jit
@@ -31,24 +32,31 @@ def _log(value: float) -> float:
 
 
 @jit
-def soonest(w: Setting, s: Live, i: int) -> int:
-    """The node that answers a task first, of equals the first; -1: none can."""
-    best, chosen = e.NEVER, -1
+def soonest(w: Setting, s: Live, i: int, wakes: bool) -> int:
+    """The node that answers a task first, of equals the first; -1: none can.
+
+    Without `wakes` a node that sleeps is only taken where no other can.
+    """
+    best, chosen, asleep = e.NEVER, -1, e.NEVER
     for j in range(w.host.shape[1]):
         start = e.begin_at(w, s, i, j, 0)
-        if start >= 0:
-            answer = start + w.pair[e.RUN, i, j] + w.pair[e.DOWN, i, j]
-            if answer < best:
-                best, chosen = answer, j
+        if start < 0:
+            continue
+        answer = start + w.pair[e.RUN, i, j] + w.pair[e.DOWN, i, j]
+        if not wakes and s.host[e.AWAKE, j] < 0:
+            if best == e.NEVER and answer < asleep:
+                asleep, chosen = answer, j
+        elif answer < best:
+            best, chosen = answer, j
     return chosen
 
 
 @jit
-def follow(w: Setting, s: Live) -> None:
+def follow(w: Setting, s: Live, wakes: bool) -> None:
     """Play on to the end by earliest finish time; what can go nowhere is rejected."""
     while s.clock[e.CURRENT] >= 0:
         i = s.clock[e.CURRENT]
-        j = soonest(w, s, i)
+        j = soonest(w, s, i, wakes)
         if j >= 0:
             e.place(w, s, i, j, 0)
         else:
@@ -210,3 +218,52 @@ def _task(
     if asleep:
         saving = goals[e.ENERGY] * saving / asleep
         task[15] = min(max(math.log((saving + 1.0) / scale), -HIGH), HIGH) / 4
+
+
+@jit
+def copy(one: Live, to: Live) -> None:
+    """Make a state equal to another."""
+    to.clock[:] = one.clock
+    to.total[:] = one.total
+    to.told[:] = one.told
+    to.task[:] = one.task
+    to.host[:] = one.host
+    to.on[:] = one.on
+    to.heap[:, : one.clock[e.HEAP]] = one.heap[:, : one.clock[e.HEAP]]
+    to.waiting[:] = one.waiting
+    to.lost[: one.clock[e.LOST]] = one.lost[: one.clock[e.LOST]]
+
+
+@jit
+def _next_best(nodes: Floats, column: int, open_: Bools) -> int:
+    """The row with the least in a column that is still open; -1: none."""
+    best = -1
+    for j in range(nodes.shape[0]):
+        if open_[j] and (best < 0 or nodes[j, column] < nodes[best, column]):
+            best = j
+    return best
+
+
+@jit
+def foresee(
+    w: Setting, s: Live, spare: Live, goals: Ints, nodes: Floats, mask: Bools, out: Doubles
+) -> None:
+    """(N,) what the weighted sum ends at if this is done now and EFT goes on.
+
+    The better of EFT with all nodes and of EFT without those that sleep. Only for the `TRIED` nodes
+    with the soonest answers and the `CHEAP` with the least loss at once; the others, and what is
+    forbidden, are inf. The policy that does the best of these is a rollout algorithm (Bertsekas et
+    al., 1997) with the future known: a teacher, no solver.
+    """
+    out[:] = np.inf
+    open_ = mask[: nodes.shape[0]].copy()
+    for k in range(TRIED + CHEAP):
+        action = _next_best(nodes, EFT if k < TRIED else REGRET, open_)
+        if action < 0:
+            return
+        open_[action] = False
+        for wakes in range(2):
+            copy(s, spare)
+            act(w, spare, action, nodes.shape[0])
+            follow(w, spare, wakes == 1)
+            out[action] = min(out[action], worth(w, spare, goals))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from optsched.arrays import Ints
+from optsched.kernels import events as kernel
 from optsched.kernels import views
 from optsched.simulate.online import Online
 from optsched.simulate.worlds import World
@@ -33,6 +34,7 @@ class Episode(Online):
         self.facts = np.zeros(views.TASK_WIDE, np.float32)
         self.mask = np.zeros(self.most + 2, bool)
         self._out = np.zeros(2, np.int64)
+        self._spare: kernel.Live | None = None
         super().__init__(world, order)
 
     def reset(self) -> None:
@@ -53,9 +55,18 @@ class Episode(Online):
         """The weighted sum of what is decided."""
         return int(views.worth(self.setting, self.live, self.goals))
 
+    def foresee(self) -> np.ndarray:
+        """(N,) what the weighted sum ends at if EFT goes on; see `kernels.views.foresee`."""
+        if self._spare is None:
+            self._spare, self._ends = kernel.fresh(self.setting), np.empty(self.most)
+        views.foresee(
+            self.setting, self.live, self._spare, self.goals, self.nodes, self.mask, self._ends
+        )
+        return self._ends.copy()
+
     def follow(self) -> None:
         """Play to the end by earliest finish time."""
-        views.follow(self.setting, self.live)
+        views.follow(self.setting, self.live, True)
 
 
 def scalar(objective: Objective) -> Ints:

@@ -46,6 +46,8 @@ class Settings:
         Of the local search in a round, for each task.
     jitter
         Positions by which an ant's order may differ from the best one.
+    belief
+        Where a scorer's worth enters: "both", "heuristic" or "pheromone".
     """
 
     ants: int = 16
@@ -54,6 +56,7 @@ class Settings:
     spread: float = 50.0
     steps: int = 20
     jitter: float = 6.0
+    belief: str = "both"
 
 
 def tables(problem: TaskProblem) -> kernel.Tables:
@@ -202,9 +205,12 @@ class Colony:
         """A scorer's worth of nodes as heuristic and as the first pheromone."""
         if worth.shape != self.eta.shape or not (worth > 0).all():
             raise ValueError("a scorer gives one number above 0 for every task and node")
-        self.eta = worth / worth.max(axis=1, keepdims=True)
+        worth = worth / worth.max(axis=1, keepdims=True)
         low = 1 / self.settings.spread
-        self.tau = low + (1 - low) * self.eta
+        if self.settings.belief != "pheromone":
+            self.eta = worth
+        if self.settings.belief != "heuristic":
+            self.tau = low + (1 - low) * worth
 
     def _trail(self, schedule: Schedule) -> _Trail:
         """A schedule by the order of its starts: built again, nothing begins later.

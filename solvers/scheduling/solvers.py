@@ -10,7 +10,7 @@ from optsched.errors import UnsupportedError
 from optsched.outcome import Outcome, settle
 from optsched.result import Bound
 from optsched.solvers.scheduling.bounds import best_bounds, free_bounds, tighter
-from optsched.solvers.scheduling.colony import ELITES, Colony, Scorer
+from optsched.solvers.scheduling.colony import ELITES, Colony, Scorer, Settings
 from optsched.solvers.scheduling.exact import improve
 from optsched.solvers.scheduling.rules import RULES
 from optsched.tasks import Schedule, TaskProblem, evaluate
@@ -49,6 +49,7 @@ class _Solver:
     """What all have in common."""
 
     name = ""
+    stats: dict[str, float | int | str] | None = None  # what a search wants to show
 
     def supports(self, problem: TaskProblem) -> str | None:
         """None: any task problem is served."""
@@ -64,7 +65,9 @@ class _Solver:
         given = [reference] if start is None else [reference, start]
         given = [one for one in given if not evaluate(problem, one).violations]
         found, bounds = self.search(problem, budget, seed, given)
-        return settle(problem, found, reference, bounds, solver=self.name, started=started)
+        return settle(
+            problem, found, reference, bounds, solver=self.name, started=started, stats=self.stats
+        )
 
     def search(
         self, problem: TaskProblem, budget: Budget, seed: int, given: list[Schedule]
@@ -136,15 +139,15 @@ class Ants(_Solver):
 
     name = "colony"
 
-    def __init__(self, scorer: Scorer | None = None) -> None:
-        self.scorer = scorer
+    def __init__(self, scorer: Scorer | None = None, *, settings: Settings | None = None) -> None:
+        self.scorer, self.settings = scorer, settings
 
     def search(
         self, problem: TaskProblem, budget: Budget, seed: int, given: list[Schedule]
     ) -> tuple[Schedule, list[Bound]]:
         """Rounds of ants."""
         rules = [*given, *ruled(problem, budget.share(0.2), seed)]
-        colony = Colony(problem, seed, elites=rules, scorer=self.scorer)
+        colony = Colony(problem, seed, elites=rules, scorer=self.scorer, settings=self.settings)
         budget.report("colony")
         reached: tuple[int, ...] = ()
         while not budget.over():

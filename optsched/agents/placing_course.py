@@ -1,0 +1,128 @@
+"""Cloning for tasks: the network learns what every choice of a decision would cost in the end."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from optsched.agents.hyperparameters import schedule
+from optsched.agents.placement_network import PlacementNetwork
+from optsched.agents.placing import (
+    Lesson,
+    collate,
+    instance,
+    lessons,
+    pick,
+    play,
+    scored,
+    solved,
+)
+from optsched.envs.seeds import seeds
+from optsched.kernels import warm_schedules
+from optsched.simulate.episodes import Episode
+from optsched.solvers.scheduling.bounds import free_bounds
+
+CLIP = 1.0  # of the gradient's norm
+WARMTH, WORST = 4.0, 2.0  # temperature of the loss, and the most that one choice loses in it
+
+
+class PlacementCourse:
+    """Cloning round by round; see `agents.subject.Course`."""
+
+    def __init__(self, network: PlacementNetwork, config: dict[str, Any], seed: int) -> None:
+        self.network, self.seed = network, seed
+        self.clone, self.env = config["clone"], config["env_kwargs"]
+        self.rate = schedule(self.clone["learning_rate"])
+        self.optimizer = torch.optim.Adam(network.parameters(), 1e-3)
+        self.round = 0
+        self.pool: deque[Lesson] = deque(maxlen=int(self.clone["pool"]))
+        warm_schedules()
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed run needs; the pool fills anew."""
+        return {"round": self.round, "optimizer": self.optimizer.state_dict()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from `state`."""
+        self.round = state["round"]
+        self.optimizer.load_state_dict(state["optimizer"])
+
+    def rounds(self, stop: Callable[[], bool]) -> Iterator[float]:
+        """The loss of every round that is left."""
+        while self.round < self.clone["rounds"] and not stop():
+            rng = np.random.default_rng([self.seed, self.round])
+            self.pool.extend(self._lessons(rng))
+            found = self._update(rng)
+            self.round += 1
+            yield found
+
+    def _lessons(self, rng: np.random.Generator) -> list[Lesson]:
+        """Most by playing on with EFT, some by solvers that know the future."""
+        count = int(self.clone["lessons_per_round"])
+        worlds = [instance(pick(rng), self.env) for _ in range(count)]
+        found = lessons(self.network, worlds, rng, float(self.clone["followed"]))
+        if rng.random() < self.clone["solved"]:
+            found += solved(pick(rng), self.env, float(self.clone["seconds"]))
+        return found
+
+    def _update(self, rng: np.random.Generator) -> float:
+        left, losses = 1 - self.round / max(self.clone["rounds"], 1), list[float]()
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate(left)
+        for _ in range(int(self.clone["updates_per_round"])):
+            rows = rng.integers(0, len(self.pool), int(self.clone["batch_size"]))
+            loss = regret(self.network, [self.pool[k] for k in rows.tolist()])
+            self.optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), CLIP)
+            self.optimizer.step()
+            losses.append(float(loss.detach()))
+        return float(np.mean(losses)) if losses else 0.0
+
+
+def regret(network: PlacementNetwork, batch: list[Lesson]) -> torch.Tensor:
+    """What the network's choices lose on average, drawn at a temperature that lets it look around.
+
+    A mistake that costs little teaches little: unlike imitation of the best choice alone, this does
+    not ask to tell nodes apart that are as good.
+    """
+    tables = collate([one.look for one in batch])
+    scores = scored(network, tables)
+    lost = np.full(scores.shape, WORST, np.float32)
+    most = lost.shape[1] - 2
+    for row, one in enumerate(batch):
+        count, known = len(one.look.nodes), np.minimum(one.lost, WORST)
+        lost[row, :count], lost[row, most:] = known[:count], known[count:]
+    chance = torch.softmax(scores / WARMTH, dim=-1)
+    return (chance * torch.from_numpy(lost).to(scores.device)).sum(dim=1).mean()
+
+
+class PlacementMeasure:
+    """Validation on worlds that are not trained on.
+
+    The gap of all together: what is lost beyond a bound that needs no search, over what EFT loses
+    beyond it. Each world counts in what EFT loses in it, so that none outweighs the others.
+    """
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        own = seeds("validation")[: int(config["validate"]["instances"])]
+        self.cases = [instance(seed, config["env_kwargs"]) for seed in own]
+        self.bounds = [float(free_bounds(one.world.true)[0].value) for one in self.cases]
+        self.first = [Episode(one.world).value for one in self.cases]
+
+    def gap(self, network: PlacementNetwork) -> float:
+        """Of episodes of best choices."""
+        traces = play(network, self.cases, np.random.default_rng(0), 0.0)
+        ours = theirs = 0.0
+        for one, bound, first, trace in zip(
+            self.cases, self.bounds, self.first, traces, strict=True
+        ):
+            count = len(one.world.seen.tasks)
+            rest = (first - bound) / one.unit  # what nodes take that do nothing, beyond the bound
+            ours += (rest - sum(trace.gains)) / count
+            theirs += (rest + count) / count
+        return ours / theirs

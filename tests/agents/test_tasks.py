@@ -1,0 +1,155 @@
+"""The agent for tasks: what its network respects, how it learns, and that it can be served."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sb3_contrib", reason="training needs the extra rl: pip install 'optsched[rl]'")
+import torch
+
+from optsched.agents.export import export_run
+from optsched.agents.folder import Folder
+from optsched.agents.hyperparameters import read
+from optsched.agents.placement_network import PlacementNetwork
+from optsched.agents.placing import Look, Trace, collate, instance, lessons, play, scored, solved
+from optsched.agents.placing_course import PlacementCourse, regret
+from optsched.agents.placing_ppo import PlacementLearner, _returns
+from optsched.agents.training import Training, train
+from optsched.budget import Budget
+from optsched.generate.tasks import tasks as draw
+from optsched.simulate import World
+from optsched.simulate.episodes import Episode, weighed
+from optsched.solvers.scheduling.agent import load
+from optsched.solvers.scheduling.agent import play as serve
+
+
+@pytest.fixture
+def tiny() -> dict[str, Any]:
+    """Hyperparameters of a run that takes seconds."""
+    changes = {
+        "env_kwargs.nodes": "[4, 6]", "env_kwargs.count": "[12, 16]", "clone.rounds": "2",
+        "clone.lessons_per_round": "2", "clone.updates_per_round": "4", "clone.batch_size": "32",
+        "clone.solved": "1.0", "clone.seconds": "0.01", "n_timesteps": "200", "n_worlds": "2",
+        "n_rollouts": "3", "batch_size": "64", "n_epochs": "1", "validate.every": "1",
+        "validate.instances": "3",
+    }  # fmt: skip
+    return read("task-placement", None, changes)
+
+
+def some_looks(network: PlacementNetwork, seed: int = 0) -> list[Look]:
+    """Observations of an episode with seven nodes."""
+    world = World.of(weighed(draw(seed, nodes=7, count=30, load=1.2)))
+    run, found = Episode(world), []
+    while run.task >= 0:
+        found.append(Look(run.nodes.copy(), run.facts.copy(), run.mask.copy()))
+        run.step(int(np.flatnonzero(run.mask)[0]))
+    return found
+
+
+def shaken(seed: int = 0) -> PlacementNetwork:
+    """A network whose heads are not zero."""
+    torch.manual_seed(seed)
+    network = PlacementNetwork()
+    with torch.no_grad():
+        for part in network.parameters():
+            part.add_(0.1 * torch.randn_like(part))
+    return network
+
+
+def test_untrained_it_is_earliest_finish_time(tiny: dict[str, Any]) -> None:
+    """Its best choices are those of EFT."""
+    one = instance(5, tiny["env_kwargs"])
+    trace = play(PlacementNetwork(), [one], np.random.default_rng(0), 0.0)[0]
+    run = Episode(one.world)
+    base = run.value
+    run.follow()
+    assert base - sum(trace.gains) * one.unit == pytest.approx(run.value)
+
+
+@torch.no_grad()
+def test_order_and_padding_do_not_matter() -> None:
+    """Permuted nodes get permuted scores; more room changes nothing; what is masked is never so."""
+    network = shaken()
+    looks = some_looks(network)
+    rng = np.random.default_rng(0)
+    nodes, task, mask = collate(looks)
+    scores = scored(network, (nodes, task, mask))
+    order = rng.permutation(7)
+    turned = np.concatenate([order, [7, 8]])
+    again = scored(network, (nodes[:, order].copy(), task, mask[:, turned].copy()))
+    assert torch.allclose(scores[:, turned], again, atol=1e-4)
+    wide = np.concatenate([nodes, np.zeros((len(nodes), 4, nodes.shape[2]), np.float32)], axis=1)
+    more = np.concatenate([mask[:, :7], np.zeros((len(mask), 4), bool), mask[:, 7:]], axis=1)
+    padded = scored(network, (wide, task, more))
+    kept = [*range(7), 11, 12]
+    assert torch.allclose(scores, padded[:, kept], atol=1e-4)
+    chance = torch.softmax(scores, dim=-1).numpy()
+    assert (chance[~mask] == 0).all()
+    assert np.isfinite(chance).all()
+
+
+def test_putting_off_does_not_pay() -> None:
+    """What a task costs counts whole, whenever it is placed; later tasks count less."""
+    at_once = Trace(tasks=[0, 1, 2], gains=[-5.0, -1.0, -1.0])
+    later = Trace(tasks=[0, 1, 2, 0], gains=[0.0, -1.0, -1.0, -5.0])
+    assert _returns(at_once, 0.5)[0] == _returns(later, 0.5)[0] == -5.0 - 0.5 - 0.25
+
+
+def test_it_is_compared_with_its_own_world(tiny: dict[str, Any]) -> None:
+    """Advantages of a task sum to zero over rollouts, whatever comes in the world."""
+    learner = PlacementLearner(tiny, 0, "cpu")
+    one = instance(3, tiny["env_kwargs"] | {"noisy": 0.0})
+    traces = play(shaken(), [one] * 4, np.random.default_rng(0))
+    found = learner._advantages(traces)
+    total: dict[int, float] = {}
+    for trace, own in zip(traces, found, strict=True):
+        for task, value in dict(zip(trace.tasks, own.tolist(), strict=True)).items():
+            total[task] = total.get(task, 0.0) + value
+    whole = [task for task in total if all(task in trace.tasks for trace in traces)]
+    assert whole
+    assert all(abs(total[task]) < 1e-6 for task in whole)
+
+
+def test_it_learns_from_its_teacher(tiny: dict[str, Any]) -> None:
+    """A few rounds take a good part of what its choices lose on worlds it never saw."""
+    config = tiny | {"clone": tiny["clone"] | {"rounds": 6, "updates_per_round": 30, "solved": 0.0}}
+    network = PlacementNetwork()
+    rng = np.random.default_rng(0)
+    worlds = [instance(900_000_000 + k, tiny["env_kwargs"]) for k in range(6)]
+    unseen = lessons(network, worlds, rng, 0.0)
+    with torch.no_grad():
+        before = float(regret(network, unseen))
+    for _ in PlacementCourse(network, config, 0).rounds(lambda: False):
+        pass
+    with torch.no_grad():
+        assert float(regret(network, unseen)) < 0.8 * before
+
+
+def test_lessons_of_solvers(tiny: dict[str, Any]) -> None:
+    """The node of the schedule loses nothing, the others something."""
+    found = solved(4, tiny["env_kwargs"], 0.01)
+    assert found
+    assert all((one.lost == 0).sum() == 1 for one in found)
+
+
+def test_a_run_is_whole_and_can_be_served(tmp_path: Path, tiny: dict[str, Any]) -> None:
+    """Cloning, PPO, resuming, export; torch and onnxruntime give the same scores and episodes."""
+    run = train("task-placement", tmp_path / "run", tiny, 3, device="cpu")
+    best = run.run()
+    assert Training(Folder.old(tmp_path / "run"), device="cpu").run() == best
+    about = export_run(tmp_path / "run", tmp_path / "agent.onnx")
+    agent = load(tmp_path / "agent.onnx")
+    assert agent.about["gap"] == about["gap"] == best
+    network = PlacementNetwork()
+    best_file = Folder.old(tmp_path / "run").load(tmp_path / "run" / "best.pt")
+    network.load_state_dict(best_file["network"])
+    tables = collate(some_looks(network))
+    with torch.no_grad():
+        ours = scored(network, tables).numpy()
+    assert np.allclose(ours, agent.scores(*tables), atol=1e-3)
+    problem = weighed(draw(1, nodes=9, count=20))
+    assert serve(agent, problem, Budget.of(100)).whole
