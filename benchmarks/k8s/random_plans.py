@@ -78,12 +78,8 @@ def report(stories: list[Story], skipped: int) -> str:
     ends = Counter((one.phase, _why(one)) for one in stories)
     ways: list[list[object]] = [["phase", "why", "plans"]]
     ways += [[*key, count] for key, count in ends.most_common(20)]
-    wrong = [f"- {one}" for one in stories if _is_wrong(one)]
+    wrong = [f"- {one}" for one in stories if one.harm]
     return "\n".join(["# Random plans", "", head, "", markdown(counts), markdown(ways), *wrong])
-
-
-def _is_wrong(one: Story) -> bool:
-    return bool(one.violations or one.doubles or one.lost or one.leftovers)
 
 
 def _profile() -> str:

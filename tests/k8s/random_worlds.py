@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fake_cluster import FakeCluster
-from fake_world import World, bench, world
+from fake_world import CHAIN, World, bench, by_hand, chain, world
 
 from optsched.k8s.records import ENDED, PlacementPlan
 from optsched.k8s.simulator.api_server import Refusal
@@ -32,6 +32,8 @@ class Story:
     ----------
     phase
         In which it ended; "" if the solver had none.
+    kills, steps
+        How often the executor was killed, and how many writes it has begun or ended.
     """
 
     seed: int
@@ -43,6 +45,12 @@ class Story:
     leftovers: tuple[str, ...] = ()
     reason: str = ""
     kills: int = 0
+    steps: int = 0
+
+    @property
+    def harm(self) -> bool:
+        """Whether anything went wrong that must not."""
+        return bool(self.violations or self.doubles or self.lost or self.leftovers)
 
 
 def fill(cluster: FakeCluster, rng: random.Random) -> None:
@@ -143,18 +151,62 @@ async def tell(
         w.api.fault = lambda method, path: None
         for _ in range(3):  # what is left over is taken away by the next steps
             await w.round()
-        end = w.plan(plan)
-        return Story(
-            seed,
-            end.phase.value,
-            sum(w.api.evicted.values()),
-            tuple(w.api.violations),
-            sum(times > 1 for times in w.api.evicted.values()),
-            tuple(w.lost()),
-            tuple(w.leftovers()),
-            end.status.reason,
-            len(killed),
-        )
+        return _told(w, plan, seed, len(killed))
+
+
+async def killed_at(step: int, folder: Path, gates: str = "", seed: int = 0) -> Story:
+    """A plan of two waves; the executor is killed at one of its steps and started anew.
+
+    Parameters
+    ----------
+    step
+        From 1, before and after each write; 0 kills nobody.
+    gates
+        The gate of all new pods, in the place of the extender.
+    """
+    settings = bench(DEPLOYMENT="Gated") if gates else bench()
+    async with world(folder, seed, settings) as w:
+        w.cluster.gates = (gates,) if gates else ()
+        chain(w.cluster)
+        w.cluster.budget("first", 0)
+        w.cluster.budget("second", 0)
+        await w.caught_up()
+        plan = await w.create(by_hand(w, *CHAIN))
+        steps = [0]
+
+        def point(name: str) -> None:
+            steps[0] += 1
+            if steps[0] == step:
+                raise Killed(name)
+
+        w.point = point
+        kills = 0
+        while w.plan(plan).phase not in ENDED:
+            try:
+                await w.round()
+            except Killed:
+                kills += 1
+                w.cluster.settle()
+                await w.restart()
+        for _ in range(3):
+            await w.round()
+        return _told(w, plan, step, kills, steps[0])
+
+
+def _told(w: World, plan: PlacementPlan, seed: int, kills: int, steps: int = 0) -> Story:
+    end = w.plan(plan)
+    return Story(
+        seed,
+        end.phase.value,
+        sum(w.api.evicted.values()),
+        tuple(w.api.violations),
+        sum(times > 1 for times in w.api.evicted.values()),
+        tuple(w.lost()),
+        tuple(w.leftovers()),
+        end.status.reason,
+        kills,
+        steps,
+    )
 
 
 def _faults(rng: random.Random, share: float) -> Callable[[str, str], Refusal | str | None]:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 from fake_world import CHAIN, World, bench, by_hand, chain, fragmented, run, world
-from random_worlds import Killed, tell
+from random_worlds import killed_at, tell
 
 from optsched.k8s.gates import GATE
 from optsched.k8s.records import (
@@ -551,45 +551,15 @@ def test_nominations_are_taken_back_when(tmp_path: Path) -> None:
     run(story())
 
 
-async def _points(folder: Path, kill: int, gates: str = "") -> tuple[int, World, Phase]:
-    """The two-wave plan with a kill at the `kill`-th persisted step; how many steps there were."""
-    settings = bench(DEPLOYMENT="Gated") if gates else None
-    async with world(folder, settings=settings) as w:
-        w.cluster.gates = (gates,) if gates else ()
-        chain(w.cluster)
-        w.cluster.budget("first", 0)
-        w.cluster.budget("second", 0)
-        await w.caught_up()
-        plan = await w.create(by_hand(w, *CHAIN))
-        count = [0]
-
-        def point(name: str) -> None:
-            count[0] += 1
-            if count[0] == kill:
-                raise Killed(name)
-
-        w.point = point
-        while w.plan(plan).phase not in ENDED:
-            try:
-                await w.round()
-            except Killed:
-                w.cluster.settle()
-                await w.restart()
-        for _ in range(3):
-            await w.round()
-        return count[0], w, w.plan(plan).phase
-
-
 @pytest.mark.parametrize("gates", ["", GATE], ids=["extender", "gates"])
 def test_killed_at_any_step_it(tmp_path: Path, gates: str) -> None:
     """Killed at any step it goes on and nothing is lost or done twice."""
-    steps, _, _ = run(_points(tmp_path / "whole", 0, gates))
+    steps = run(killed_at(0, tmp_path / "whole", gates)).steps
     assert steps >= 30
     for kill in range(1, steps + 1):
-        _, w, phase = run(_points(tmp_path / str(kill), kill, gates))
-        assert phase is Phase.DONE, kill
-        assert evictions(w) == 2
-        clean(w)
+        story = run(killed_at(kill, tmp_path / str(kill), gates))
+        assert (story.phase, story.evictions, story.kills) == ("Done", 2, 1), kill
+        assert not story.harm, kill
 
 
 @pytest.mark.parametrize("seed", range(6))
