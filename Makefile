@@ -10,7 +10,7 @@ WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test controlplane test-matrix lint format types contracts wheel-check dev clean
+.PHONY: help demo test rl controlplane test-matrix lint format types contracts wheel-check dev clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -20,6 +20,9 @@ demo: $(VENV)/.base  ## solve the bundled cluster snapshot and write demo.html
 
 test: $(VENV)/.dev  ## run the tests (ARGS='-k name' chooses)
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -rf $(ARGS)
+
+rl: $(VENV)/.dev  ## add what training needs (torch, several GB); without it tests/agents skips
+	$(BIN)/python -c 'import sb3_contrib, torch' 2>/dev/null || $(PIP) --editable '.[rl]'
 
 controlplane:  ## build etcd, Kubernetes and KWOK for the tests (Go; ten minutes cold, then cached)
 	$(PYTHON) tests/controlplane/build.py

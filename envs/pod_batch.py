@@ -46,17 +46,23 @@ class PodPackingBatch:
     nodes
         The most nodes a problem has.
     ratio
-        How much more a pod of a tier is worth than one of the next; the lowest is worth 1, and all
-        is divided by the worth of the highest.
+        How much more a pod of a tier is worth than one of the next; one of the highest is worth 1.
+    reward_scale
+        Factor of rewards.
     """
 
     def __init__(
-        self, num_envs: int, pool: Pool[PlacementProblem], nodes: int, ratio: float = 4.0
+        self,
+        num_envs: int,
+        pool: Pool[PlacementProblem],
+        nodes: int,
+        ratio: float = 4.0,
+        reward_scale: float = 1.0,
     ) -> None:
         if num_envs < 1:
             raise InputError(f"{num_envs} environments; give at least 1")
         self.num_envs, self.pool, self.nodes, self.ratio = num_envs, pool, nodes, ratio
-        self.render_mode = None
+        self.reward_scale, self.render_mode = reward_scale, None
         self.single_observation_space = spaces.Dict(
             {
                 "hosts": spaces.Box(0.0, 1.0, (nodes, HOST_WIDE), np.float32),
@@ -151,7 +157,7 @@ class PodPackingBatch:
         InputError
             An action is not allowed.
         """
-        rewards = self.play(actions)
+        rewards = self.play(actions) * self.reward_scale
         done = self._at >= self._count
         infos: dict[str, Any] = {}
         if done.any():

@@ -60,6 +60,22 @@ def only_asked() -> Any:
     return options
 
 
+def answers(
+    session: Any, names: list[str], inputs: dict[str, Any], options: Any = None
+) -> dict[str, Any]:
+    """What a network answers, by name.
+
+    Raises
+    ------
+    FormatError
+        It cannot read these tables, whatever the file says of itself.
+    """
+    try:
+        return dict(zip(names, session.run(names, inputs, options), strict=True))
+    except Exception as error:  # onnxruntime raises a dozen classes without a common one
+        raise FormatError("the agent cannot read what it is shown") from error
+
+
 def environment_of(path: Path) -> str:
     """What the agent in a file is for.
 

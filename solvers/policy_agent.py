@@ -55,7 +55,7 @@ class Agent:
         names = ["cell"] if second else []
         if not second or allowed[:, : many + 1].any():
             names += ["group", "stop"]
-        found = dict(zip(names, self.session.run(names, inputs, self.options), strict=True))
+        found = agent_file.answers(self.session, names, inputs, self.options)
         scores = np.zeros(allowed.shape, np.float32)
         if "group" in found:
             scores[:, :many], scores[:, many : many + 1] = found["group"], found["stop"]

@@ -38,8 +38,9 @@ class PodAgent:
         FormatError
             The network answers with something that is no number.
         """
-        host, leave = self.session.run(["host", "leave"], {"hosts": hosts, "task": task})
-        scores = np.concatenate([host, leave], axis=1)
+        inputs = {"hosts": hosts, "task": task}
+        found = agent_file.answers(self.session, ["host", "leave"], inputs)
+        scores = np.concatenate([found["host"], found["leave"]], axis=1)
         if not np.isfinite(scores).all():
             raise FormatError("the agent answers with something that is no number")
         return scores

@@ -102,6 +102,17 @@ class MigrationNetwork(nn.Module):
         group = torch.relu(self.group_in(_coded(groups, GROUP_SPANS)) + self.group_context(here))
         group_score = self.group_score(self.groups_look(group, summary)).squeeze(-1)
 
+        if torch.jit.is_tracing() or bool((task[:, 0] > 0).any()):
+            cell_score = self._cells(cells, cell, task, here, summary)
+        else:  # in the first phase nobody reads them, and they are half of the work
+            cell_score = torch.zeros_like(bias)
+        whole = self.whole(torch.cat([about, summary.mean(dim=1)], dim=-1))
+        return group_score, whole[:, :1], cell_score, whole[:, 1]
+
+    def _cells(
+        self, cells: Tensor, cell: Tensor, task: Tensor, here: Tensor, summary: Tensor
+    ) -> Tensor:
+        """(B, C) the scores of cells given the chosen group."""
         units, wide = 2 * task[:, _UNITS, None], task[:, _WIDE, None, None]
         fit = torch.cat(
             [
@@ -113,7 +124,4 @@ class MigrationNetwork(nn.Module):
             dim=-1,
         )
         entry = torch.relu(self.fit(fit) + self.fit_cell(cell) + self.fit_context(here))
-        cell_score = self.cell_score(self.cells_look(entry, summary)).squeeze(-1)
-
-        whole = self.whole(torch.cat([about, summary.mean(dim=1)], dim=-1))
-        return group_score, whole[:, :1], cell_score, whole[:, 1]
+        return self.cell_score(self.cells_look(entry, summary)).squeeze(-1)

@@ -31,9 +31,12 @@ class PodNetwork(nn.Module):
         self.latent_context = nn.Linear(width, width)
         self.gather, self.look = Attend(width), Attend(width)
         self.score = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1))
-        self.whole = nn.Sequential(
-            nn.Linear(3 * width, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(),
-            nn.Linear(width, 2),
+        self.leave, self.worth = (
+            nn.Sequential(
+                nn.Linear(3 * width, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(),
+                nn.Linear(width, 1),
+            )
+            for _ in range(2)
         )  # fmt: skip
 
     def forward(self, hosts: Tensor, task: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -55,5 +58,5 @@ class PodNetwork(nn.Module):
         unfit = (1 - hosts[..., _FITS]) * NEVER
         best = torch.softmax(scores + unfit, dim=1).unsqueeze(1) @ host
         known = torch.cat([about, summary.mean(dim=1), best.squeeze(1)], dim=-1)
-        whole = self.whole(known)
-        return scores, whole[:, :1], whole[:, 1]
+        # What the value needs to learn at first must not disturb what was cloned.
+        return scores, self.leave(known), self.worth(known.detach()).squeeze(1)

@@ -22,6 +22,7 @@ from optsched.problem import PlacementProblem
 from optsched.simulate.pod_sight import HOST_WIDE, TASK_WIDE
 
 INPUTS = ("hosts", "task")
+REWARD = 1 / 8  # of a pod of the highest tier
 
 
 class PodPacking:
@@ -68,9 +69,8 @@ def _batch(env: dict[str, Any], count: int) -> PodPackingBatch:
     def source(seed: int) -> PlacementProblem:
         return drawn(seed, env)
 
-    return PodPackingBatch(
-        count, Pool(source), int(env.get("nodes", 8)), float(env.get("ratio", 4.0))
-    )
+    nodes, ratio = int(env.get("nodes", 8)), float(env.get("ratio", 4.0))
+    return PodPackingBatch(count, Pool(source), nodes, ratio, REWARD)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from sb3_contrib import MaskablePPO
+from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
 from optsched.agents.folder import Folder, fill
@@ -122,11 +123,14 @@ class Training:
         else:
             self.subject.inside(learner).load_state_dict(self.network.state_dict())
         self.learner, total = learner, int(self.config["n_timesteps"])
-        rollouts = 0
+        rollouts, alone = 0, int(self.config.get("critic_rollouts", 0))
+        _only_critic(self.subject.inside(learner), learner.num_timesteps == 0 and alone > 0)
 
         def after(model: MaskablePPO) -> bool:
             nonlocal rollouts
             rollouts += 1
+            if rollouts == alone:
+                _only_critic(self.subject.inside(model), False)
             self.network.load_state_dict(self.subject.inside(model).state_dict())
             if rollouts % self.every == 0 or model.num_timesteps >= total:
                 self._validate("ppo", model.num_timesteps)
@@ -186,6 +190,12 @@ class Training:
         self.seconds = found["seconds"]
         torch.set_rng_state(found["torch"])
         self._ppo, self._timesteps = found.get("ppo"), int(found.get("timesteps", 0))
+
+
+def _only_critic(network: nn.Module, only: bool) -> None:
+    """Whether nothing but what tells the value learns: before it can, rewards mislead the rest."""
+    for name, part in network.named_parameters():
+        part.requires_grad_(not only or name.startswith("worth."))
 
 
 def _parameters(content: bytes) -> dict[str, Any]:

@@ -22,7 +22,8 @@ from optsched.agents.export import export_run
 from optsched.agents.folder import Folder
 from optsched.agents.hyperparameters import read, schedule
 from optsched.agents.network import MigrationNetwork
-from optsched.agents.training import Step, Training, train
+from optsched.agents.subject import subject
+from optsched.agents.training import Step, Training, _only_critic, train
 from optsched.agents.validation import Validation
 from optsched.agents.vector import BatchedVecEnv
 from optsched.envs.vm_batch import VMReschedulingBatch
@@ -146,6 +147,34 @@ def test_damaged_and_foreign_files(tmp_path: Path) -> None:
         folder.load(folder.best)
     with pytest.raises(InputError, match="holds no run"):
         Folder.old(tmp_path)
+
+
+def test_weights_of_another_problem_are_refused(tmp_path: Path, small: dict[str, Any]) -> None:
+    """Neither a run that goes on nor an export takes the weights of another network."""
+    folder = Folder.new(
+        tmp_path / "run", {"problem": "vm-rescheduling", "seed": 0, "hyperparameters": small}
+    )
+    other = subject("pod-packing").network().state_dict()
+    folder.save(folder.best, {"network": other, "gap": 0.5, "stage": "clone"})
+    with pytest.raises(FormatError, match="weights of another network"):
+        export_run(folder.path, tmp_path / "agent.onnx")
+    assert not (tmp_path / "agent.onnx").exists()
+    folder.save(folder.checkpoint, {"network": other})
+    with pytest.raises(FormatError, match="weights of another network"):
+        Training(folder, device="cpu")
+    with pytest.raises(InputError, match="there are vm-rescheduling, pod-packing"):
+        subject("vms")
+
+
+def test_at_first_only_the_value_learns() -> None:
+    """While the critic is alone nothing else has gradients, and afterwards all has."""
+    network = subject("pod-packing").network()
+    _only_critic(network, True)
+    free = {name for name, part in network.named_parameters() if part.requires_grad}
+    assert free
+    assert all(name.startswith("worth.") for name in free)
+    _only_critic(network, False)
+    assert all(part.requires_grad for part in network.parameters())
 
 
 def test_hyperparameters_are_checked(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from optsched.errors import FormatError, UnsupportedError
 from optsched.generate.arrivals import arrivals
 from optsched.generate.paper import instance, problem
 from optsched.generate.vm import snapshot
+from optsched.kernels import layout
 from optsched.simulate.arrivals import Arrivals
 from optsched.simulate.pod_sight import HOST_WIDE, TASK_WIDE
 from optsched.solvers import agent_file, pod_evaluation, policy_pods
@@ -134,7 +135,7 @@ def test_no_number_is_a_fallback() -> None:
     """A network that answers with something else is left, and the result says so."""
 
     class Broken:
-        def run(self, names: list[str], inputs: dict[str, Any]) -> list[np.ndarray]:
+        def run(self, names: list[str], inputs: dict[str, Any], options: Any) -> list[np.ndarray]:
             """Nothing but NaN."""
             count = inputs["hosts"].shape[:2]
             return [np.full(count, np.nan, np.float32), np.full((count[0], 1), np.nan, np.float32)]
@@ -144,6 +145,20 @@ def test_no_number_is_a_fallback() -> None:
     result = solver.solve(arrivals(1), Budget.of(LONG))
     assert result.stats["fallbacks"] == 1
     assert "no number; greedy took over" in result.notes[0]
+
+
+def test_graphs_that_want_other_tables_are_a_fallback() -> None:
+    """A file that lies about its tables is left as soon as it is asked, and greedy takes over."""
+    vms = agent_file.shipped("vm-rescheduling.onnx")
+    assert vms is not None
+    session, about = agent_file.read(
+        vms, "optsched/VMRescheduling-v0", [layout.CELL_WIDE, layout.GROUP_WIDE, layout.TASK_WIDE]
+    )
+    solver = Policy()
+    solver._pods = PodAgent(session, about)
+    result = solver.solve(arrivals(1), Budget.of(LONG))
+    assert result.stats["fallbacks"] == 1
+    assert "cannot read what it is shown; greedy took over" in result.notes[0]
 
 
 def test_gangs_do_not_arrive_one_by_one() -> None:

@@ -1,0 +1,190 @@
+"""How far the agent for VM rescheduling is from the proven optimum, and what helps it or is helped.
+
+    python -m benchmarks.agents.vms --table benchmarks/results/agents_vms.md
+
+Instances are drawn from the held-out seeds, which nothing trains or chooses on. The gap is
+(value - bound) / (value of staying - bound) of the share of fragments; bounds are the solver
+`fragments`'. Arms that end with a time are the best of the episodes that this time allows. Nothing
+helps the agent: no solver, no local search; fallbacks to greedy are counted. "untrained" is the
+same network with random weights, so its best of a time is search alone.
+
+The warm start: exact solvers from the agent's plan and from nothing, with the same time for both,
+the agent's own time taken off.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import machine
+from benchmarks.agents.untrained import untrained
+from benchmarks.markdown import markdown
+from optsched import registry
+from optsched.budget import Budget
+from optsched.envs.seeds import seeds
+from optsched.kernels import warm, warm_migration
+from optsched.plan import Order
+from optsched.result import Result
+from optsched.solvers.evaluation import Case, interval
+from optsched.solvers.fragments.exchange import Fragments
+from optsched.solvers.policy import Policy
+
+LONG = 600.0  # seconds for what needs a fraction of one
+HEAD = ["instances", "arm", "mean gap", "95 %", "worst", "ms", "episodes", "fallbacks"]
+ELSEWHERE = {
+    "middle load": Case(load="middle"),
+    "low load": Case(load="low"),
+    "1,176 PMs, high load": Case(pms=1176),
+    "1,176 PMs, low load": Case(pms=1176, load="low"),
+    "1,176 PMs, high load, 200 migrations": Case(pms=1176, moves=200),
+    "mixed memory": Case(memory="mixed"),
+    "40 PMs, 8 migrations": Case(pms=40, moves=8),
+}
+
+STARTED = (("fragments", 0.03), ("fragments", 0.1), ("counts", 0.5), ("counts", 2.0))
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A solver, and the time it has."""
+
+    name: str
+    solver: object
+    seconds: float
+
+
+def main() -> None:
+    """Measure all and print the page."""
+    parser = argparse.ArgumentParser(prog="vms", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--agent", help="ONNX file; default: the one that ships")
+    parser.add_argument("--count", type=int, default=24, help="instances of the first table")
+    parser.add_argument("--others", type=int, default=12, help="instances of every other kind")
+    parser.add_argument("--seed", type=int, default=0, help="where in the held-out seeds to begin")
+    parser.add_argument("--table", type=Path, help="write the page here, as markdown")
+    args = parser.parse_args()
+    warm()
+    warm_migration()
+    own = seeds("heldout")[args.seed :]
+    with tempfile.TemporaryDirectory() as folder:
+        random = str(untrained("vm-rescheduling", Path(folder)))
+        arms = [
+            Arm("agent, one episode", Policy(args.agent, episodes=1), LONG),
+            Arm("agent, best in 100 ms", Policy(args.agent), 0.1),
+            Arm("agent, best in 1 s", Policy(args.agent), 1.0),
+            Arm("untrained, one episode", Policy(random, episodes=1), LONG),
+            Arm("untrained, best in 1 s", Policy(random), 1.0),
+            Arm("fragments-greedy", registry.solver("fragments-greedy"), LONG),
+            Arm("fragments", Fragments(), LONG),
+        ]
+        body = table("279 PMs, high load", Case(), own[: args.count], arms)
+    few = [arms[0], arms[2], arms[5]]
+    for name, case in ELSEWHERE.items():
+        body += table(name, case, own[: args.others], few)
+    page = "# The agent for VM rescheduling\n\n" + machine.header(
+        "onnxruntime", held_out_instances=args.count, of_every_other_kind=args.others
+    )
+    page += "\n\n" + markdown([HEAD, *body])
+    page += "\n## Warm start of exact solvers\n\n" + warm_start(args.agent, own[: args.others])
+    print(page)
+    if args.table:
+        args.table.write_text(page, "utf-8")
+
+
+def table(name: str, case: Case, own: Sequence[int], arms: Sequence[Arm]) -> list[list[object]]:
+    """A line per arm."""
+    found: dict[str, list[tuple[float, float, int, int]]] = {arm.name: [] for arm in arms}
+    for seed in own:
+        problem = case.problem(seed)
+        bound = Fragments().solve(problem, Budget.of(60.0), order=Order.SAFE).levels[0].bound
+        for arm in arms:
+            solver = registry_of(arm.solver)
+            solver.supports(problem)
+            begun = time.perf_counter()
+            result = solver.solve(problem, Budget.of(arm.seconds), order=Order.SAFE)
+            spent = time.perf_counter() - begun
+            stats = result.stats
+            found[arm.name].append(
+                (
+                    gap(result, bound), spent, int(stats.get("episodes", 0)),
+                    int(stats.get("fallbacks", 0)),
+                )
+            )  # fmt: skip
+    lines: list[list[object]] = []
+    for arm in arms:
+        gaps, spent, episodes, fallbacks = map(np.array, zip(*found[arm.name], strict=True))
+        low, high = interval(gaps)
+        lines.append(
+            [
+                name, arm.name, f"{gaps.mean():.2%}", f"{low:.2%} to {high:.2%}",
+                f"{gaps.max():.2%}", f"{1e3 * spent.mean():.0f}",
+                f"{episodes.mean():.0f}" if episodes.any() else "", int(fallbacks.sum()),
+            ]
+        )  # fmt: skip
+    return lines
+
+
+def registry_of(solver: object) -> Policy:
+    """The solver, as what all solvers look like."""
+    found: Policy = solver  # type: ignore[assignment]
+    return found
+
+
+def gap(result: Result, bound: int) -> float:
+    """Of the first level."""
+    level = result.levels[0]
+    gain = level.stay - bound
+    return (level.value - bound) / gain if gain > 0 else 0.0
+
+
+def warm_start(agent: str | None, own: Sequence[int]) -> str:
+    """Exact solvers with the agent's plan and without, the same time in all."""
+    rows: list[list[object]] = [
+        [
+            "solver",
+            "time",
+            "gap alone",
+            "gap from the agent's plan",
+            "proven alone",
+            "proven from it",
+        ]
+    ]
+    for name, seconds in (
+        ("fragments", 0.03),
+        ("fragments", 0.1),
+        ("counts", 0.5),
+        ("counts", 2.0),
+    ):
+        solver = registry.solver(name)
+        alone, helped, proofs = [], [], [0, 0]
+        for seed in own:
+            problem = Case().problem(seed)
+            bound = Fragments().solve(problem, Budget.of(60.0), order=Order.SAFE).levels[0].bound
+            policy = Policy(agent, episodes=1)
+            policy.supports(problem)
+            one = solver.solve(problem, Budget.of(seconds), order=Order.SAFE)
+            begun = time.perf_counter()
+            plan = policy.solve(problem, Budget.of(LONG), order=Order.SAFE).plan
+            left = max(seconds - (time.perf_counter() - begun), 0.0)
+            other = solver.solve(problem, Budget.of(left), start=plan, order=Order.SAFE)
+            for at, result in enumerate((one, other)):
+                proofs[at] += result.levels[0].value <= result.levels[0].bound
+            alone.append(gap(one, bound))
+            helped.append(gap(other, bound))
+        rows.append(
+            [
+                name, f"{seconds:g} s", f"{np.mean(alone):.2%}", f"{np.mean(helped):.2%}",
+                f"{proofs[0]} of {len(own)}", f"{proofs[1]} of {len(own)}",
+            ]
+        )  # fmt: skip
+    return markdown(rows)
+
+
+if __name__ == "__main__":
+    main()
