@@ -102,7 +102,7 @@ class MigrationNetwork(nn.Module):
         group = torch.relu(self.group_in(_coded(groups, GROUP_SPANS)) + self.group_context(here))
         group_score = self.group_score(self.groups_look(group, summary)).squeeze(-1)
 
-        if torch.jit.is_tracing() or bool((task[:, 0] > 0).any()):
+        if torch.onnx.is_in_onnx_export() or bool((task[:, 0] > 0).any()):
             cell_score = self._cells(cells, cell, task, here, summary)
         else:  # in the first phase nobody reads them, and they are half of the work
             cell_score = torch.zeros_like(bias)
