@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.iot_tasks.run import weighed
+from benchmarks.iot_tasks.grid import weighed
 from benchmarks.machine import header, load
 from benchmarks.markdown import markdown
 from optsched.api import schedule
