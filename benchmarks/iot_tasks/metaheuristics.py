@@ -12,7 +12,8 @@ import numpy as np
 
 from optsched.kernels import schedules as kernel
 from optsched.solvers.scheduling import RULES
-from optsched.solvers.scheduling.colony import tables, weights
+from optsched.solvers.scheduling.colony import weights
+from optsched.solvers.scheduling.flat import tables
 from optsched.tasks import Schedule, TaskProblem, evaluate
 
 COOL, HOT = 1e-3, 0.05  # temperatures, as shares of the value at the start

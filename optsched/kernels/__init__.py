@@ -51,7 +51,7 @@ def warm_migration() -> None:
 
 def warm_schedules() -> None:
     """Those of schedules: only solvers of task problems need them."""
-    from . import schedules
+    from . import dispatch, schedules
     from .jit import COMPILED
 
     if not COMPILED:
@@ -69,6 +69,8 @@ def warm_schedules() -> None:
     order = schedules.shuffled(np.ones(1), 1.0, zero, tables, stream)
     schedules.walk(tables, lines, order, np.ones((1, 1)), np.ones((1, 1)), 1.0, 1.0, stream)
     schedules.decode(tables, lines, zero, zero)
+    dispatch.dispatch(tables, lines, zero, 0, pair)
+    dispatch.batch(tables, lines, zero, 0, 1)
     schedules.begins(tables, lines, zero, np.zeros((1, 1), np.int64))
     schedules.goals(tables, lines, values)
     schedules.below(values, values, weights, True)

@@ -125,8 +125,8 @@ def _level(s: Lines, kind: int, j: int, begin: int, end: int) -> int:
 @jit
 def _first(s: Lines, j: int, ready: int, length: int, amount: int, most: int) -> int:
     """The earliest begin from `ready` on at which so many cores are free for so long."""
-    if _level(s, 0, j, ready, ready + length) + amount <= most:
-        return ready
+    if length == 0 or _level(s, 0, j, ready, ready + length) + amount <= most:
+        return ready  # what takes no time takes no core
     best = np.iinfo(np.int64).max
     for k in range(s.used[0, j]):
         begin = s.end[0, j, k]

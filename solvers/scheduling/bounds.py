@@ -22,7 +22,7 @@ from optsched.arrays import NONE, Bools, Ints
 from optsched.budget import Budget
 from optsched.kernels import schedules as kernel
 from optsched.result import Bound
-from optsched.solvers.scheduling.colony import tables
+from optsched.solvers.scheduling.flat import tables
 from optsched.tasks import Goal, Schedule, TaskProblem, evaluate
 
 LARGE = np.iinfo(np.int64).max // 4

@@ -14,16 +14,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optsched.arrays import NONE, Ints
+from optsched.arrays import Ints
 from optsched.budget import Budget
 from optsched.kernels import schedules as kernel
+from optsched.solvers.scheduling.flat import tables
 from optsched.solvers.scheduling.rules import RULES, by_arrival
 from optsched.tasks import Goal, Schedule, TaskProblem, evaluate
 
 GOALS = (Goal.SLA, Goal.RESPONSE, Goal.ENERGY, Goal.LATENESS)  # the kernel's columns
 ELITES = ("eft", "energy", "edf", "wspt", "heft")
 PART = 5000  # tasks placed by the local search between two looks at the clock
-FAR = np.iinfo(np.int64).max // 8  # a deadline that nobody misses
 
 Floats = np.ndarray
 Scorer = Callable[[TaskProblem], Floats]
@@ -57,40 +57,6 @@ class Settings:
     steps: int = 20
     jitter: float = 6.0
     belief: str = "both"
-
-
-def tables(problem: TaskProblem) -> kernel.Tables:
-    """The problem as the kernel reads it."""
-    tasks, nodes = problem.tasks, problem.nodes
-    off, on = (-(-power * problem.horizon // 1000) for power in (nodes.sleep, nodes.idle))
-    rows = np.arange(len(tasks.before))
-    since = np.searchsorted(tasks.before[rows, 1], np.arange(len(tasks) + 1))
-    whole = np.ascontiguousarray
-    return kernel.Tables(
-        fits=whole(problem.fits),
-        earliest=whole(problem.earliest),
-        held=whole(problem.earliest),
-        run=whole(problem.run),
-        down=whole(problem.download),
-        energy=whole(problem.energy),
-        cores=tasks.cores.copy(),
-        memory=tasks.memory.copy(),
-        arrival=tasks.arrival.copy(),
-        deadline=np.where(tasks.deadline == NONE, FAR, tasks.deadline),
-        hard=tasks.hard.copy(),
-        weight=tasks.weight.copy(),
-        node_cores=nodes.cores.copy(),
-        node_memory=nodes.memory.copy(),
-        wake_time=nodes.wake_time.copy(),
-        asleep=nodes.asleep.copy(),
-        wake=on - off + nodes.wake_energy,
-        since=since.astype(np.int64),
-        first=whole(tasks.before[:, 0]),
-        between=whole(problem.between),
-        horizon=problem.horizon,
-        base=int(np.where(nodes.asleep, off, on).sum()),
-        taken=np.ascontiguousarray(np.stack(list(vars(problem.taken).values()), axis=1)),
-    )
 
 
 def weights(problem: TaskProblem) -> Ints:

@@ -14,7 +14,11 @@ from heapq import heapify, heappop, heappush
 
 import numpy as np
 
-from optsched.arrays import NONE
+from optsched.arrays import NONE, Ints
+from optsched.kernels import dispatch as kernel
+from optsched.kernels.schedules import Lines
+from optsched.kernels.schedules import lines as empty_lines
+from optsched.solvers.scheduling.flat import tables
 from optsched.solvers.scheduling.timelines import Option, Timelines
 from optsched.tasks import Schedule, TaskProblem, Tier
 
@@ -202,7 +206,7 @@ def batch(
 
 
 WINDOW = 100  # ms
-RULES: dict[str, Rule] = {
+TWINS: dict[str, Rule] = {  # in plain Python, what the compiled ones must agree with
     "eft": lambda p, _: dispatch(p, by_arrival(p), soonest),
     "met": lambda p, _: dispatch(p, by_arrival(p), fastest),
     "energy": lambda p, _: dispatch(p, by_arrival(p), thriftiest),
@@ -212,10 +216,67 @@ RULES: dict[str, Rule] = {
     "nearest": lambda p, _: dispatch(p, by_arrival(p), nearest),
     "cloud": lambda p, _: dispatch(p, by_arrival(p), cloudiest),
     "least-loaded": lambda p, _: dispatch(p, by_arrival(p), least_loaded),
-    "random": _at_random,
-    "round-robin": _round_robin,
-    "two-choices": _two_choices,
     "min-min": partial(batch, urgency=min, window=WINDOW),
     "max-min": partial(batch, urgency=lambda answers: -min(answers), window=WINDOW),
     "sufferage": partial(batch, urgency=_suffering, window=WINDOW),
+}
+
+
+# ----------------------------------------------------------------------- compiled
+
+
+def _same(problem: TaskProblem) -> Ints:
+    return np.zeros((len(problem.tasks), len(problem.nodes)), np.int64)
+
+
+def _ways(problem: TaskProblem) -> Ints:
+    return np.asarray(problem.upload + problem.download)
+
+
+def _elsewhere(problem: TaskProblem) -> Ints:
+    return _same(problem) + (problem.nodes.tier != Tier.CLOUD)
+
+
+def _placed(
+    problem: TaskProblem,
+    _: int,
+    *,
+    order: Order = by_arrival,
+    key: Callable[[TaskProblem], Ints] = _same,
+    kind: int = kernel.KEYED,
+) -> Schedule:
+    """Each task in the order to the node of the least key."""
+    lines = _lines(problem)
+    rank = np.array(order(problem), np.int64)
+    kernel.dispatch(tables(problem), lines, rank, kind, np.ascontiguousarray(key(problem)))
+    return Schedule.of(lines.node, lines.start)
+
+
+def _batched(problem: TaskProblem, _: int, *, kind: int) -> Schedule:
+    """The most urgent of a window next."""
+    lines, rank = _lines(problem), np.array(by_arrival(problem), np.int64)
+    kernel.batch(tables(problem), lines, rank, kind, WINDOW)
+    return Schedule.of(lines.node, lines.start)
+
+
+def _lines(problem: TaskProblem) -> Lines:
+    return empty_lines(len(problem.tasks), len(problem.nodes), len(problem.taken))
+
+
+RULES: dict[str, Rule] = {
+    "eft": _placed,
+    "met": partial(_placed, key=lambda p: p.run),
+    "energy": partial(_placed, kind=kernel.THRIFTY),
+    "edf": partial(_placed, order=by_deadline),
+    "wspt": partial(_placed, order=by_length),
+    "heft": partial(_placed, order=by_rank),
+    "nearest": partial(_placed, key=_ways),
+    "cloud": partial(_placed, key=_elsewhere),
+    "least-loaded": partial(_placed, kind=kernel.LEAST_LOADED),
+    "random": _at_random,
+    "round-robin": _round_robin,
+    "two-choices": _two_choices,
+    "min-min": partial(_batched, kind=kernel.SHORTEST),
+    "max-min": partial(_batched, kind=kernel.LONGEST),
+    "sufferage": partial(_batched, kind=kernel.SUFFERING),
 }

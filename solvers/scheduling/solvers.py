@@ -18,6 +18,7 @@ from optsched.tasks import Schedule, TaskProblem, evaluate
 FIRST = "eft"  # the reference
 MANY = 60_000  # pairs of tasks on a node that a model of CP-SAT has at most
 SLOW = ("min-min", "max-min", "sufferage")  # rules that look at all pairs again and again
+LAST = ("round-robin", "random", "two-choices")  # rules that are not compiled and seldom the best
 WINDOWED = 300  # tasks up to which the greedy solver asks those too
 
 
@@ -34,7 +35,7 @@ def met(values: Sequence[int], bounds: Sequence[Bound]) -> bool:
 def ruled(problem: TaskProblem, budget: Budget, seed: int) -> list[Schedule]:
     """The schedules of the rules beside the reference, as many as there is time for."""
     names = [name for name in (*ELITES, *RULES) if name != FIRST]  # the quick and good ones first
-    names = list(dict.fromkeys(names))
+    names = sorted(dict.fromkeys(names), key=lambda name: name in LAST)
     if len(problem.tasks) > WINDOWED:
         names = [name for name in names if name not in SLOW]
     found: list[Schedule] = []

@@ -38,6 +38,8 @@ class _Busy:
 
     def first(self, ready: int, length: int, amount: int) -> int:
         """The earliest begin from `ready` on at which so much is free for so long."""
+        if not length:
+            return ready  # what takes no time takes no core
         for begin in sorted({ready, *(e for _, e, _ in self.spans if e > ready)}):
             if self.level(begin, begin + length) + amount <= self.most:
                 return begin
@@ -109,8 +111,10 @@ class Timelines:
         problem, nodes = self.problem, self.problem.nodes
         spent = int(problem.energy[task, node])
         if nodes.asleep[node] and self.woken[node] is None:
-            more = (int(nodes.idle[node]) - int(nodes.sleep[node])) * problem.horizon
-            spent += more // 1000 + int(nodes.wake_energy[node])
+            off, on = (
+                -(-int(p[node]) * problem.horizon // 1000) for p in (nodes.sleep, nodes.idle)
+            )
+            spent += on - off + int(nodes.wake_energy[node])
         return spent
 
     def load(self, node: int) -> float:

@@ -6,8 +6,9 @@ from random import Random
 
 import pytest
 
+from optsched.generate.tasks import tasks as draw
 from optsched.solvers.scheduling import RULES, dispatch
-from optsched.solvers.scheduling.rules import by_rank, soonest
+from optsched.solvers.scheduling.rules import TWINS, by_rank, soonest
 from optsched.solvers.scheduling.timelines import Timelines
 from optsched.tasks import Network, Nodes, TaskProblem, Tasks, check_schedule, evaluate
 
@@ -29,6 +30,17 @@ def test_schedules_are_allowed(name: str, seed: int, tiny_tasks: object) -> None
     assert told.violations == ()
     assert check_schedule(problem, schedule).levels == told.levels
     assert RULES[name](problem, seed).node.tolist() == schedule.node.tolist()
+
+
+@pytest.mark.parametrize("name", TWINS)
+@pytest.mark.parametrize("seed", range(25))
+def test_compiled_rules_agree_with_their_twins(name: str, seed: int, tiny_tasks: object) -> None:
+    """Node by node and start by start."""
+    small = tiny_tasks(Random(seed), 7)  # type: ignore[operator]
+    for problem in (small, draw(seed, nodes=5, count=25, load=2.0, sleeping=0.6)):
+        quick, slow = RULES[name](problem, 0), TWINS[name](problem, 0)
+        assert quick.node.tolist() == slow.node.tolist()
+        assert quick.start.tolist() == slow.start.tolist()
 
 
 def test_eft_waits_for_the_fast_node_while_that_pays() -> None:
