@@ -14,11 +14,12 @@ from optsched.k8s.api import Api, ApiError, access
 from optsched.k8s.configuration import plain_yaml
 from optsched.k8s.mirror import NODES, PODS
 from optsched.k8s.records import PLANS, SLOTS
-from optsched.k8s.rights import ADVISE, ENFORCE, OPTIONAL, READS, Rights
+from optsched.k8s.rights import ADVISE, BESIDE, ENFORCE, OPTIONAL, READS, Rights
 from optsched.k8s.settings import Deployment, Mode, Settings, is_loopback
 
 TIMEOUT = 1000  # ms; a scheduler waits so long for a hung extender, for every pod
 OLDEST, NEWEST = (1, 31), (1, 37)
+KUBE_SCHEDULER = "kube-scheduler"  # the Lease's default name
 SNIPPET = """\
 extenders:
 - urlPrefix: {url}
@@ -94,6 +95,7 @@ def scheduler_findings(path: str | Path, settings: Settings) -> list[Finding]:
     if missing:
         told = f"schedulerNames has {', '.join(missing)}, which this scheduler has no profile for"
         found.append(Finding("wrong", told, f"it has {', '.join(names)[:200]}"))
+    found += _election_findings(tree, settings.leader.beside)
     qps = (tree.get("clientConnection") or {}).get("qps", 50)
     if isinstance(qps, int | float) and qps <= 50:
         found.append(
@@ -131,6 +133,26 @@ def _extender_findings(one: dict[str, Any], settings: Settings, mend: str) -> li
         told = "tlsConfig.insecure is set: anybody could answer for the extender"
         found.append(Finding("wrong", told, mend))
     return found or [ok("its verbs, timeout and TLS are as they should be")]
+
+
+def _election_findings(tree: dict[str, Any], beside: str) -> list[Finding]:
+    """Whether the service leads where the scheduler does; by default schedulers elect one."""
+    told = tree.get("leaderElection")
+    election = told if isinstance(told, dict) else {}
+    lease = "/".join(
+        str(election.get(key, default))[:253]
+        for key, default in (("resourceNamespace", "kube-system"), ("resourceName", KUBE_SCHEDULER))
+    )
+    mend = f"set leader.beside: {lease}"
+    if election.get("leaderElect", True) is False:
+        told = f"leader.beside is {beside}, and this scheduler keeps no Lease"
+        return [Finding("wrong", told, 'set leader.beside: ""')] if beside else []
+    if not beside:
+        told = "leader.beside is not set: with several schedulers, plans need the one that leads"
+        return [Finding("note", told, mend)]
+    if beside != lease:
+        return [Finding("wrong", f"leader.beside is {beside}, and the scheduler's is {lease}", mend)]
+    return [ok("the service leads where the scheduler does")]
 
 
 def _is_ours(one: dict[str, Any], settings: Settings) -> bool:
@@ -200,7 +222,9 @@ async def cluster_findings(settings: Settings) -> list[Finding]:
                 told = f"the clock differs from the API server's by {api.skew:.1f} s"
                 found.append(Finding("wrong", told, "synchronise clocks; until then: Advisory"))
             found += await _records(api)
-            rights = Rights(api, settings.leader.namespace or "default", settings.leader.lease_name)
+            leader = settings.leader
+            home = leader.namespace or "default"
+            rights = Rights(api, home, leader.lease_name, leader.beside)
             await rights.check()
             found += _rights(rights, settings)
             found += await _objects(api)
@@ -245,6 +269,7 @@ def _rights(rights: Rights, settings: Settings) -> list[Finding]:
     for kinds, verdict, effect in (
         (READS, "wrong", "nothing can be planned"),
         (ADVISE, "wrong", "plans cannot be written down"),
+        ((BESIDE,), "wrong", "no replica leads"),
         (ENFORCE, "wrong" if settings.mode is Mode.ENFORCE else "note", "it stays Advisory"),
         (OPTIONAL, "note", "pods are placed somewhat later"),
     ):

@@ -3,11 +3,15 @@
 A Lease is no fence by itself: a process that sleeps through its end may wake up and go on. So
 every side effect asks `check` first, which compares the monotonic clock with the *start* of the
 last renewal, and whatever a side effect rests on is written by compare-and-swap (`records`).
+
+Of several schedulers, too, one schedules, and asks the front end on its own machine. That front end
+knows the plan only if our leader runs there: with `beside`, nobody else leads.
 """
 
 from __future__ import annotations
 
 import logging
+import socket
 from datetime import UTC, datetime
 from typing import Any
 
@@ -53,10 +57,19 @@ class Leader:
 
     Another's Lease counts as ended when it has not changed for `duration` by *our* monotonic
     clock, so that clocks which differ do no harm.
+
+    Attributes
+    ----------
+    apart
+        Why this replica cannot lead where it is; "" if it can.
     """
 
-    def __init__(self, api: Api, settings: LeaderSettings, identity: str) -> None:
+    def __init__(
+        self, api: Api, settings: LeaderSettings, identity: str, machine: str = ""
+    ) -> None:
         self._api = api
+        self._machine = machine or socket.gethostname()
+        self.apart = ""
         self._settings = settings
         self._path = LEASES.at(settings.namespace or "default")
         self.identity = identity
@@ -83,7 +96,10 @@ class Leader:
         """One attempt to take or renew the Lease; whether it is held."""
         began = self._api.clock.monotonic()
         try:
-            won = await self._attempt(began)
+            self.apart = await self._why_apart()
+            if self.apart:
+                await self.release()
+            won = not self.apart and await self._attempt(began)
         except ApiError as error:
             log.warning("the Lease cannot be renewed: %d %s", error.status, error.reason)
             return self.holds()
@@ -117,9 +133,22 @@ class Leader:
             return False
         return await self._write(lease, holder=self.identity, took_over=not mine)
 
-    async def _read(self) -> _Lease | None:
+    async def _why_apart(self) -> str:
+        """Whether the scheduler that schedules is elsewhere: its name is MACHINE_UUID."""
+        if not self._settings.beside:
+            return ""
+        namespace, _, name = self._settings.beside.partition("/")
+        lease = await self._read(f"{LEASES.at(namespace)}/{name}")
+        if lease is None:
+            return f"there is no Lease {self._settings.beside} of a scheduler"
+        machine = (lease.spec.holder_identity or "").rpartition("_")[0]
+        if machine == self._machine:
+            return ""
+        return f"the scheduler that schedules is on {machine[:100] or 'no machine'}"
+
+    async def _read(self, path: str = "") -> _Lease | None:
         try:
-            body = await self._api.get(f"{self._path}/{self._settings.lease_name}")
+            body = await self._api.get(path or f"{self._path}/{self._settings.lease_name}")
         except ApiError as error:
             if error.status == 404:
                 return None

@@ -27,10 +27,12 @@ class Right:
     resource: Resource
     sub: str = ""
     namespaced: bool = False  # only in the namespace of the Lease
+    beside: bool = False  # only the Lease of the schedulers
 
     def __str__(self) -> str:
         what = f"{self.resource.plural}/{self.sub}" if self.sub else self.resource.plural
-        return f"{self.verb} {what}" + (f".{self.resource.group}" if self.resource.group else "")
+        whole = f"{self.verb} {what}" + (f".{self.resource.group}" if self.resource.group else "")
+        return f"{whole} of the schedulers" if self.beside else whole
 
 
 READS = tuple(Right(verb, one) for one in RESOURCES for verb in ("list", "watch"))
@@ -45,6 +47,7 @@ EVICT = Right("create", PODS, "eviction")
 NOMINATE = Right("patch", PODS, "status")
 WAKE = Right("patch", PODS)
 ENFORCE = (EVICT,)
+BESIDE = Right("get", LEASES, beside=True)
 OPTIONAL = (NOMINATE, WAKE)
 
 
@@ -67,30 +70,39 @@ class Rights:
     ----------
     namespace, lease
         Of the Lease, and its name: a right to this one alone is enough.
+    beside
+        The Lease of the schedulers, NAMESPACE/NAME; "" if it is not looked at.
     """
 
     api: Api
     namespace: str
     lease: str
+    beside: str = ""
     known: bool = False
     missing: frozenset[Right] = frozenset()
     _asked: dict[Right, bool] = field(default_factory=dict)
 
     async def check(self) -> None:
         """Ask about every right; ApiError if the server cannot be asked."""
-        for right in (*READS, *ADVISE, *ENFORCE, *OPTIONAL):
+        beside = (BESIDE,) if self.beside else ()
+        for right in (*READS, *ADVISE, *beside, *ENFORCE, *OPTIONAL):
             self._asked[right] = await self._may(right)
         self.missing = frozenset(right for right, may in self._asked.items() if not may)
         self.known = True
 
     async def _may(self, right: Right) -> bool:
+        namespace, name = "", ""
+        if right.beside:
+            namespace, _, name = self.beside.partition("/")
+        elif right.namespaced:
+            namespace, name = self.namespace, self.lease if right.verb != "create" else ""
         attributes = {
             "verb": right.verb,
             "group": right.resource.group,
             "resource": right.resource.plural,
             "subresource": right.sub,
-            "namespace": self.namespace if right.namespaced else "",
-            "name": self.lease if right.namespaced and right.verb != "create" else "",
+            "namespace": namespace,
+            "name": name,
         }
         body = {
             "apiVersion": "authorization.k8s.io/v1",

@@ -21,8 +21,12 @@ API_VERSION = "optsched.io/v1alpha1"
 KIND = "OptschedConfiguration"
 
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?", re.A)
-DURATION_PATTERN = r"^(?=\d)(\d+h)?(\d+m)?(\d+s)?(\d+ms)?$"
+# Without a look-ahead, which Go's patterns do not have: Helm checks values by the same schema.
+DURATION_PATTERN = (
+    r"^(\d+h(\d+m)?(\d+s)?(\d+ms)?|\d+m(\d+s)?(\d+ms)?|\d+s(\d+ms)?|\d+ms)$"
+)
 _NAMESPACE = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
+_OBJECT = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?/[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$"
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Positive = Annotated[int, Meta(ge=1)]
@@ -263,10 +267,15 @@ class Client(Part, frozen=True):
 
 
 class Leader(Part, frozen=True):
-    """The Lease by which one of several replicas acts."""
+    """The Lease by which one of several replicas acts.
+
+    `beside` is the Lease, NAMESPACE/NAME, by which schedulers choose the one that schedules. Only a
+    replica on that one's machine leads then, because its front end is the one that is asked.
+    """
 
     lease_name: Name = "optsched"
     namespace: Annotated[str, Meta(pattern=r"^$|" + _NAMESPACE)] = ""
+    beside: Annotated[str, Meta(pattern=r"^$|" + _OBJECT)] = ""
     duration: Duration = lasts("15s")
     renew_deadline: Duration = lasts("10s")
     retry_period: Duration = lasts("2s")

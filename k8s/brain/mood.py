@@ -11,7 +11,7 @@ from optsched.k8s.api import Api, ApiError
 from optsched.k8s.configuration import Watched
 from optsched.k8s.mirror import Mirror
 from optsched.k8s.records import PLANS, SLOTS
-from optsched.k8s.rights import ADVISE, ENFORCE, NOMINATE, READS, WAKE, Rights
+from optsched.k8s.rights import ADVISE, BESIDE, ENFORCE, NOMINATE, READS, WAKE, Rights
 from optsched.k8s.settings import Deployment, Mode, Settings
 
 SKEW = 2.0  # seconds by which our clock may differ from the server's for tokens to be trusted
@@ -47,7 +47,7 @@ class Mood:
         """Why nothing is done although the configuration asks for it, "" if it is."""
         if not self._rights.known:
             return "it is not known yet what this account may do"
-        if lacking := self._rights.lacking((*ADVISE, *ENFORCE)):
+        if lacking := self._rights.lacking((*ADVISE, BESIDE, *ENFORCE)):
             return f"this account may not {', '.join(lacking)}"
         if self._watched.current.deployment is Deployment.GATED and self._rights.lacks(WAKE):
             return f"this account may not {WAKE}, which opens gates"

@@ -79,7 +79,7 @@ class Process:
         named = msgspec.structs.replace(settings.leader, namespace=namespace)
         self.leader = Leader(self.api, named, identity())
         self.mirror = Mirror(self.api)
-        self.rights = Rights(self.api, namespace, named.lease_name)
+        self.rights = Rights(self.api, namespace, named.lease_name, named.beside)
         self.mood = Mood(watched, self.api, self.mirror, self.rights)
         self.health = Health(stale=10.0)
         self.metrics = Metrics(self.mirror, lambda: self.mood.mode)
@@ -251,6 +251,8 @@ class Process:
         await self.executor.run()
 
     def _leads(self) -> tuple[str, bool, str]:
+        if self.leader.apart:
+            return "leader", True, f"not this replica: {self.leader.apart}"
         leads = self.leader.holds()
         return "leader", True, "this replica leads" if leads else "another replica leads"
 

@@ -41,6 +41,7 @@ def write(folder: Path, **changes: Any) -> Path:
         "apiVersion": "kubescheduler.config.k8s.io/v1",
         "kind": "KubeSchedulerConfiguration",
         "clientConnection": {"qps": 1000},
+        "leaderElection": {"leaderElect": False},
         "extenders": [extender],
     }
     file.write_text(yaml.safe_dump(tree))
@@ -56,7 +57,10 @@ def test_good(tmp_path: Path) -> None:
     """The snippet that is printed is found good."""
     assert bad(scheduler_findings(write(tmp_path), Settings())) == ""
     file = tmp_path / "printed.yaml"
-    head = "kind: KubeSchedulerConfiguration\nclientConnection: {qps: 1000}\n"
+    head = (
+        "kind: KubeSchedulerConfiguration\nclientConnection: {qps: 1000}\n"
+        "leaderElection: {leaderElect: false}\n"
+    )
     file.write_text(head + snippet(Settings()))
     assert bad(scheduler_findings(file, Settings())) == ""
     done = optsched("--no-cluster", "--scheduler-config", str(file))
@@ -88,6 +92,29 @@ def test_profiles(tmp_path: Path) -> None:
     """So is a scheduler that schedules none of our pods."""
     settings = load(None, {"OPTSCHED_CONFIG_SCHEDULER_NAMES": "optsched-scheduler"})
     assert "has no profile for" in bad(scheduler_findings(write(tmp_path), settings))
+
+
+@pytest.mark.parametrize(
+    ("election", "beside", "verdict", "why"),
+    [
+        ({"leaderElect": False}, "", "", ""),
+        ({"leaderElect": False}, "kube-system/kube-scheduler", "wrong", "keeps no Lease"),
+        ({}, "kube-system/kube-scheduler", "", ""),
+        ({}, "", "note", "leader.beside is not set"),
+        ({"resourceName": "other"}, "kube-system/kube-scheduler", "wrong", "kube-system/other"),
+        ({"resourceNamespace": "ours"}, "ours/kube-scheduler", "", ""),
+    ],
+)
+def test_election(
+    tmp_path: Path, election: dict[str, Any], beside: str, verdict: str, why: str
+) -> None:
+    """The service must lead where the scheduler does, by the scheduler's own Lease."""
+    file = write(tmp_path)
+    file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), "leaderElection": election}))
+    settings = load(None, {"OPTSCHED_CONFIG_LEADER_BESIDE": beside})
+    found = [one for one in scheduler_findings(file, settings) if one.verdict != "ok"]
+    assert [one.verdict for one in found] == ([verdict] if verdict else [])
+    assert why in bad(found)
 
 
 @pytest.mark.parametrize("text", ["kind: Pod", "[1, 2]", "a: [", "\tx"])

@@ -153,3 +153,52 @@ def test_release() -> None:
             assert await second.renew()
 
     run(story())
+
+
+def test_leads_beside_the_scheduler() -> None:
+    """Only a replica on the machine of the scheduler that schedules leads, and it follows."""
+
+    async def story() -> None:
+        async with two() as (api, clock, _):
+            settings = Settings(beside="kube-system/kube-scheduler")
+            async with Api(Access(api.url), Client(qps=1000, burst=1000), clock) as client:
+                east, west = (Leader(client, settings, one, one) for one in ("east", "west"))
+                assert not await east.renew()
+                assert "no Lease kube-system/kube-scheduler" in east.apart
+                _elect(api, "east_0b5a")
+                assert not await west.renew()
+                assert await east.renew()
+                assert "on east" in west.apart
+                _elect(api, "west_71c2")
+                assert not await east.renew()
+                assert not east.holds()
+                assert await west.renew()  # at once: the other has given the Lease up
+                assert west.apart == ""
+
+    run(story())
+
+
+def test_a_scheduler_whose_lease_cannot_be_read() -> None:
+    """Nothing is known of it: the leader leads on for no longer than without its own."""
+
+    async def story() -> None:
+        async with two() as (api, clock, _):
+            settings = Settings(beside="kube-system/kube-scheduler")
+            async with Api(Access(api.url), Client(qps=1000, burst=1000), clock) as client:
+                leader = Leader(client, settings, "replica", "east")
+                _elect(api, "east_0b5a")
+                assert await leader.renew()
+                api.fault = lambda method, path: (
+                    Refusal(403, "Forbidden") if "kube-scheduler" in path else None
+                )
+                clock.advance(9.9)
+                assert await leader.renew()
+                clock.advance(0.2)
+                assert not await leader.renew()
+
+    run(story())
+
+
+def _elect(api: FakeApi, holder: str) -> None:
+    metadata = {"name": "kube-scheduler", "namespace": "kube-system"}
+    api.put("leases", {"metadata": metadata, "spec": {"holderIdentity": holder}})
