@@ -24,7 +24,7 @@ test: $(VENV)/.dev  ## run the tests (ARGS='-k name' chooses)
 rl: $(VENV)/.dev  ## add what training needs (torch, several GB); without it tests/agents skips
 	$(BIN)/python -c 'import sb3_contrib, torch' 2>/dev/null || $(PIP) --editable '.[rl]'
 
-controlplane:  ## build etcd, Kubernetes and KWOK for the tests (Go; ten minutes cold, then cached)
+controlplane:  ## build etcd, Kubernetes, KWOK, helm, kustomize for the tests (Go; 10 minutes, once)
 	$(PYTHON) tests/controlplane/build.py
 
 test-matrix: $(VENV)/.dev  ## run the tests that need a control plane with each version of Kubernetes

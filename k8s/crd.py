@@ -1,12 +1,11 @@
 """The CustomResourceDefinitions of `records`, made from the structs.
 
-`python -m optsched.k8s.crd` writes manifests/crds.yaml; a test compares the two.
+`python -m optsched.k8s.install` writes them; a test compares what is there.
 """
 
 from __future__ import annotations
 
 from enum import Enum
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -27,7 +26,6 @@ from msgspec.inspect import (
 from optsched.k8s.records import GROUP, PLANS, SLOTS, VERSION, PlanSpec, PlanStatus, SlotSpec
 from optsched.k8s.reflector import Resource
 
-FILE = Path(__file__).parent / "manifests" / "crds.yaml"
 Tree = dict[str, Any]
 
 _COLUMNS = (
@@ -124,16 +122,11 @@ def _definition(
 
 
 def to_yaml() -> str:
-    """The file."""
+    """Both of them, for kubectl."""
     import yaml
 
-    head = "# Made by python -m optsched.k8s.crd; do not edit.\n"
+    head = "# Made by python -m optsched.k8s.install; do not edit.\n"
     text: str = yaml.safe_dump_all(
         msgspec.to_builtins(definitions()), sort_keys=False, width=100, explicit_start=True
     )
     return head + text
-
-
-if __name__ == "__main__":
-    FILE.parent.mkdir(exist_ok=True)
-    FILE.write_text(to_yaml())

@@ -19,6 +19,7 @@ from optsched.k8s.settings import Deployment, Mode, Settings, is_loopback
 
 TIMEOUT = 1000  # ms; a scheduler waits so long for a hung extender, for every pod
 OLDEST, NEWEST = (1, 31), (1, 37)
+INSTALL = "optsched serve --write-manifests DIR, then kubectl apply -k DIR/manifests/crds"
 KUBE_SCHEDULER = "kube-scheduler"  # the Lease's default name
 SNIPPET = """\
 extenders:
@@ -151,7 +152,9 @@ def _election_findings(tree: dict[str, Any], beside: str) -> list[Finding]:
         told = "leader.beside is not set: with several schedulers, plans need the one that leads"
         return [Finding("note", told, mend)]
     if beside != lease:
-        return [Finding("wrong", f"leader.beside is {beside}, and the scheduler's is {lease}", mend)]
+        return [
+            Finding("wrong", f"leader.beside is {beside}, and the scheduler's is {lease}", mend)
+        ]
     return [ok("the service leads where the scheduler does")]
 
 
@@ -258,7 +261,7 @@ async def _records(api: Api) -> list[Finding]:
         except ApiError as error:
             if error.status == 404:
                 told = f"there is no resource {kind.plural}.{kind.group}"
-                return [Finding("wrong", told, "kubectl apply -f k8s/manifests/crds.yaml")]
+                return [Finding("wrong", told, INSTALL)]
             if error.status != 403:
                 raise
     return [ok("the custom resources are there")]

@@ -65,7 +65,7 @@ class Mood:
                     raise
                 self._no_records = (
                     f"there is no resource {kind.plural}.{kind.group}; "
-                    "apply the CustomResourceDefinitions of the release (manifests/crds.yaml)"
+                    "apply the CustomResourceDefinitions (optsched serve --write-manifests DIR)"
                 )
                 return
         self._no_records = ""

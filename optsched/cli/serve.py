@@ -22,6 +22,11 @@ from .parameters import Command
 @click.option(
     "--validate-config", is_flag=True, help="Say whether the configuration is good, and end."
 )
+@click.option(
+    "--write-manifests",
+    metavar="DIR",
+    help="Write the Helm chart and the kustomize folders into a new folder, and end.",
+)
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -29,6 +34,7 @@ def command(
     parts: tuple[str, ...],
     print_config: bool,
     validate_config: bool,
+    write_manifests: str | None,
 ) -> None:
     """Run the service until SIGTERM. Each part is a process of its own and is kept alive.
 
@@ -39,7 +45,14 @@ def command(
     Example:
       optsched serve --config optsched.yaml --validate-config
       optsched serve --config optsched.yaml
+      optsched serve --write-manifests install && helm install optsched install/chart
     """
+    if write_manifests is not None:
+        from optsched.k8s.install import write
+
+        for folder in write(write_manifests):
+            click.echo(folder)
+        return
     try:
         from optsched.k8s.configuration import load, to_yaml
 

@@ -25,10 +25,14 @@ from .plane import Plane
 ROOT = Path(__file__).resolve().parents[2]
 # What an administrator applies before the service is started in mode Enforce.
 MANIFESTS = (
-    ROOT / "k8s" / "manifests" / "crds.yaml",
-    ROOT / "deploy" / "kustomize" / "base" / "adviser.yaml",
-    ROOT / "deploy" / "kustomize" / "enforce" / "executor.yaml",
+    ROOT / "k8s" / "manifests" / "crds" / "crds.yaml",
+    ROOT / "k8s" / "manifests" / "base" / "install.yaml",
+    ROOT / "k8s" / "manifests" / "enforce" / "executor.yaml",
 )
+# Not its pods: here the service runs as a process of the test.
+INSTALLED = (
+    "CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"
+)  # fmt: skip
 HOME = "optsched"  # the service's namespace
 CLIENT = "system:kube-scheduler"  # the name in the scheduler's certificate
 TIMEOUT = "200ms"
@@ -151,7 +155,8 @@ def install(api: Api) -> None:
         api.namespace(HOME)
     for path in MANIFESTS:
         for tree in yaml.safe_load_all(path.read_text()):
-            api.apply(tree)
+            if tree["kind"] in INSTALLED:
+                api.apply(tree)
     served = "/apis/optsched.io/v1alpha1/placementplans"
 
     def is_served() -> bool:

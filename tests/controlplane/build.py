@@ -1,4 +1,4 @@
-"""Builds the real control plane that the tests run: etcd, Kubernetes and KWOK, from Go modules.
+"""Builds what the tests run, from Go modules: etcd, Kubernetes and KWOK; helm and kustomize.
 
     python tests/controlplane/build.py              # builds what is not there; prints where it is
     python tests/controlplane/build.py --minor 1.35 # another minor version than go.mod's
@@ -28,6 +28,13 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 KUBERNETES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 KWOK = "kwok"
+# Programs that are the tools of modules of their own, since each pins other versions than the rest:
+# the package, and the dependency whose version names what is built.
+TOOLS = {
+    KWOK: ("sigs.k8s.io/kwok/cmd/kwok", "sigs.k8s.io/kwok"),
+    "helm": ("helm.sh/helm/v3/cmd/helm", "helm.sh/helm/v3"),
+    "kustomize": ("sigs.k8s.io/kustomize/kustomize/v5", "sigs.k8s.io/kustomize/kustomize/v5"),
+}
 STAMP = "k8s.io/component-base/version."
 MINOR = "OPTSCHED_KUBERNETES"  # variable that names a minor version, such as 1.35
 
@@ -68,7 +75,8 @@ class Module:
         for path in (*sources, self.requires, self.requires.with_suffix(".sum")):
             digest.update(path.name.encode() + path.read_bytes())
         cache = Path(os.environ.get("OPTSCHED_CACHE") or Path.home() / ".cache" / "optsched")
-        name = f"{self.main.rpartition('/')[2]}-{self.version}-{digest.hexdigest()[:12]}"
+        name = re.sub(r"/v\d+$", "", self.main).rpartition("/")[2]
+        name = f"{name}-{self.version}-{digest.hexdigest()[:12]}"
         return cache / "controlplane" / name
 
 
@@ -89,8 +97,8 @@ def module(name: str, minor: str = "") -> Module:
     BuildError
         There is no such minor version.
     """
-    if name == KWOK:
-        return Module(HERE / KWOK / "go.mod", "sigs.k8s.io/kwok", HERE / KWOK)
+    if name in TOOLS:
+        return Module(HERE / name / "go.mod", TOOLS[name][1], HERE / name)
     known = minors()
     minor = minor or os.environ.get(MINOR) or next(iter(known))
     if minor not in known:
@@ -121,6 +129,20 @@ def binaries(minor: str = "") -> dict[str, Path]:
     return found
 
 
+def tool(name: str) -> Path:
+    """One of `TOOLS`.
+
+    Raises
+    ------
+    BuildError
+        It is not there.
+    """
+    path = module(name).folder / name
+    if not path.is_file():
+        raise BuildError(f"no {name}: `make controlplane` builds it, with Go")
+    return path
+
+
 def build(minor: str = "") -> None:
     """Build what is not there yet, one after another; nothing half built is left behind.
 
@@ -130,7 +152,7 @@ def build(minor: str = "") -> None:
         There is no Go, or it fails.
     """
     go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
-    names = (*KUBERNETES, KWOK)
+    names = (*KUBERNETES, *TOOLS)
     for number, name in enumerate(names, 1):
         what = module(name, minor)
         if given(name) or (what.folder / name).is_file():
@@ -144,7 +166,7 @@ def build(minor: str = "") -> None:
 
 
 def _compile(go: str, name: str, what: Module) -> None:
-    package = "sigs.k8s.io/kwok/cmd/kwok" if name == KWOK else f"./cmd/{name}"
+    package = TOOLS[name][0] if name in TOOLS else f"./cmd/{name}"
     major, minor = what.version.removeprefix("v").split(".")[:2]
     stamps = {"gitVersion": what.version, "gitMajor": major, "gitMinor": minor}
     flags = "-s -w " + " ".join(f"-X {STAMP}{key}={value}" for key, value in stamps.items())

@@ -235,7 +235,7 @@ def test_no_custom_resources(tmp_path: Path) -> None:
             )
 
         async with living(tmp_path, prepare) as one:
-            said = await one.ready("crds.yaml")
+            said = await one.ready("CustomResourceDefinitions")
             assert "not ready" in said
             assert one.process.poll() is None
 

@@ -110,7 +110,9 @@ def test_election(
 ) -> None:
     """The service must lead where the scheduler does, by the scheduler's own Lease."""
     file = write(tmp_path)
-    file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), "leaderElection": election}))
+    file.write_text(
+        yaml.safe_dump({**yaml.safe_load(file.read_text()), "leaderElection": election})
+    )
     settings = load(None, {"OPTSCHED_CONFIG_LEADER_BESIDE": beside})
     found = [one for one in scheduler_findings(file, settings) if one.verdict != "ok"]
     assert [one.verdict for one in found] == ([verdict] if verdict else [])
