@@ -15,6 +15,7 @@ import msgspec
 from optsched import __version__
 from optsched.errors import InputError
 from optsched.k8s import configuration, crd
+from optsched.k8s.settings import DURATION_PATTERN
 
 HERE = Path(__file__).resolve().parent
 FOLDERS = ("chart", "manifests")
@@ -96,7 +97,7 @@ ROWS: Tree = {"type": "array", "items": ANY}
 COUNT: Tree = {"type": "integer", "minimum": 1}
 PORT: Tree = {"type": "integer", "minimum": 1, "maximum": 65535}
 NAME: Tree = {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"}
-DURATION: Tree = {"type": "string", "pattern": configuration.DURATION_PATTERN}
+DURATION: Tree = {"type": "string", "pattern": DURATION_PATTERN}
 IMAGE = _section(
     repository={"type": "string", "minLength": 1},
     tag=TEXT,

@@ -24,10 +24,9 @@ def permissions(trees: Iterable[Tree], account: str, home: str) -> set[Permissio
     subject = {"kind": "ServiceAccount", "name": account, "namespace": home}
     found = set()
     for binding in objects:
-        if binding["kind"] in ("ClusterRoleBinding", "RoleBinding"):
-            if subject in binding["subjects"]:
-                space = binding["metadata"].get("namespace", "")
-                found.update(_rules(objects, binding["roleRef"], space))
+        if subject in binding.get("subjects", ()):
+            space = binding["metadata"].get("namespace", "")
+            found.update(_rules(objects, binding["roleRef"], space))
     return found
 
 
