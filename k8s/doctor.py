@@ -200,7 +200,13 @@ def settings_findings(settings: Settings) -> list[Finding]:
     extender = settings.extender
     if settings.deployment is Deployment.GATED:
         told = f"pods are held in namespaces with the label {gates.OPTED_IN}=true"
-        found.append(Finding("note", told, "apply k8s/manifests/gate.yaml, or gate the templates"))
+        found.append(
+            Finding(
+                "note",
+                told,
+                "apply DIR/manifests/gate.yaml (optsched serve --write-manifests DIR), or gate the templates",
+            )
+        )
     elif not extender.tls.enabled and is_loopback(extender.address):
         told = "the verbs are served without TLS: every process of this host may ask them"
         found.append(Finding("note", told, "give extender.tls its three files"))

@@ -123,6 +123,7 @@ def _values() -> Tree:
             schedulerLease={"type": "string", "pattern": "^$|^[-a-z0-9]+/[-.a-z0-9]+$"},
             nodeSelector=ANY, tolerations=ROWS, address=TEXT,
         ),
+        gated=_section(policy=SWITCH),
         tls=_section(
             source=_one_of("None", "Secret", "CertManager"),
             serverSecret=TEXT,

@@ -29,6 +29,7 @@ FOLDERS: dict[str, Tree] = {
         "deployment": "ControlPlane",
         "tls": {"source": "Secret", "clientNames": ["system:kube-scheduler"]},
     },
+    "gated": {"deployment": "Gated"},
 }
 ENFORCE: Tree = {"deployment": "SecondScheduler", "config": {"mode": "Enforce"}}
 HEAD = "# Made by python -m tests.controlplane.charts from the Helm chart; do not edit.\n"
@@ -95,7 +96,12 @@ def manifests() -> dict[Path, str]:
         for name, values in FOLDERS.items()
     }
     roles = _plain(helm("template", ENFORCE, "--show-only", "templates/executor.yaml"))
-    return {**found, MANIFESTS / "enforce" / "executor.yaml": HEAD + roles}
+    gate = _plain(helm("template", FOLDERS["gated"], "--show-only", "templates/gate.yaml"))
+    return {
+        **found,
+        MANIFESTS / "enforce" / "executor.yaml": HEAD + roles,
+        MANIFESTS / "gate.yaml": HEAD + gate,
+    }
 
 
 def _plain(text: str) -> str:

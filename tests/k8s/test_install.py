@@ -67,6 +67,13 @@ def test_roles_say_what_the_code_asks_for(folder: str) -> None:
     assert (BESIDE.verb, BESIDE.resource) == ("get", LEASES)
 
 
+def test_roles_where_pods_are_gated() -> None:
+    """The right to open gates is there whatever the mode is."""
+    wanted = {needed(right) for right in (*READS, *ADVISE, *ENFORCE, *OPTIONAL)}
+    wanted.add(Permission("list", "optsched.io", "planslots"))
+    assert permissions(objects("gated/install.yaml"), ACCOUNT, HOME) == wanted
+
+
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_roles_stay_away_from_what_they_must_not_touch(folder: str) -> None:
     """No wildcard, secret, ConfigMap, binding, write to nodes or delete of pods."""

@@ -38,7 +38,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 
 {{- define "optsched.acts" -}}
 {{- $mode := .Values.config.mode | default "Advisory" }}
-{{- if or (eq .Values.rbac.executor "Always") (and (eq .Values.rbac.executor "Auto") (has $mode (list "DryRun" "Enforce"))) }}yes{{ end }}
+{{- if or (eq .Values.deployment "Gated") (eq .Values.rbac.executor "Always") (and (eq .Values.rbac.executor "Auto") (has $mode (list "DryRun" "Enforce"))) }}yes{{ end }}
 {{- end }}
 
 {{- define "optsched.serverSecret" -}}
@@ -57,11 +57,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- /* What makes no sense together, in one sentence. */ -}}
 {{- define "optsched.check" -}}
 {{- $mode := .Values.config.mode | default "Advisory" }}
-{{- if and (has .Values.deployment (list "Advisory" "Gated")) (has $mode (list "DryRun" "Enforce")) }}
-{{- fail (printf "config.mode %s needs a scheduler that asks: deployment SecondScheduler or ControlPlane, not %s" $mode .Values.deployment) }}
+{{- if and (eq .Values.deployment "Advisory") (has $mode (list "DryRun" "Enforce")) }}
+{{- fail (printf "config.mode %s needs a way to steer pods: deployment SecondScheduler, ControlPlane or Gated, not Advisory" $mode) }}
 {{- end }}
-{{- if and (has $mode (list "DryRun" "Enforce")) (eq .Values.rbac.executor "Never") }}
-{{- fail (printf "config.mode %s needs the right to evict: rbac.executor Auto or Always, not Never" $mode) }}
+{{- if and (or (eq .Values.deployment "Gated") (has $mode (list "DryRun" "Enforce"))) (eq .Values.rbac.executor "Never") }}
+{{- fail (printf "deployment %s in mode %s needs the right to evict: rbac.executor Auto or Always, not Never" .Values.deployment $mode) }}
+{{- end }}
+{{- if and (eq .Values.deployment "Gated") .Values.gated.policy (semverCompare "<1.36-0" .Capabilities.KubeVersion.Version) }}
+{{- fail "gated.policy needs Kubernetes 1.36: set it to false and put the gate optsched.io/gate into the templates" }}
 {{- end }}
 {{- if and (eq .Values.deployment "ControlPlane") (eq .Values.tls.source "None") }}
 {{- fail "deployment ControlPlane needs tls.source Secret or CertManager: every process of the node could ask the verbs" }}

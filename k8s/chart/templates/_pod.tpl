@@ -99,6 +99,19 @@ spec:
         - {name: server-tls, mountPath: /etc/optsched-tls, readOnly: true}
         {{- end }}
     {{- end }}
+    {{- if eq .Values.deployment "Gated" }}
+    # Opens the gates that have ended, also when the brain is gone. It has no port: whoever starts
+    # it keeps it alive.
+    - name: reaper
+      {{- include "optsched.container" (list . "reaper") | nindent 6 }}
+      resources:
+        {{- toYaml .Values.extenderResources | nindent 8 }}
+      volumeMounts:
+        - {name: config, mountPath: /etc/optsched, readOnly: true}
+        - {name: runtime, mountPath: /run/optsched}
+        - {name: reaper-tmp, mountPath: /tmp}
+        - {name: token, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true}
+    {{- end }}
     {{- if eq .Values.deployment "SecondScheduler" }}
     {{- include "optsched.scheduler" . | nindent 4 }}
     {{- end }}
@@ -110,6 +123,10 @@ spec:
       emptyDir: {medium: Memory, sizeLimit: 64Mi}
     - name: brain-tmp
       emptyDir: {medium: Memory, sizeLimit: 128Mi}
+    {{- if eq .Values.deployment "Gated" }}
+    - name: reaper-tmp
+      emptyDir: {medium: Memory, sizeLimit: 64Mi}
+    {{- end }}
     - name: token
       projected:
         defaultMode: 0440
