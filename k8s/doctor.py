@@ -19,6 +19,9 @@ from optsched.k8s.settings import Deployment, Mode, Settings, is_loopback
 
 TIMEOUT = 1000  # ms; a scheduler waits so long for a hung extender, for every pod
 OLDEST, NEWEST = (1, 31), (1, 37)
+GATE = (
+    "kubectl apply -f DIR/manifests/gate.yaml (see serve --write-manifests), or gate the templates"
+)
 INSTALL = "optsched serve --write-manifests DIR, then kubectl apply -k DIR/manifests/crds"
 KUBE_SCHEDULER = "kube-scheduler"  # the Lease's default name
 SNIPPET = """\
@@ -200,13 +203,7 @@ def settings_findings(settings: Settings) -> list[Finding]:
     extender = settings.extender
     if settings.deployment is Deployment.GATED:
         told = f"pods are held in namespaces with the label {gates.OPTED_IN}=true"
-        found.append(
-            Finding(
-                "note",
-                told,
-                "apply DIR/manifests/gate.yaml (optsched serve --write-manifests DIR), or gate the templates",
-            )
-        )
+        found.append(Finding("note", told, GATE))
     elif not extender.tls.enabled and is_loopback(extender.address):
         told = "the verbs are served without TLS: every process of this host may ask them"
         found.append(Finding("note", told, "give extender.tls its three files"))
