@@ -33,6 +33,7 @@ class Case:
     moves: int = 50
     best_of: float | None = None
     seconds: float = 10.0
+    workers: int = 1
 
     def problem(self, seed: int) -> PlacementProblem:
         """The instance of a seed."""
@@ -94,7 +95,9 @@ def measure(
             if refusal is not None:
                 raise UnsupportedError(f"solver {name!r} cannot serve these instances: {refusal}")
             begun = time.perf_counter()
-            result = solver.solve(problem, Budget.of(seconds), order=Order.SAFE)
+            result = solver.solve(
+                problem, Budget.of(seconds, workers=case.workers), order=Order.SAFE
+            )
             found[name].append(_run(seed, result, proven, time.perf_counter() - begun))
     return found
 

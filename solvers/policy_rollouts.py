@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,7 +14,7 @@ from optsched.simulate.migration import Start
 from optsched.simulate.walks import Walks
 from optsched.solvers.policy_agent import Agent
 
-AT_ONCE = 8  # sampled episodes that share a call of the network
+AT_ONCE = 16  # sampled episodes that share a call of the network
 TEMPERATURE = 0.2  # of sampled choices
 
 
@@ -39,6 +40,14 @@ class Played:
     seconds: float = 0.0
     returns: list[int] = field(default_factory=list)
 
+    def add(self, other: Played) -> None:
+        """Take in more episodes."""
+        if other.value < self.value:
+            self.value, self.plan = other.value, other.plan
+        self.episodes += other.episodes
+        self.decisions += other.decisions
+        self.returns += other.returns
+
 
 def play(agent: Agent, begun: Start, budget: Budget, seed: int, most: int) -> Played:
     """Play up to `most` episodes within the budget.
@@ -46,20 +55,35 @@ def play(agent: Agent, begun: Start, budget: Budget, seed: int, most: int) -> Pl
     The best prefix of all counts: where the time ends in the middle of an episode, and where moves
     at its end cost more than they gain.
     """
-    rng = np.random.default_rng(seed)
     first = Walks([begun])
     played = Played(int(first.values[0]), first.plan(0))
     started = time.monotonic()
-    played.whole = _together(agent, first, played, budget, rng, 0.0)
+    played.whole = _together(agent, first, played, budget, np.random.default_rng(seed), 0.0)
     played.seconds = time.monotonic() - started
-    count = min(AT_ONCE, most - 1)
-    if not played.whole or count < 1 or budget.over():
+    if not played.whole or most < 2 or budget.over():
         return played
-    walks = Walks([begun] * count)
+    threads = min(budget.workers, most - 1)
+    shares = [(most - 1 + k) // threads for k in range(threads)]  # network and loop free the GIL
+    with ThreadPoolExecutor(threads) as pool:
+        runs = [
+            pool.submit(_sample, agent, begun, budget, np.random.default_rng([seed, k]), share)
+            for k, share in enumerate(shares)
+        ]
+        for run in runs:
+            played.add(run.result())
+    return played
+
+
+def _sample(
+    agent: Agent, begun: Start, budget: Budget, rng: np.random.Generator, most: int
+) -> Played:
+    """Sampled episodes, some side by side, until there are `most` or the time is up."""
+    walks = Walks([begun] * min(AT_ONCE, most))
+    played = Played(int(walks.values[0]), walks.plan(0))
     while _together(agent, walks, played, budget, rng, TEMPERATURE):
         if played.episodes >= most or budget.over():
             break
-        for n in range(count):
+        for n in range(len(walks)):
             walks.reset(n)
     return played
 

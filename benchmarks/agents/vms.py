@@ -27,6 +27,7 @@ from benchmarks import machine
 from benchmarks.agents.untrained import untrained
 from benchmarks.markdown import markdown
 from optsched import registry
+from optsched.api import usable_cores
 from optsched.budget import Budget
 from optsched.envs.seeds import seeds
 from optsched.kernels import warm, warm_migration
@@ -107,7 +108,9 @@ def table(name: str, case: Case, own: Sequence[int], arms: Sequence[Arm]) -> lis
             solver = registry_of(arm.solver)
             solver.supports(problem)
             begun = time.perf_counter()
-            result = solver.solve(problem, Budget.of(arm.seconds), order=Order.SAFE)
+            result = solver.solve(
+                problem, Budget.of(arm.seconds, workers=usable_cores()), order=Order.SAFE
+            )
             spent = time.perf_counter() - begun
             stats = result.stats
             found[arm.name].append(

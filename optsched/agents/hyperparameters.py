@@ -12,7 +12,7 @@ from optsched.agents import PROBLEMS
 from optsched.errors import InputError, MissingExtraError
 
 _LINEAR = re.compile(r"lin_([0-9.eE+-]+)")
-_OURS = ("clone", "validate")  # the rest is Stable-Baselines3's
+_OURS = ("clone", "tilt", "validate")  # the rest is Stable-Baselines3's
 _POSITIVE = ("batch_size", "pool")
 
 
@@ -67,7 +67,7 @@ def _change(content: Any, env_id: str, key: str, value: Any) -> None:
 
 def _check(told: str, found: dict[str, Any], shipped: dict[str, Any]) -> None:
     """Refuse missing, unknown or ill-typed values of what is ours, by the file that ships."""
-    for name in _OURS:
+    for name in (one for one in _OURS if one in shipped):
         part, known = found.get(name), shipped[name]
         if not isinstance(part, dict) or set(part) != set(known):
             raise InputError(f"{told!r}: {name} needs exactly {', '.join(known)}")

@@ -72,6 +72,11 @@ class MigrationNetwork(nn.Module):
         self.fit = nn.Linear(2 * (3 * _STEP + 1) + 4 * _STEP + 1 + 1, width)
         self.fit_cell, self.fit_context = nn.Linear(width, width), nn.Linear(width, width)
         self.cell_score = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1))
+        # Coefficients that are not learned by descent, see `agents.tilting`.
+        self.group_tilt: Tensor
+        self.cell_tilt: Tensor
+        self.register_buffer("group_tilt", torch.zeros(GROUP_WIDE))
+        self.register_buffer("cell_tilt", torch.zeros(CELL_WIDE))
         self.whole = nn.Sequential(nn.Linear(2 * width, width), nn.ReLU(), nn.Linear(width, 2))
 
     def forward(
@@ -101,6 +106,7 @@ class MigrationNetwork(nn.Module):
 
         group = torch.relu(self.group_in(_coded(groups, GROUP_SPANS)) + self.group_context(here))
         group_score = self.group_score(self.groups_look(group, summary)).squeeze(-1)
+        group_score = group_score + groups @ self.group_tilt
 
         if torch.onnx.is_in_onnx_export() or bool((task[:, 0] > 0).any()):
             cell_score = self._cells(cells, cell, task, here, summary)
@@ -124,4 +130,6 @@ class MigrationNetwork(nn.Module):
             dim=-1,
         )
         entry = torch.relu(self.fit(fit) + self.fit_cell(cell) + self.fit_context(here))
-        return self.cell_score(self.cells_look(entry, summary)).squeeze(-1)
+        scores = self.cell_score(self.cells_look(entry, summary)).squeeze(-1)
+        tilted: Tensor = scores + cells @ self.cell_tilt
+        return tilted

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from optsched.agents.hyperparameters import schedule
 from optsched.agents.vector import Batch, BatchedVecEnv
 
-OURS = ("clone", "critic_rollouts", "env_kwargs", "n_envs", "n_timesteps", "validate")
+OURS = ("clone", "critic_rollouts", "env_kwargs", "n_envs", "n_timesteps", "tilt", "validate")
 
 
 class Scores(BaseFeaturesExtractor):

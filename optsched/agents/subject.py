@@ -91,6 +91,17 @@ class Subject(Protocol):
         """The network inside a learner."""
         ...
 
+    def finish(
+        self,
+        network: Any,
+        config: dict[str, Any],
+        seed: int,
+        say: Callable[[int, float], None],
+        stop: Callable[[], bool],
+    ) -> bool:
+        """A last stage that changes the network, and whether there is one."""
+        ...
+
     def graph(self) -> Graph:
         """What an exported file reads and answers."""
         ...

@@ -28,7 +28,7 @@ class Step:
     Attributes
     ----------
     stage
-        "clone" or "ppo".
+        "clone", "ppo" or "tilt".
     done, total
         Rounds, or steps of environments.
     loss, gap, best
@@ -100,6 +100,8 @@ class Training:
             self._clone()
         if int(self.config["n_timesteps"]) and not self.stop():
             self._learn()
+        if not self.stop():
+            self._finish()
         self._writer.close()
         return self.best
 
@@ -114,6 +116,21 @@ class Training:
         if self.folder.best.exists():
             self.network.load_state_dict(self.folder.load(self.folder.best)["network"])
         self.waited = 0
+
+    def _finish(self) -> None:
+        """The last stage, from the best weights so far; one that is cut short begins anew."""
+        if self.folder.best.exists():
+            best = self.folder.load(self.folder.best)
+            if best["stage"] == "tilt":
+                return
+            fill(self.network, best["network"], str(self.folder.best))
+        total = int(self.config.get("tilt", {}).get("rounds", 0))
+
+        def say(done: int, left: float) -> None:
+            self._tell("tilt", done, total, left)
+
+        if self.subject.finish(self.network, self.config, self.seed, say, self.stop):
+            self._validate("tilt", total)
 
     def _learn(self) -> None:
         learner = self.subject.learner(self.config, self.seed, self.device)

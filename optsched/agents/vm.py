@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from optsched.agents.cloning import Cloning
 from optsched.agents.network import MigrationNetwork
 from optsched.agents.ppo import inside, make
 from optsched.agents.subject import Graph
+from optsched.agents.tilting import Tilting
 from optsched.agents.validation import Validation
 from optsched.agents.vm_lessons import Teaching
 from optsched.envs.vm_merged import VMReschedulingMerged
@@ -53,6 +55,20 @@ class VMRescheduling:
         """The network inside a learner."""
         found: Any = inside(learner)
         return found
+
+    def finish(
+        self,
+        network: MigrationNetwork,
+        config: dict[str, Any],
+        seed: int,
+        say: Callable[[int, float], None],
+        stop: Callable[[], bool],
+    ) -> bool:
+        """Coefficients by what episodes reach."""
+        if not config["tilt"]["rounds"]:
+            return False
+        Tilting(network, config["tilt"], config["env_kwargs"], seed).run(say, stop)
+        return True
 
     def graph(self) -> Graph:
         """Tables of cells and groups of any size."""

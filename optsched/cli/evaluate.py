@@ -122,6 +122,7 @@ def _vms(
     output: str,
 ) -> dict[str, list[Any]]:
     """Gaps to proven bounds."""
+    from optsched.api import usable_cores
     from optsched.report.gaps import svg
     from optsched.snapshot import write_atomically
     from optsched.solvers.evaluation import Case, measure, rows
@@ -130,7 +131,7 @@ def _vms(
     from .watching import watching
 
     given = {name: wishes[name] for name in ("pms", "load", "memory", "moves", "best_of")}
-    case = Case(seconds=wishes["time_limit"], **given)
+    case = Case(seconds=wishes["time_limit"], workers=usable_cores(), **given)
     with watching("measuring") as say:
         found = measure(file, names or ("fragments-greedy",), own, case, say)
     if plot:

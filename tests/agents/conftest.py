@@ -18,7 +18,8 @@ def small() -> dict[str, Any]:
         "clone.smaller": "0.0", "clone.batch_size": "32", "clone.follow_from": "1",
         "clone.grade_from": "2", "n_timesteps": "64", "n_envs": "2",
         "n_steps": "16", "batch_size": "16", "n_epochs": "1", "validate.every": "1",
-        "validate.instances": "4",
+        "validate.instances": "4", "tilt.rounds": "1", "tilt.population": "3",
+        "tilt.instances": "2",
     }  # fmt: skip
     return read("vm-rescheduling", None, changes)
 
