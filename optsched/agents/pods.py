@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,18 +54,6 @@ class PodPacking:
         """The network inside a learner."""
         found: Any = inside(learner)
         return found
-
-    def finish(
-        self,
-        network: PodNetwork,
-        config: dict[str, Any],
-        seed: int,
-        say: Callable[[int, float], None],
-        stop: Callable[[], bool],
-    ) -> bool:
-        """There is none."""
-        del network, config, seed, say, stop
-        return False
 
     def graph(self) -> Graph:
         """Tables of nodes of any size."""

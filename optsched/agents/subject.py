@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from sb3_contrib import MaskablePPO
 from torch import Tensor, nn
@@ -91,6 +91,15 @@ class Subject(Protocol):
         """The network inside a learner."""
         ...
 
+    def graph(self) -> Graph:
+        """What an exported file reads and answers."""
+        ...
+
+
+@runtime_checkable
+class Finishing(Protocol):
+    """A subject whose training has a last stage."""
+
     def finish(
         self,
         network: Any,
@@ -99,11 +108,7 @@ class Subject(Protocol):
         say: Callable[[int, float], None],
         stop: Callable[[], bool],
     ) -> bool:
-        """A last stage that changes the network, and whether there is one."""
-        ...
-
-    def graph(self) -> Graph:
-        """What an exported file reads and answers."""
+        """Change the network; whether there was anything to do."""
         ...
 
 

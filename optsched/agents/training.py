@@ -17,7 +17,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from optsched.agents.folder import Folder, fill
 from optsched.agents.ppo import AfterRollout
-from optsched.agents.subject import subject
+from optsched.agents.subject import Finishing, subject
 from optsched.errors import InputError
 
 
@@ -87,6 +87,7 @@ class Training:
         self.best, self.waited, self.seconds = float("inf"), 0, 0.0
         self.learner: MaskablePPO | None = None
         self._ppo: bytes | None = None
+        self._finished = False
         self._writer: SummaryWriter | None = None
         self._gap: float | None = None
         if folder.checkpoint.exists():
@@ -119,10 +120,10 @@ class Training:
 
     def _finish(self) -> None:
         """The last stage, from the best weights so far; one that is cut short begins anew."""
+        if self._finished or not isinstance(self.subject, Finishing):
+            return
         if self.folder.best.exists():
             best = self.folder.load(self.folder.best)
-            if best["stage"] == "tilt":
-                return
             fill(self.network, best["network"], str(self.folder.best))
         total = int(self.config.get("tilt", {}).get("rounds", 0))
 
@@ -131,6 +132,7 @@ class Training:
 
         if self.subject.finish(self.network, self.config, self.seed, say, self.stop):
             self._validate("tilt", total)
+            self._save("tilt")
 
     def _learn(self) -> None:
         learner = self.subject.learner(self.config, self.seed, self.device)
@@ -204,6 +206,7 @@ class Training:
         fill(self.network, found["network"], str(self.folder.checkpoint))
         self.cloning.restore(found["cloning"])
         self.best, self.waited = found["best"], found["waited"]
+        self._finished = found["stage"] == "tilt"
         self.seconds = found["seconds"]
         torch.set_rng_state(found["torch"])
         self._ppo, self._timesteps = found.get("ppo"), int(found.get("timesteps", 0))
