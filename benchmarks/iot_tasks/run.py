@@ -30,6 +30,7 @@ from benchmarks.machine import header, load
 from benchmarks.markdown import markdown
 from optsched import registry
 from optsched.api import deciding
+from optsched.generate.tasks import tasks
 from optsched.simulate import roll
 from optsched.tasks import Schedule, TaskProblem
 
@@ -59,10 +60,15 @@ def arms(arguments: argparse.Namespace) -> dict[str, list[str]]:
     found |= {name: [name] for name in SEARCHES}
     found |= {"ants alone": ["colony"], "CP-SAT": ["cpsat"]}
     for name in ("policy", "hybrid"):
-        if name in registry.TASK_SOLVERS:
-            agents = [f"{name}:{file}" for file in arguments.agents]
+        agents = [f"{name}:{file}" for file in arguments.agents]
+        if agents or ready(name):
             found["RL alone" if name == "policy" else name] = agents or [name]
     return found
+
+
+def ready(solver: str) -> bool:
+    """Whether a solver with an agent has one."""
+    return registry.task_solver(solver).supports(tasks(0, nodes=4, count=3)) is None
 
 
 def played(cell: Cell, seed: int, solver: str, arguments: argparse.Namespace) -> list[float]:
@@ -190,7 +196,7 @@ def measured(arguments: argparse.Namespace) -> Iterator[tuple[Cell, list[Measure
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the grid, or a part of it, and write the page after every cell."""
-    usual = "hybrid" if "hybrid" in registry.TASK_SOLVERS else "ants alone"
+    usual = "hybrid" if ready("hybrid") else "ants alone"
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     flag = {"type": lambda text: text == "on", "nargs": "+", "default": SWITCH}
     parser.add_argument("--ours", default=usual, help="the arm that is tested")
@@ -207,6 +213,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--jobs", type=int, default=1, help="processes; more than cores mislead")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args(argv)
+    if arguments.ours not in arms(arguments):
+        parser.error(f"no arm {arguments.ours!r} (there are: {', '.join(arms(arguments))})")
     began, before, parts, lines = time.monotonic(), load(), list[str](), []
     for cell, found in measured(arguments):
         part, own = section(cell, found, arguments.ours)

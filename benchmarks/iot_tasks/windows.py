@@ -18,12 +18,13 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.iot_tasks.grid import LOADS, NODES, Cell, cells
+from benchmarks.iot_tasks.run import ready
 from benchmarks.machine import header, load
 from benchmarks.markdown import markdown
-from optsched import registry
 from optsched.api import schedule
 from optsched.simulate import roll
 from optsched.solvers.scheduling import RULES
+from optsched.solvers.scheduling.bounds import crowded_bounds
 from optsched.tasks import Schedule, TaskProblem, evaluate
 
 CAP = 0.8  # highest load of the cells that the figure is about
@@ -54,7 +55,7 @@ def best_rule(problem: TaskProblem) -> Schedule:
 def measured(problem: TaskProblem, arguments: argparse.Namespace) -> list[float]:
     """Value of the best rule, bound, then ours for every time limit."""
     best = evaluate(problem, best_rule(problem)).levels[0]
-    ours, bounds = list[float](), list[int]()
+    ours, bounds = list[float](), [crowded_bounds(problem)[0].value]
     for limit in AIMS:
         answer = schedule(problem, solver=arguments.ours, time_limit=limit, workers=1)
         ours.append(float(answer.levels[0].value))
@@ -69,7 +70,7 @@ def measured(problem: TaskProblem, arguments: argparse.Namespace) -> list[float]
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure, print, and write the page."""
-    usual = "hybrid" if "hybrid" in registry.TASK_SOLVERS else "portfolio"
+    usual = "hybrid" if ready("hybrid") else "colony"
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--ours", default=usual, help="a solver of tasks")
     parser.add_argument("--instances", type=int, default=5, help="runs of every cell")

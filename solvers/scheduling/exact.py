@@ -17,7 +17,8 @@ from optsched.budget import Budget
 from optsched.result import Bound
 from optsched.solvers import cpsat
 from optsched.solvers.linear import total, weighted
-from optsched.solvers.scheduling.bounds import alone_begins, free_bounds
+from optsched.solvers.scheduling.alone import alone_begins
+from optsched.solvers.scheduling.bounds import free_bounds
 from optsched.tasks import Goal, Schedule, TaskProblem, evaluate
 
 SOURCE = "CP-SAT on nodes and starts"

@@ -16,6 +16,7 @@ from optsched.solvers.scheduling.rules import RULES
 from optsched.tasks import Schedule, TaskProblem, evaluate
 
 FIRST = "eft"  # the reference
+SEARCH = 0.93  # of the time; the rest is for bounds
 MANY = 60_000  # pairs of tasks on a node that a model of CP-SAT has at most
 SLOW = ("min-min", "max-min", "sufferage")  # rules that look at all pairs again and again
 LAST = ("round-robin", "random", "two-choices")  # rules that are not compiled and seldom the best
@@ -136,7 +137,7 @@ class Exact(_Solver):
 
 
 class Ants(_Solver):
-    """The colony until the time is over; its bounds are those that need no search."""
+    """The colony until the time is nearly over; its bounds are those that need no search."""
 
     name = "colony"
 
@@ -151,8 +152,9 @@ class Ants(_Solver):
         colony = Colony(problem, seed, elites=rules, scorer=self.scorer, settings=self.settings)
         budget.report("colony")
         reached: tuple[int, ...] = ()
-        while not budget.over():
-            found = colony.run(budget, rounds=1)
+        searching = budget.share(SEARCH)
+        while not searching.over():
+            found = colony.run(searching, rounds=1)
             values = evaluate(problem, found).levels
             if values != reached and met(values, free_bounds(problem, values)):
                 break
@@ -180,6 +182,6 @@ class Portfolio(_Solver):
         proven = met(evaluate(problem, found).levels, bounds)
         if exact and not budget.over() and not proven:
             budget.report("CP-SAT")
-            found, own = improve(problem, found, budget, seed)
+            found, own = improve(problem, found, budget.share(SEARCH), seed)
             bounds = tighter(own, best_bounds(problem, found, budget))
         return found, bounds

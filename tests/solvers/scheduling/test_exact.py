@@ -12,6 +12,7 @@ from optsched.budget import Budget
 from optsched.solvers.scheduling import RULES
 from optsched.solvers.scheduling.bounds import crowded_bounds, free_bounds
 from optsched.solvers.scheduling.exact import improve
+from optsched.solvers.scheduling.positions import releases
 from optsched.solvers.scheduling.timelines import Timelines
 from optsched.tasks import (
     Goal,
@@ -20,6 +21,7 @@ from optsched.tasks import (
     Nodes,
     Objective,
     Schedule,
+    Taken,
     TaskProblem,
     Tasks,
     evaluate,
@@ -109,6 +111,21 @@ def test_a_crowd_on_one_node_by_hand() -> None:
         )
         assert free_bounds(problem)[0].value == 60
         assert crowded_bounds(problem)[0].value == answers
+
+
+def test_cores_that_are_taken_make_a_crowd_by_hand() -> None:
+    """Two cores, one busy until 50: tasks of 10, 20 and 30 ms end at 10, 30 and 60, not sooner."""
+    problem = TaskProblem(
+        Network.of(["here"]),
+        Nodes.of([1000], cores=2),
+        Tasks.of([10, 20, 30], 1),
+        horizon=1000,
+        objective=Objective((Goal.RESPONSE,)),
+        taken=Taken.of([(0, 0, 0, 50, 1, 0)]),
+    )
+    assert releases(problem, 0, 0) == [(0, 1), (50, 1)]
+    assert free_bounds(problem)[0].value == 60
+    assert crowded_bounds(problem)[0].value == 100
 
 
 def test_no_time_keeps_the_schedule(tiny_tasks: Make) -> None:
