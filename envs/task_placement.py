@@ -34,7 +34,7 @@ class TaskPlacement(gym.Env[Any, Any]):
     failures are drawn before the episode begins and are the same whatever is decided.
 
     Observation
-        `nodes` (N, 22) and `task` (16,): float32 in [-8, 8], relative to what the best node offers;
+        `nodes` (N, 22) and `task` (18,): float32 in [-8, 8], relative to what the best node offers;
         the columns are those of `optsched.kernels.views`, rows of nodes that do not exist are 0.
     Action
         Discrete(N + 2): a node; N to defer (look again when a task has ended or a node is back); or

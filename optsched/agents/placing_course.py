@@ -27,7 +27,7 @@ from optsched.simulate.episodes import Episode
 from optsched.solvers.scheduling.bounds import free_bounds
 
 CLIP = 1.0  # of the gradient's norm
-WARMTH, WORST = 4.0, 2.0  # temperature of the loss, and the most that one choice loses in it
+WARMTH, WORST = 2.0, 5.0  # temperature of the loss, and the most that one choice loses in it
 
 
 class PlacementCourse:

@@ -15,14 +15,15 @@ from .parameters import Command, Duration, option, options, split_names
     "What is measured",
     option(
         "--problem",
-        type=click.Choice(["vm-rescheduling", "pod-packing"]),
+        type=click.Choice(["vm-rescheduling", "pod-packing", "task-placement"]),
         help="Whose shipped agent, where none is named; default vm-rescheduling.",
     ),
     option(
         "--against",
         metavar="NAME[,..]",
         multiple=True,
-        help="Solvers beside it, default fragments-greedy; of pods rules, default all of them.",
+        help="Solvers beside it, default fragments-greedy; of pods rules, default all of them; of "
+        "tasks default rules and colony.",
     ),
     option(
         "--instances",
@@ -34,7 +35,9 @@ from .parameters import Command, Duration, option, options, split_names
     option("--count", type=click.IntRange(2), default=20, show_default=True, help="Instances."),
     option("--seed", type=click.IntRange(0), default=0, help="Where in the split to begin."),
     option("--pms", type=click.IntRange(1), default=279, show_default=True, help="PMs of each."),
-    option("--load", default="high", show_default=True, help="low, middle or high."),
+    option("--load", help="low, middle or high (default); of tasks a number, default 0.8."),
+    option("--tasks", type=click.IntRange(1), default=60, show_default=True, help="Tasks of each."),
+    option("--burst", is_flag=True, help="Tasks come in rushes."),
     option("--memory", default="slack", show_default=True, help="slack, tight or mixed."),
     option("--moves", type=click.IntRange(1), default=50, show_default=True, help="Most moves."),
     option("--nodes", type=click.IntRange(1), default=8, show_default=True, help="Most nodes."),
@@ -75,11 +78,15 @@ def command(
     Agents of pod packing bind pods in the order in which they arrive. What counts is pods placed
     per tier, the highest first; the default scheduler's rule and best fit stand beside it.
 
+    Agents of task placement send tasks as they come. The weighted sum of response, energy and
+    lateness is told over that of EFT (earliest finish time): below 1 it is better.
+
     \b
     Examples:
       optsched evaluate runs/first --against fragments-greedy,patterns
       optsched evaluate agent.onnx --best-of 1s --plot gaps.svg
       optsched evaluate --problem pod-packing --count 200
+      optsched evaluate --problem task-placement --nodes 16 --load 1.1 --burst
     """
     from optsched.envs.seeds import seeds
     from optsched.snapshot import require_writable
@@ -90,7 +97,8 @@ def command(
     if len(own) < count:
         raise click.UsageError(f"--seed {seed} is beyond the end of {instances}")
     file, names = _file(agent), split_names(against)
-    show = _pods if _kind(file, problem) == "pod-packing" else _vms
+    shows = {"pod-packing": _pods, "task-placement": _tasks}
+    show = shows.get(_kind(file, problem), _vms)
     found = show(file, names, own, wishes, plot, f"{count} instances, {instances}", output)
     if output == "json":
         import json
@@ -130,7 +138,8 @@ def _vms(
     from .console import Paper
     from .watching import watching
 
-    given = {name: wishes[name] for name in ("pms", "load", "memory", "moves", "best_of")}
+    given = {name: wishes[name] for name in ("pms", "memory", "moves", "best_of")}
+    given["load"] = wishes["load"] or "high"
     case = Case(seconds=wishes["time_limit"], workers=usable_cores(), **given)
     with watching("measuring") as say:
         found = measure(file, names or ("fragments-greedy",), own, case, say)
@@ -173,6 +182,43 @@ def _pods(
     if output == "text":
         head = ["arm", "#agent better", "#agent worse", "#top tier", "#all", "#µs per decision",
                 "#fallbacks"]  # fmt: skip
+        Paper().table(title, head, rows(found))
+    return dict(found)
+
+
+def _tasks(
+    file: str | None,
+    names: tuple[str, ...],
+    own: range,
+    wishes: dict[str, Any],
+    plot: str | None,
+    title: str,
+    output: str,
+) -> dict[str, list[Any]]:
+    """The weighted sum over that of EFT."""
+    from optsched.report.gaps import svg
+    from optsched.snapshot import write_atomically
+    from optsched.solvers.scheduling.measuring import Case, measure, rows
+
+    from .console import Paper
+    from .watching import watching
+
+    try:
+        load = float(wishes["load"] or 0.8)
+    except ValueError:
+        raise click.UsageError(f"--load {wishes['load']!r}: of tasks it is a number") from None
+    case = Case(
+        wishes["nodes"], wishes["tasks"], load, wishes["burst"], wishes["best_of"],
+        wishes["time_limit"],
+    )  # fmt: skip
+    usual = ("greedy:eft", "greedy:energy", "greedy:edf", "greedy")
+    with watching("measuring") as say:
+        found = measure(file, names or usual, own, case, say)
+    if plot:
+        ratios = {arm: [one.ratio for one in runs] for arm, runs in found.items()}
+        write_atomically(plot, svg(ratios).encode())
+    if output == "text":
+        head = ["arm", "#over EFT", "#95 %", "#worst", "#not worse", "#ms", "#fallbacks"]
         Paper().table(title, head, rows(found))
     return dict(found)
 

@@ -19,8 +19,9 @@ Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-NODE_WIDE, TASK_WIDE = 22, 16
+NODE_WIDE, TASK_WIDE = 22, 18
 EFT, REGRET = 5, 9  # columns of nodes: logarithm of the answer over the soonest; lost objective
+LATEST = 32  # arrivals from which the present load is told
 HIGH = 8.0  # the largest number that is shown
 LEGAL, ILLEGAL = 0, 1
 TRIED, CHEAP = 6, 2  # nodes that a teacher looks at
@@ -185,6 +186,30 @@ def _node(
 
 
 @jit
+def _load(w: Setting, s: Live, i: int, most: int) -> float:
+    """Work of the latest arrivals over what nodes that are on can do in their time, as logarithm.
+
+    Work is told in the time that the present task's fastest node takes.
+    """
+    best = 0
+    for j in range(w.host.shape[1]):
+        if w.pair[e.RUN, i, j] < w.pair[e.RUN, i, best]:
+            best = j
+    able = 0.0
+    for j in range(w.host.shape[1]):
+        if s.host[e.AWAKE, j] >= 0 and not s.host[e.DOWN_NOW, j]:
+            speed = (w.pair[e.RUN, i, best] + 1) / (w.pair[e.RUN, i, j] + 1)
+            able += w.host[e.HOST_CORES, j] * speed
+    last, work = s.clock[e.NEXT], 0
+    first = max(last - most, 0)
+    for k in range(first, last):
+        one = w.arrivals[k]
+        work += w.pair[e.RUN, one, best] * w.task[e.CORES, one]
+    since = w.task[e.ARRIVAL, w.arrivals[first]] if last > first else 0
+    return _log(work / max(able, 0.1) / (s.clock[e.NOW] - since + 100))
+
+
+@jit
 def _task(
     w: Setting, s: Live, i: int, goals: Ints, task: Floats, ref: int, fastest: int, least: float
 ) -> None:
@@ -213,6 +238,7 @@ def _task(
     task[11] = math.log(count) / 5
     task[12] = asleep / count
     task[13] = max(w.whole[e.HORIZON] - now, 0) / w.whole[e.HORIZON]
+    task[16], task[17] = _load(w, s, i, LATEST), _load(w, s, i, w.arrivals.shape[0])
     scale = goals[e.RESPONSE] * ref + 1.0
     task[14] = min(max(math.log((goals[e.ENERGY] * least + 1.0) / scale), -HIGH), HIGH) / 4
     if asleep:
