@@ -15,7 +15,7 @@ from optsched.simulate.walks import Walks
 from optsched.solvers.policy_agent import Agent
 
 AT_ONCE = 16  # sampled episodes that share a call of the network
-TEMPERATURE = 0.2  # of sampled choices
+TEMPERATURE = 0.4  # of sampled choices; by validation seeds
 
 
 @dataclass

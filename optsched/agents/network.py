@@ -112,8 +112,10 @@ class MigrationNetwork(nn.Module):
             cell_score = self._cells(cells, cell, task, here, summary)
         else:  # in the first phase nobody reads them, and they are half of the work
             cell_score = torch.zeros_like(bias)
-        whole = self.whole(torch.cat([about, summary.mean(dim=1)], dim=-1))
-        return group_score, whole[:, :1], cell_score, whole[:, 1]
+        known = torch.cat([about, summary.mean(dim=1)], dim=-1)
+        # What the value needs to learn at first must not disturb what was cloned.
+        stop, worth = self.whole(known)[:, :1], self.whole(known.detach())[:, 1]
+        return group_score, stop, cell_score, worth
 
     def _cells(
         self, cells: Tensor, cell: Tensor, task: Tensor, here: Tensor, summary: Tensor
