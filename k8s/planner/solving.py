@@ -20,7 +20,7 @@ from optsched.k8s.planner.messages import HEAD, Answer, Request, decode_answer
 log = logging.getLogger(__name__)
 
 SLACK = 10.0  # seconds beyond the time limit after which it is killed: it yields to everybody
-START = 60.0  # seconds that it may take to start: kernels may have to be compiled
+START = 180.0  # seconds that it may take to start: it yields to everybody from the first
 BACKOFF = (0.5, 60.0)  # seconds before the first and before late restarts
 LARGEST = 1 << 30  # bytes of an answer
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-PATIENCE = 120.0  # seconds for anything to happen on a busy machine
+PATIENCE = 400.0  # seconds for anything to happen on a busy machine: the solver yields to all
 Tree = dict[str, Any]
 
 
