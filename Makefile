@@ -10,7 +10,7 @@ WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test rl controlplane test-matrix lint format types contracts wheel-check dev clean
+.PHONY: help demo test rl controlplane manifests test-matrix lint format types contracts wheel-check dev clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -26,6 +26,10 @@ rl: $(VENV)/.dev  ## add what training needs (torch, several GB); without it tes
 
 controlplane:  ## build etcd, Kubernetes, KWOK, helm, kustomize for the tests (Go; 10 minutes, once)
 	$(PYTHON) tests/controlplane/build.py
+
+manifests: $(VENV)/.dev  ## write what follows from the code in the Helm chart, and its renderings
+	$(BIN)/python -m optsched.k8s.install
+	$(BIN)/python -m tests.controlplane.charts
 
 test-matrix: $(VENV)/.dev  ## run the tests that need a control plane with each version of Kubernetes
 	@for minor in $$($(BIN)/python tests/controlplane/build.py --list); do \
