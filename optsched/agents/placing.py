@@ -135,8 +135,8 @@ def play(
                 Look(runs[k].nodes.copy(), runs[k].facts.copy(), runs[k].mask.copy()) for k in going
             ]
             scores = scored(network, collate(looks))
-            chance = torch.log_softmax(scores, dim=-1).cpu().numpy()
-            noisy = chance / warmth + rng.gumbel(size=chance.shape) if warmth else chance
+            chance = torch.log_softmax(scores / (warmth or 1.0), dim=-1).cpu().numpy()
+            noisy = chance + rng.gumbel(size=chance.shape) if warmth else chance
             most = chance.shape[1] - 2
             for row, k in enumerate(going):
                 chosen, count = int(noisy[row].argmax()), len(looks[row].nodes)

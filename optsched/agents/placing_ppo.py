@@ -39,6 +39,9 @@ class PlacementLearner:
         self.network = PlacementNetwork().to(device)
         self.rate = schedule(config["learning_rate"])
         self.optimizer = torch.optim.Adam(self.network.parameters(), self.rate(1.0))
+        # What is drawn and improved is the policy at this temperature: at 1 it hardly ever leaves
+        # its best choice, and learns nothing.
+        self.warmth = float(config["temperature"])
         self.num_timesteps = 0
 
     def get_parameters(self) -> dict[str, Any]:
@@ -71,7 +74,8 @@ class PlacementLearner:
     def _improve(self, worlds: list[Instance], rng: np.random.Generator, left: float) -> None:
         """One rollout of every world several times, and its updates."""
         times = int(self.config["n_rollouts"])
-        traces = play(self.network, [one for one in worlds for _ in range(times)], rng)
+        again = [one for one in worlds for _ in range(times)]
+        traces = play(self.network, again, rng, self.warmth)
         looks, actions, chances, weights = list[Look](), list[int](), list[float](), []
         for k in range(len(worlds)):
             own = traces[k * times : (k + 1) * times]
@@ -126,7 +130,7 @@ class PlacementLearner:
         most, device = scores.shape[1] - 2, scores.device
         counts = np.array([len(look.nodes) for look in looks])
         rows = np.where(actions < counts, actions, actions - counts + most)
-        log = torch.log_softmax(scores, dim=-1)
+        log = torch.log_softmax(scores / self.warmth, dim=-1)
         now = log.gather(1, torch.from_numpy(rows).to(device)[:, None]).squeeze(1)
         old = torch.from_numpy(chances).float().to(device)
         gain = torch.from_numpy(weight).float().to(device)

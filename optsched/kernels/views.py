@@ -276,10 +276,11 @@ def foresee(
 ) -> None:
     """(N,) what the weighted sum ends at if this is done now and EFT goes on.
 
-    The better of EFT with all nodes and of EFT without those that sleep. Only for the `TRIED` nodes
-    with the soonest answers and the `CHEAP` with the least loss at once; the others, and what is
-    forbidden, are inf. The policy that does the best of these is a rollout algorithm (Bertsekas et
-    al., 1997) with the future known: a teacher, no solver.
+    On average over EFT with all nodes and EFT without those that sleep: if EFT alone went on, which
+    turns nodes on at once, never to do so oneself would seem to cost little. Only for the `TRIED`
+    nodes with the soonest answers and the `CHEAP` with the least loss at once; the others, and what
+    is forbidden, are inf. The policy that does the best of these is a rollout algorithm (Bertsekas
+    et al., 1997) with the future known: a teacher, no solver.
     """
     out[:] = np.inf
     open_ = mask[: nodes.shape[0]].copy()
@@ -288,8 +289,9 @@ def foresee(
         if action < 0:
             return
         open_[action] = False
+        out[action] = 0.0
         for wakes in range(2):
             copy(s, spare)
             act(w, spare, action, nodes.shape[0])
             follow(w, spare, wakes == 1)
-            out[action] = min(out[action], worth(w, spare, goals))
+            out[action] += worth(w, spare, goals) / 2
