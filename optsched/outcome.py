@@ -53,6 +53,7 @@ def settle(
     *,
     solver: str,
     started: float,
+    keep: bool = False,
     notes: Sequence[str] = (),
     stats: dict[str, float | int | str] | None = None,
 ) -> Outcome:
@@ -67,6 +68,8 @@ def settle(
         `schedule`, or be no higher than what holds for all.
     solver, started
         Name, and `time.monotonic()` at the start of the solve.
+    keep
+        Give the schedule as it is where it is allowed, even if the reference is better.
 
     Returns
     -------
@@ -80,7 +83,7 @@ def settle(
     fault = _fault(problem, schedule)
     if fault is not None:
         told.append(f"{solver}: its schedule was refused by the checker: {fault}")
-    if fault is not None or claimed > stay:
+    if fault is not None or (claimed > stay and not keep):
         schedule, claimed = reference, stay
         bounds = [FREE] * len(stay) if fault is not None else bounds
     levels = []

@@ -6,10 +6,9 @@ at EFT and stop at the deadline. Settings are the usual ones and were not tuned 
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 
+from benchmarks import clock
 from optsched.kernels import schedules as kernel
 from optsched.solvers.scheduling import RULES
 from optsched.solvers.scheduling.colony import weights
@@ -62,10 +61,10 @@ class _Search:
 
 def annealed(problem: TaskProblem, seconds: float, seed: int = 0) -> Schedule:
     """Simulated annealing (Kirkpatrick et al. 1983), geometric in time."""
-    ends, search = time.monotonic() + seconds, _Search(problem, seed)
+    ends, search = clock.now() + seconds, _Search(problem, seed)
     value, order, choice = search.found[0], search.order.copy(), search.choice.copy()
     scale = max(1.0, float(value))
-    while (left := ends - time.monotonic()) > 0:
+    while (left := ends - clock.now()) > 0:
         heat = scale * COOL * (HOT / COOL) ** (left / seconds)
         new_order, new_choice = order.copy(), choice.copy()
         search.change(new_order, new_choice)
@@ -78,7 +77,7 @@ def annealed(problem: TaskProblem, seconds: float, seed: int = 0) -> Schedule:
 
 def evolved(problem: TaskProblem, seconds: float, seed: int = 0) -> Schedule:
     """A steady-state genetic algorithm: uniform crossover of nodes, order of one parent."""
-    ends, search = time.monotonic() + seconds, _Search(problem, seed)
+    ends, search = clock.now() + seconds, _Search(problem, seed)
     rng, count = search.rng, len(search.order)
     herd = [search.found]
     while len(herd) < POPULATION:
@@ -86,7 +85,7 @@ def evolved(problem: TaskProblem, seconds: float, seed: int = 0) -> Schedule:
         for _ in range(max(1, count // 4)):
             search.change(order, choice)
         herd.append((search.value(order, choice), order, choice))
-    while time.monotonic() < ends:
+    while clock.now() < ends:
         one, two = (
             min((herd[k] for k in rng.integers(POPULATION, size=TOURNAMENT)), key=lambda h: h[0])
             for _ in range(2)

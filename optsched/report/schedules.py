@@ -97,16 +97,22 @@ def verdict(problem: TaskProblem, outcome: Outcome, told: Evaluation) -> str:
     )
 
 
-def load(problem: TaskProblem, schedule: Schedule, bins: int) -> np.ndarray:
-    """(J, bins) share of each node's cores in use over equal parts of the horizon."""
-    edges = np.linspace(0, problem.horizon, bins + 1)
+def load(
+    problem: TaskProblem, schedule: Schedule, bins: int, until: int | None = None
+) -> np.ndarray:
+    """(J, bins) share of each node's cores in use over equal parts of the time `until`.
+
+    By default that is the horizon.
+    """
+    last = problem.horizon if until is None else until
+    edges = np.linspace(0, last, bins + 1)
     found = np.zeros((len(problem.nodes), bins))
     for i in np.flatnonzero(schedule.node >= 0).tolist():
         j = int(schedule.node[i])
         begin, end = int(schedule.start[i]), int(schedule.start[i] + problem.run[i, j])
         inside = np.clip(np.minimum(end, edges[1:]) - np.maximum(begin, edges[:-1]), 0, None)
         found[j] += inside * int(problem.tasks.cores[i])
-    return found / (problem.nodes.cores[:, None] * problem.horizon / bins)
+    return found / (problem.nodes.cores[:, None] * last / bins)
 
 
 def lanes(problem: TaskProblem, outcome: Outcome, j: int) -> list[tuple[int, int]]:
@@ -121,6 +127,13 @@ def lanes(problem: TaskProblem, outcome: Outcome, j: int) -> list[tuple[int, int
             free[k] = start + int(problem.run[i, j])
         found.extend((i, k) for k in taken)
     return found
+
+
+def ends(problem: TaskProblem, schedule: Schedule) -> tuple[np.ndarray, int]:
+    """(I,) when each run ends, and when the last one does, in ms; rejected ones end at -1."""
+    row, node = np.arange(len(problem.tasks)), np.maximum(schedule.node, 0)
+    ended = schedule.start + np.where(schedule.node >= 0, problem.run[row, node], 0)
+    return ended, max(1, int(ended.max(initial=1)))
 
 
 def schedule_page(problem: TaskProblem, outcome: Outcome) -> str:
@@ -184,12 +197,7 @@ def _notes(notes: Sequence[str]) -> tuple[Html, ...]:
 
 def _gantt(problem: TaskProblem, outcome: Outcome, told: Evaluation) -> Html:
     """One lane per core; late tasks in the colour of what is bad."""
-    ended = outcome.schedule.start + np.where(
-        outcome.schedule.node >= 0,
-        problem.run[np.arange(len(problem.tasks)), np.maximum(outcome.schedule.node, 0)],
-        0,
-    )
-    last = max(1, int(ended.max(initial=1)))
+    ended, last = ends(problem, outcome.schedule)
     scale = (WIDE - LEFT) / last
     parts, y = list[Html](), 0
     for j, name in enumerate(problem.nodes.names):
@@ -218,7 +226,8 @@ def _gantt(problem: TaskProblem, outcome: Outcome, told: Evaluation) -> Html:
 
 def _map(problem: TaskProblem, outcome: Outcome) -> Html:
     """Nodes by time; the darker, the more cores are in use."""
-    use, parts = load(problem, outcome.schedule, BINS), list[Html]()
+    last = ends(problem, outcome.schedule)[1]
+    use, parts = load(problem, outcome.schedule, BINS, last), list[Html]()
     wide = (WIDE - LEFT) / BINS
     for j, name in enumerate(problem.nodes.names):
         y = j * (LANE + 5)
@@ -231,7 +240,7 @@ def _map(problem: TaskProblem, outcome: Outcome) -> Html:
     return join(
         (
             _svg(len(problem.nodes) * (LANE + 5), parts, "load of every node"),
-            tag("p", f"0 to {problem.horizon:,} ms, the horizon; darker: more cores in use.",
+            tag("p", f"0 to {last:,} ms, as above; darker: more cores in use.",
                 class_="quiet"),
         )
     )  # fmt: skip

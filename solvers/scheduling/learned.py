@@ -19,6 +19,7 @@ from optsched.result import Bound
 from optsched.solvers.scheduling.agent import Episodes, TaskAgent, load, play, warm
 from optsched.solvers.scheduling.bounds import free_bounds
 from optsched.solvers.scheduling.colony import Settings
+from optsched.solvers.scheduling.rules import RULES
 from optsched.solvers.scheduling.solvers import Ants, best_of
 from optsched.tasks import Schedule, TaskProblem
 
@@ -87,8 +88,8 @@ class Policy(_Led):
                 played += len(more.schedules)
         found = best_of(problem, schedules)
         return settle(
-            problem, found, found, free_bounds(problem), solver=self.name, started=started,
-            stats=_stats(first) | {"episodes": played},
+            problem, found, RULES["eft"](problem, seed), free_bounds(problem), solver=self.name,
+            started=started, keep=True, stats=_stats(first) | {"episodes": played},
         )  # fmt: skip
 
 

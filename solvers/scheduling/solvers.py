@@ -96,14 +96,10 @@ class Greedy(_Solver):
         if not self.rule:
             return super().solve(problem, budget, seed=seed, start=start)
         started = time.monotonic()
-        found = RULES[self.rule](problem, seed)
+        found, reference = (RULES[name](problem, seed) for name in (self.rule, FIRST))
+        bounds = best_bounds(problem, found, budget)
         return settle(
-            problem,
-            found,
-            found,
-            best_bounds(problem, found, budget),
-            solver=self.name,
-            started=started,
+            problem, found, reference, bounds, solver=self.name, started=started, keep=True
         )
 
     def search(

@@ -1,0 +1,119 @@
+"""Task files that are wrong: one sentence that names the object; what fits nowhere is rejected."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from optsched.cli import group
+
+Change = Callable[[dict[str, Any]], None]
+
+
+def document() -> dict[str, Any]:
+    """Two sites, two nodes, two tasks; everything is well."""
+    return {
+        "format": "optsched/tasks",
+        "version": 1,
+        "horizon": 1000,
+        "sites": ["gateway", "cloud", "island"],
+        "links": [{"ends": ["gateway", "cloud"], "latency": 5, "bandwidth": 100}],
+        "nodes": [
+            {"name": "edge-1", "tier": "edge", "site": "gateway", "speed": 100},
+            {"name": "big", "tier": "cloud", "site": "cloud", "speed": 1000, "cores": 4},
+        ],
+        "tasks": [
+            {"name": "photo", "source": "gateway", "arrival": 10, "work": 4, "deadline": 400},
+            {"name": "sound", "source": "gateway", "work": 2, "after": [{"task": "photo"}]},
+        ],
+    }
+
+
+def run(tmp_path: Path, content: object, *words: str) -> tuple[int, str]:
+    """Exit code and output of solve."""
+    path = tmp_path / "tasks.json"
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    asked = ("solve", str(path), "--time-limit", "1s", "--workers", "1", "--quiet", *words)
+    told = CliRunner().invoke(group, asked)
+    return told.exit_code, told.output
+
+
+def put(*path: str | int, value: object) -> Change:
+    """Change one field."""
+
+    def change(content: dict[str, Any]) -> None:
+        at: Any = content
+        for key in path[:-1]:
+            at = at[key]
+        at[path[-1]] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (put("links", 0, "bandwidth", value=0), "link gateway-cloud': its bandwidth is not above"),
+        (put("tasks", 0, "after", value=[{"task": "sound"}]), "it waits for itself"),
+        (put("tasks", 0, "after", value=[{"task": "x"}]), "'photo' names the task 'x'"),
+        (put("tasks", 0, "deadline", value=5), "'photo': its deadline is before its arrival"),
+        (put("tasks", 0, "work", value=-1), "'photo': its work is negative"),
+        (put("tasks", 0, "work", value=1.5), "'photo'"),
+        (put("tasks", 0, "hard", value=True), ""),
+        (put("tasks", 1, "hard", value=True), "'sound': it is hard without a deadline"),
+        (put("tasks", 0, "source", value="moon"), "'photo' names the site 'moon'"),
+        (put("tasks", 0, "nodes", value=["x"]), "'photo' names the node 'x'"),
+        (put("nodes", 0, "speed", value=0), "'edge-1': its speed is not above 0"),
+        (put("nodes", 1, "name", value="edge-1"), "'edge-1': the name is used twice"),
+        (put("nodes", 0, "busy", value=-1), "'edge-1'"),
+        (put("nodes", 0, "idle", value=9), "'edge-1': it takes less power busy than idle"),
+        (put("horizon", value=10), "the horizon of 10 ms ends before the last arrival"),
+        (put("objective", value="speed"), "there is no goal 'speed'"),
+        (put("objective", value="energy:x"), "the weight 'x' of energy is no whole number"),
+    ],
+)
+def test_a_wrong_field_is_named(tmp_path: Path, change: Change, words: str) -> None:
+    """Exit code 2; a field that is right after all gives an answer."""
+    content = document()
+    change(content)
+    code, text = run(tmp_path, content)
+    assert code == (2 if words else 0), text
+    assert words in text
+    assert not words or text.count("\n") <= 4
+
+
+@pytest.mark.parametrize("number", ["NaN", "1e999", "-Infinity"])
+def test_what_is_no_number_is_refused(tmp_path: Path, number: str) -> None:
+    """JSON has no such numbers."""
+    text = json.dumps(document()).replace('"work": 4', f'"work": {number}')
+    code, told = run(tmp_path, text)
+    assert code == 2
+    assert "tasks.json" in told
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        put("tasks", 0, "source", value="island"),  # no node can be reached
+        put("tasks", 0, "memory", value=1 << 30),  # fits no node
+        put("tasks", 0, "cores", value=5),
+        put("tasks", 0, "nodes", value=[]),
+    ],
+)
+def test_what_fits_nowhere_is_told_rejected(tmp_path: Path, change: Change) -> None:
+    """Never dropped: it and what needs its result stand in the answer."""
+    content = document()
+    change(content)
+    code, text = run(tmp_path, content, "--output", "json")
+    assert code == 0, text
+    told = {one["name"]: one for one in json.loads(text)["tasks"]}
+    assert {*told} == {"photo", "sound"}
+    assert told["photo"]["rejected"]
+    assert told["sound"]["rejected"]
+    code, text = run(tmp_path, content)
+    assert "2 rejected" in text
