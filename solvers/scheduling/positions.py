@@ -53,7 +53,9 @@ class Matching:
     def __init__(self, problem: TaskProblem, alone: Alone, given: Choices) -> None:
         self.tasks = tasks = problem.tasks
         self.given = given
-        ways = given.allowed[:, :-1]
+        # What takes no time needs no core: it is matched with the best node outright.
+        self.instant = np.flatnonzero(tasks.work == 0)
+        ways = given.allowed[:, :-1] & (tasks.work > 0)[:, None]
         begins = np.where(ways, alone.answer - problem.run - problem.download, LARGE)
         used = np.flatnonzero(ways.any(axis=0)).tolist()
         parts = [
@@ -99,7 +101,7 @@ class Matching:
         out = count + self.slots
         share = shares[self.group]
         cost = share * self.single + (WHOLE - share) * self.placed + WHOLE * self.rest
-        may = np.flatnonzero(given.allowed[:, -1])
+        may = np.flatnonzero(given.allowed[:, -1] & (self.tasks.work > 0))
         reject = WHOLE * (given.response[may, -1] + given.rest[may, -1])
         flow = min_cost_flow.SimpleMinCostFlow()
         add = flow.add_arcs_with_capacity_and_unit_cost
@@ -107,6 +109,9 @@ class Matching:
         sinks = np.arange(count, out)
         add(sinks, np.full(self.slots, out), self.room, np.zeros(self.slots, np.int64))
         add(may, np.full(len(may), out), np.ones(len(may), np.int64), reject)
+        free = self.instant
+        cost = np.where(given.allowed[free], given.response[free] + given.rest[free], LARGE)
+        add(free, np.full(len(free), out), np.ones(len(free), np.int64), WHOLE * _least(cost))
         flow.set_nodes_supplies(np.arange(count), [1] * count)
         flow.set_node_supply(out, -count)
         if flow.solve() != flow.OPTIMAL:
@@ -116,6 +121,12 @@ class Matching:
             self.group, weights=taken * (self.single - self.placed), minlength=self.groups
         )
         return int(flow.optimal_cost()), slope
+
+
+def _least(cost: Ints) -> Ints:
+    """(n,) the smallest of each row; 0 where nothing is allowed."""
+    least = cost.min(axis=1, initial=LARGE)
+    return np.where(least == LARGE, 0, least)
 
 
 def matched(
