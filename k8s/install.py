@@ -14,7 +14,7 @@ import msgspec
 
 from optsched import __version__
 from optsched.errors import InputError
-from optsched.k8s import configuration, crd
+from optsched.k8s.configuration import schema
 from optsched.k8s.settings import DURATION_PATTERN
 
 HERE = Path(__file__).resolve().parent
@@ -63,7 +63,7 @@ def write(folder: str | Path) -> list[Path]:
 
 def values_schema() -> bytes:
     """The JSON schema of the chart's values, with that of the configuration in it."""
-    made: Tree = msgspec.json.decode(configuration.schema())
+    made: Tree = msgspec.json.decode(schema())
     kinds: Tree = made["$defs"]
     kinds["Settings"]["required"] = []
     for *path, last in DECIDED:
@@ -73,13 +73,13 @@ def values_schema() -> bytes:
         del kind["properties"][last]
     for unused in ("Deployment", "Listen", "Tls", "Brain"):
         del kinds[unused]
-    schema = {
+    whole = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Values of the chart optsched",
         **_values(),
         "$defs": kinds,
     }
-    return msgspec.json.format(msgspec.json.encode(schema), indent=1) + b"\n"
+    return msgspec.json.format(msgspec.json.encode(whole), indent=1) + b"\n"
 
 
 def _section(**properties: Tree) -> Tree:
@@ -158,6 +158,8 @@ def _values() -> Tree:
 
 def made() -> dict[Path, bytes]:
     """The files that follow from the code, relative to `HERE`."""
+    from optsched.k8s import crd  # needs the extra k8s, which copying files does not
+
     chart = (HERE / "chart" / "Chart.yaml").read_text().splitlines()
     head = [one for one in chart if not one.startswith(("version:", "appVersion:"))]
     versions = [f"version: {__version__}", f"appVersion: {__version__}"]
