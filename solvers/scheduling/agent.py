@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,15 @@ def load(path: str | Path | None) -> TaskAgent:
         The file is none, is for another problem or version, or is too large.
     """
     chosen = Path(path) if path is not None else shipped()
-    return TaskAgent(*agent_file.read(chosen, ENVIRONMENT, TABLES))
+    changed = chosen.stat().st_mtime_ns if chosen is not None and chosen.is_file() else 0
+    return _read(chosen, changed)
+
+
+@lru_cache(maxsize=4)
+def _read(path: Path | None, changed: int) -> TaskAgent:
+    """Read once: rolling windows ask for a new solver some twenty times a second."""
+    del changed
+    return TaskAgent(*agent_file.read(path, ENVIRONMENT, TABLES))
 
 
 @dataclass(frozen=True)
@@ -143,6 +152,7 @@ def schedule_of(run: Episode) -> Schedule:
     return Schedule.of(done.node, done.start) if at_once else done
 
 
+@lru_cache(maxsize=1)
 def warm() -> None:
     """Compile the kernels, or load what was compiled before."""
     from optsched.generate.tasks import tasks as draw

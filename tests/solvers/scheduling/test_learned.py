@@ -13,12 +13,13 @@ from optsched.budget import Budget
 from optsched.errors import FormatError
 from optsched.generate.tasks import tasks as draw
 from optsched.kernels import views
+from optsched.simulate import World, roll
 from optsched.simulate.episodes import weighed
 from optsched.solvers.agent_file import FORMAT, KEY
 from optsched.solvers.scheduling.agent import ENVIRONMENT, TABLES, TaskAgent, load, play
 from optsched.solvers.scheduling.learned import FLOOR, Hybrid, Policy, belief
 from optsched.solvers.scheduling.rules import RULES
-from optsched.tasks import check_schedule, evaluate
+from optsched.tasks import Schedule, TaskProblem, check_schedule, evaluate
 
 
 class Greedy:
@@ -81,6 +82,25 @@ def test_the_hybrid_is_never_worse_than_rules_and_agent(seed: int) -> None:
     assert value <= evaluate(problem, first).levels
     assert check_schedule(problem, found.schedule).faults == ()
     assert found.stats["fallbacks"] == 0
+
+
+def test_windows_led_by_an_agent() -> None:
+    """In rolling windows, around what runs, every plan is allowed and every task is run."""
+    problem = weighed(draw(4, nodes=5, count=20, load=1.5, burst=True))
+    taken = list[int]()
+
+    def decide(window: TaskProblem) -> Schedule:
+        taken.append(len(window.taken))
+        solver = Hybrid()
+        solver._agent = agent()
+        found = solver.solve(window, Budget.of(0.02))
+        assert check_schedule(window, found.schedule).faults == ()
+        return found.schedule
+
+    played = roll(World.of(problem), decide, window=100)
+    assert max(taken) > 2
+    assert played.evaluation.violations == ()
+    assert not (played.evaluation.rejected & ~problem.tasks.hard).any()
 
 
 def test_more_episodes_are_no_worse() -> None:
