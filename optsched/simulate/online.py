@@ -22,6 +22,7 @@ from optsched.kernels import events as kernel
 from optsched.simulate.worlds import World
 from optsched.tasks import Evaluation, Lost, Schedule, Taken, TaskProblem, evaluate
 
+AHEAD = 1000  # ms
 ORDERS = ("arrival", "deadline", "length")
 
 
@@ -174,15 +175,25 @@ class Online:
         """When something happens next; far away: nothing does."""
         return kernel.next_time(self.setting, self.live)
 
-    def window(self, tasks: Ints) -> TaskProblem:
+    def window(self, tasks: Ints, ahead: int = AHEAD) -> TaskProblem:
         """What is to be planned now for tasks that wait: they can be sent from now on.
+
+        A node that is turned on stays so to the end, and tasks of later windows run there too. So a
+        plan is charged its power for `ahead` milliseconds alone; were it charged all of it, no
+        window would ever turn a node on, and work would pile up.
 
         What is on the nodes is taken, as far as it is believed to last. Results that a task needs
         are treated as if they were everywhere already; where they are not, it begins later.
         """
         live, seen = self.live, self.world.seen
         awake, down = live.host[kernel.AWAKE], live.host[kernel.DOWN_NOW] > 0
-        nodes = replace(seen.nodes, asleep=seen.nodes.asleep & (awake < 0))
+        asleep, idle = seen.nodes.asleep & (awake < 0), seen.nodes.idle
+        share = min(1.0, ahead / max(seen.horizon, 1))
+        spared = np.rint((idle - seen.nodes.sleep) * (1 - share)).astype(np.int64)
+        sleep = np.where(asleep, seen.nodes.sleep + np.maximum(spared, 0), seen.nodes.sleep)
+        sleep.setflags(write=False)
+        asleep.setflags(write=False)
+        nodes = replace(seen.nodes, asleep=asleep, sleep=sleep)
         return seen.window(
             tasks, self.now, nodes, seen.tasks.eligible[tasks] & ~down, Taken.of(self._taken())
         )

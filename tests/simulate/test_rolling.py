@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from optsched.errors import InputError
 from optsched.generate.tasks import tasks as draw
-from optsched.simulate import Knobs, Window, World, roll
+from optsched.simulate import Knobs, Online, Window, World, roll
 from optsched.solvers.scheduling import RULES
 from optsched.tasks import Schedule, Taken, TaskProblem, check_schedule, evaluate
 
@@ -86,3 +86,15 @@ def test_what_a_plan_leaves_out_is_rejected() -> None:
     assert played.evaluation.rejected.all()
     assert played.evaluation.levels == evaluate(problem, Schedule.nothing(10)).levels
     assert np.array_equal(played.schedule.node, np.full(10, -1))
+
+
+def test_a_window_pays_for_some_time_of_a_node_that_it_turns_on() -> None:
+    """Not for all of it: the power of a second, and the energy of turning it on."""
+    problem = draw(0, nodes=6, count=10, sleeping=1.0)
+    run = Online(World.of(problem))
+    nodes = run.window(run.waiting()).nodes
+    assert nodes.asleep.all()
+    charged = (nodes.idle - nodes.sleep) * problem.horizon / 1000
+    assert np.allclose(charged, problem.nodes.idle - problem.nodes.sleep, rtol=0.01, atol=30)
+    whole = run.window(run.waiting(), 10 * problem.horizon).nodes
+    assert whole.sleep.tolist() == problem.nodes.sleep.tolist()
