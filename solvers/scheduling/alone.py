@@ -88,6 +88,7 @@ class Alone:
         for before, value in enumerate(values[:level]):
             if problem.objective.levels[before] is Goal.SLA:
                 allowed &= ~(self.violated & (tasks.weight[:, None] > value))
+        rest = rest + thrift * _waking(problem, allowed)
         return Choices(
             allowed=allowed,
             response=haste * (self.seen - tasks.arrival[:, None]),
@@ -95,6 +96,18 @@ class Alone:
             base=thrift * _base(problem),
             haste=haste,
         )
+
+
+def _waking(problem: TaskProblem, allowed: Bools) -> Ints:
+    """(I, J + 1) mJ of waking a node, shared among all tasks that may be there.
+
+    The last column is 0. A node that wakes costs the whole; whatever runs there pays its share.
+    """
+    nodes, count = problem.nodes, allowed[:, :-1].sum(axis=0)
+    off, on = (-(-power * problem.horizon // 1000) for power in (nodes.sleep, nodes.idle))
+    whole = np.where(nodes.asleep & (off <= on), on - off + nodes.wake_energy, 0)
+    share = np.append(whole // np.maximum(count, 1), 0)
+    return np.broadcast_to(share, allowed.shape)
 
 
 def _base(problem: TaskProblem) -> int:
