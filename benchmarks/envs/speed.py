@@ -22,6 +22,7 @@ from benchmarks.markdown import markdown
 from optsched.envs.vm_batch import VMReschedulingBatch
 from optsched.envs.vm_rescheduling import VMRescheduling
 from optsched.envs.vm_tables import Settings
+from optsched.kernels import warm_migration
 
 ID = "optsched.envs:optsched/VMRescheduling-v0"
 
@@ -36,6 +37,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the instances; default 0")
     parser.add_argument("--table", type=Path, help="write the table here, as markdown")
     args = parser.parse_args()
+    warm_migration()
     rows: list[list[object]] = [["arm", "observation", "steps/s", "steps per CPU s", "VMs"]]
     for copy in (False, True):
         shown = "full copies" if copy else "changed rows only"

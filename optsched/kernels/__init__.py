@@ -33,13 +33,14 @@ def warm_migration() -> None:
     """Those of single migrations: only environments and agents need them."""
     from . import layout, migration, sight
 
-    rows = np.zeros((1, layout.HEAD + layout.HISTOGRAMS * layout.BINS), np.int64)
+    rows = np.zeros((1, layout.HEAD + layout.HISTOGRAMS * layout.BINS + 2), np.int64)
     rows[:, layout.HOST_FIRST :] = layout.HEAD
     rows[:, layout.SIZE] = rows[:, layout.OVER] = 1
     cells = np.zeros((1, 1, layout.CELL_WIDE), np.float32)
     groups = np.zeros((1, 1, layout.GROUP_WIDE), np.float32)
     tasks, masks = np.zeros((1, layout.TASK_WIDE), np.float32), np.zeros((1, 3), bool)
     one, three = np.zeros(1, np.int64), np.zeros((1, 3), np.int64)
+    sight.measure_host(rows[0], 0)
     sight.count_host(rows[0], 0, 1)
     migration.show(rows[0], cells[0], groups[0], tasks[0], masks[0])
     migration.step(rows, one, cells, groups, tasks, masks, one.copy(), one.copy())

@@ -59,7 +59,7 @@ from .layout import (
     Floats,
     Ints,
 )
-from .sight import count_host, look, write_host, write_task
+from .sight import count_host, look, measure_host, write_host, write_task
 
 
 @jit
@@ -248,9 +248,11 @@ def migrate(row: Ints, cell: int, cells: Floats, groups: Floats) -> None:
         elif row[term] == DRAINED:
             gone = row[row[DRAIN] + left] - row[row[DRAIN] + entered]
             row[at] -= row[term + 1] * gone
+    measure_host(row, left)
     count_host(row, left, 1)
     write_host(row, left, cells, groups)
     if entered != left:
+        measure_host(row, entered)
         count_host(row, entered, 1)
         write_host(row, entered, cells, groups)
     row[MADE] += 1

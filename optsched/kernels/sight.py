@@ -15,6 +15,7 @@ from .layout import (
     COUNT,
     DEMAND,
     DRAIN,
+    EXCESS,
     FEW,
     FREE,
     GROUP_CELL,
@@ -79,6 +80,14 @@ def excess(row: Ints, cell: int, items: int) -> int:
 
 
 @jit
+def measure_host(row: Ints, host: int) -> None:
+    """Keep the excesses of the cells of a host in the row, where the others read them."""
+    for cell in range(row[row[HOST_FIRST] + host], row[row[HOST_FIRST] + host + 1]):
+        row[row[EXCESS] + 2 * cell] = excess(row, cell, 1)
+        row[row[EXCESS] + 2 * cell + 1] = excess(row, cell, 2)
+
+
+@jit
 def _bin(part: int, size: int) -> int:
     return min((part * (BINS - 1)) // size, BINS - 1)
 
@@ -95,11 +104,11 @@ def count_host(row: Ints, host: int, sign: int) -> None:
         row[row[HISTOGRAM] + _bin(rest, size)] += sign
         row[row[HISTOGRAM] + BINS + _bin(min(rest, room), size)] += sign
         both = min(both, rest, room)
-        over = excess(row, cell, 1)
+        over = row[row[EXCESS] + 2 * cell]
         if over >= 0:
             row[row[HISTOGRAM] + 3 * BINS + _bin(over, size)] += sign
         else:
-            over = excess(row, cell, 2)
+            over = row[row[EXCESS] + 2 * cell + 1]
             if over >= 0:
                 row[row[HISTOGRAM] + 4 * BINS + _bin(over, size)] += sign
     if last - first == 2:
@@ -150,7 +159,7 @@ def write_host(row: Ints, host: int, cells: Floats, groups: Floats) -> None:
             line[6] = _part(row[row[ROOM] + twin * kinds + unit], size, 2)
             line[7] = 1.0
         line[8] = row[row[DRAIN] + host]
-        one, two = excess(row, cell, 1), excess(row, cell, 2)
+        one, two = row[row[EXCESS] + 2 * cell], row[row[EXCESS] + 2 * cell + 1]
         line[9] = one / size if one >= 0 else 1.0
         line[10] = two / size if two >= 0 else 1.0
         line[11] = 0.0

@@ -140,6 +140,7 @@ def start(problem: PlacementProblem, moves: int, order: Order = Order.SAFE) -> S
         problem, classes, counters, table, [len(group) for group in members], (safe, limit)
     )
     for host in range(len(problem.hosts)):
+        sight.measure_host(row, host)
         sight.count_host(row, host, 1)
     return Start(problem, row, members, order)
 
@@ -274,6 +275,7 @@ def _lay_out(
         layout.TALLY: state.counts,
         layout.TOTAL: stay,
         layout.HISTOGRAM: np.zeros(layout.HISTOGRAMS * layout.BINS),
+        layout.EXCESS: np.zeros(2 * len(cells)),
     }
     head = np.zeros(layout.HEAD, np.int64)
     head[layout.CELLS], head[layout.HOSTS] = len(cells), count

@@ -103,6 +103,7 @@ def fresh(begun: Start, moves: list[tuple[int, int]]) -> Ints:
     row[layout.MADE] = len(moves)
     row[layout.OVER] = len(moves) >= row[layout.LIMIT]
     for host in range(len(problem.hosts)):
+        sight.measure_host(row, host)
         sight.count_host(row, host, 1)
     return row
 
