@@ -57,7 +57,8 @@ class Setting(NamedTuple):
     precedence sorted by the second, and followers sorted by the first; between (P, J, J) ms;
     arrivals tasks in order; failures (F, 3) time, node, 1: it breaks or 0: it is back; held (B, 3)
     node, and when memory and cores are taken by what runs there besides: these rows follow the
-    tasks in `pair` and `task`, are nobody's decision and count nothing.
+    tasks in `pair` and `task`, are nobody's decision and count nothing. offered (J, I + 1): the
+    core time that the first k arrivals would take on each node.
     """
 
     pair: Ints
@@ -69,6 +70,7 @@ class Setting(NamedTuple):
     arrivals: Ints
     failures: Ints
     held: Ints
+    offered: Ints
     whole: Ints
 
 

@@ -200,11 +200,9 @@ def _load(w: Setting, s: Live, i: int, most: int) -> float:
         if s.host[e.AWAKE, j] >= 0 and not s.host[e.DOWN_NOW, j]:
             speed = (w.pair[e.RUN, i, best] + 1) / (w.pair[e.RUN, i, j] + 1)
             able += w.host[e.HOST_CORES, j] * speed
-    last, work = s.clock[e.NEXT], 0
+    last = s.clock[e.NEXT]
     first = max(last - most, 0)
-    for k in range(first, last):
-        one = w.arrivals[k]
-        work += w.pair[e.RUN, one, best] * w.task[e.CORES, one]
+    work = w.offered[best, last] - w.offered[best, first]
     since = w.task[e.ARRIVAL, w.arrivals[first]] if last > first else 0
     return _log(work / max(able, 0.1) / (s.clock[e.NOW] - since + 100))
 

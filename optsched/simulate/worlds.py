@@ -143,6 +143,9 @@ class World:
             more[kind, rows, taken.node] = taken.end - taken.begin
         extra = np.zeros((kernel.TASKS, len(taken)), np.int64)
         extra[kernel.CORES], extra[kernel.MEMORY] = taken.cores, taken.memory
+        arrivals = np.lexsort((own, tasks.arrival))
+        offered = np.zeros((len(nodes), len(tasks) + 1), np.int64)
+        offered[:, 1:] = np.cumsum((seen.run * tasks.cores[:, None])[arrivals], axis=0).T
         base = int(np.where(nodes.asleep, off, on).sum())
         return kernel.Setting(
             np.concatenate([pair, more], axis=1),
@@ -151,9 +154,10 @@ class World:
             np.ascontiguousarray(tasks.before[:, 0]),
             np.ascontiguousarray(second),
             seen.between.reshape(count, len(nodes), len(nodes)),
-            np.lexsort((own, tasks.arrival)),
+            arrivals,
             self.failures,
             np.stack([taken.node, taken.held, taken.begin], axis=1),
+            offered,
             np.array([seen.horizon, base, self.requeue], np.int64),
         )
 
