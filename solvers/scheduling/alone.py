@@ -74,8 +74,14 @@ class Alone:
         self.violated = np.hstack([answer > last[:, None], np.ones((len(tasks), 1), bool)])
         self.late = tasks.weight[:, None] * np.maximum(self.seen - due[:, None], 0)
 
-    def choices(self, level: int, values: tuple[int, ...] = ()) -> Choices:
-        """Of one level, for schedules whose earlier levels have these values."""
+    def choices(
+        self, level: int, values: tuple[int, ...] = (), woken: tuple[int, ...] | None = None
+    ) -> Choices:
+        """Of one level, for schedules whose earlier levels have these values.
+
+        With `woken`, for those that wake exactly these of the sleeping nodes (`sleepers`); without,
+        for all: then what runs on a sleeping node pays a share of its waking.
+        """
         problem, tasks = self.problem, self.problem.tasks
         weight = problem.objective.weights(level)
         nothing = np.zeros((len(tasks), 1), np.int64)
@@ -88,14 +94,32 @@ class Alone:
         for before, value in enumerate(values[:level]):
             if problem.objective.levels[before] is Goal.SLA:
                 allowed &= ~(self.violated & (tasks.weight[:, None] > value))
-        rest = rest + thrift * _waking(problem, allowed)
+        base = thrift * _base(problem)
+        if woken is None:
+            rest = rest + thrift * _waking(problem, allowed)
+        else:
+            allowed[:, [j for j in sleepers(problem) if j not in woken]] = False
+            base += thrift * int(_wakes(problem)[list(woken)].sum())
         return Choices(
             allowed=allowed,
             response=haste * (self.seen - tasks.arrival[:, None]),
             rest=rest,
-            base=thrift * _base(problem),
+            base=base,
             haste=haste,
         )
+
+
+def sleepers(problem: TaskProblem) -> list[int]:
+    """Nodes that some task could wake, at a cost."""
+    useful = (_wakes(problem) > 0) & problem.fits.any(axis=0)
+    return [int(j) for j in np.flatnonzero(useful)]
+
+
+def _wakes(problem: TaskProblem) -> Ints:
+    """(J,) mJ that it takes to wake a node, over the horizon; 0 where that saves energy."""
+    nodes = problem.nodes
+    off, on = (-(-power * problem.horizon // 1000) for power in (nodes.sleep, nodes.idle))
+    return np.where(nodes.asleep & (off <= on), on - off + nodes.wake_energy, 0)
 
 
 def _waking(problem: TaskProblem, allowed: Bools) -> Ints:
@@ -103,10 +127,8 @@ def _waking(problem: TaskProblem, allowed: Bools) -> Ints:
 
     The last column is 0. A node that wakes costs the whole; whatever runs there pays its share.
     """
-    nodes, count = problem.nodes, allowed[:, :-1].sum(axis=0)
-    off, on = (-(-power * problem.horizon // 1000) for power in (nodes.sleep, nodes.idle))
-    whole = np.where(nodes.asleep & (off <= on), on - off + nodes.wake_energy, 0)
-    share = np.append(whole // np.maximum(count, 1), 0)
+    count = allowed[:, :-1].sum(axis=0)
+    share = np.append(_wakes(problem) // np.maximum(count, 1), 0)
     return np.broadcast_to(share, allowed.shape)
 
 

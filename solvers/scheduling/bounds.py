@@ -8,14 +8,17 @@ nodes and rejections out.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 
 from optsched.budget import Budget
 from optsched.result import Bound
-from optsched.solvers.scheduling.alone import LARGE, Alone, Choices
+from optsched.solvers.scheduling.alone import LARGE, Alone, Choices, sleepers
 from optsched.solvers.scheduling.positions import matched
 from optsched.tasks import Goal, Schedule, TaskProblem, evaluate
+
+SLEEPERS = 4  # nodes of which every set is tried
 
 
 def free_bounds(problem: TaskProblem, values: tuple[int, ...] = ()) -> list[Bound]:
@@ -63,8 +66,30 @@ def crowded_bounds(
         best = _alone(given, _words(problem, k))
         if given.haste:
             best = max(best, matched(problem, alone, given, budget), key=lambda one: one.value)
-        found.append(best)
+        woken = _by_waking(problem, alone, k, values, budget)
+        found.append(max(best, woken, key=lambda one: one.value))
     return found
+
+
+def _by_waking(
+    problem: TaskProblem, alone: Alone, level: int, values: tuple[int, ...], budget: Budget | None
+) -> Bound:
+    """The least bound over all sets of sleeping nodes that may be woken, if those are few."""
+    nodes, thrift = sleepers(problem), problem.objective.weights(level).get(Goal.ENERGY, 0)
+    if not thrift or not 0 < len(nodes) <= SLEEPERS:
+        return Bound(0, "")
+    sets = (subset for k in range(len(nodes) + 1) for subset in combinations(nodes, k))
+    ways = [alone.choices(level, values, subset) for subset in sets]
+    lows = [_alone(given, "").value for given in ways]
+    least: int | None = None
+    for k in np.argsort(lows, kind="stable").tolist():
+        if least is not None and lows[k] >= least:
+            break
+        own = lows[k]
+        if ways[k].haste and not (budget is not None and budget.over()):
+            own = max(own, matched(problem, alone, ways[k], budget).value)
+        least = own if least is None else min(least, own)
+    return Bound(least or 0, "each way to wake nodes")
 
 
 def best_bounds(problem: TaskProblem, schedule: Schedule, budget: Budget) -> list[Bound]:
