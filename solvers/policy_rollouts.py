@@ -14,7 +14,7 @@ from optsched.simulate.migration import Start
 from optsched.simulate.walks import Walks
 from optsched.solvers.policy_agent import Agent
 
-AT_ONCE = 16  # sampled episodes that share a call of the network
+AT_ONCE = 8  # sampled episodes that share a call of the network
 TEMPERATURE = 0.4  # of sampled choices; by validation seeds
 
 
