@@ -549,7 +549,8 @@ def _break(w: Setting, s: Live, j: int) -> None:
         ran = task[BEGIN, i] if task[STATUS, i] == RUNNING else now
         _leave(s, i, j)
         if i >= w.arrivals.shape[0]:
-            task[STATUS, i] = DONE
+            task[STATUS, i], task[BEGIN, i], task[END, i] = DONE, ran, now
+            task[DATA, i] = min(task[DATA, i], now)
             continue
         _tell(s, i, 0, 0, 0, 0)
         if row < s.lost.shape[0]:

@@ -254,8 +254,14 @@ class Online:
         answer = schedule.start + true.run[row, node] + true.download[row, node]
         hard = true.tasks.hard & ~(placed & (answer > true.tasks.deadline))
         hard.setflags(write=False)
-        problem = true.replace(tasks=replace(true.tasks, hard=hard))
+        problem = true.replace(tasks=replace(true.tasks, hard=hard), taken=self._went())
         return Played(problem, schedule, lost, evaluate(problem, schedule, lost))
+
+    def _went(self) -> Taken:
+        """What nodes are busy with besides, as it went: later, or cut short where a node broke."""
+        taken, rows = self.world.true.taken, self.live.task[:, len(self.world.true.tasks) :]
+        times = rows[kernel.DATA], rows[kernel.BEGIN], rows[kernel.END]
+        return Taken.of(np.stack([taken.node, *times, taken.cores, taken.memory], axis=1))
 
 
 def ranks(problem: TaskProblem, order: str) -> Ints:
