@@ -91,4 +91,6 @@ def bind(agent: PodAgent, problem: PlacementProblem, budget: Budget, seed: int, 
         if not found.whole:
             found.whole, found.seconds = True, time.monotonic() - started
         found.episodes += 1
+        if not found.decisions:
+            break  # nothing waits: all episodes are this one
     return found
