@@ -46,8 +46,9 @@ class Counts:
         """Climb the levels with CP-SAT alone."""
         started = time.monotonic()
         ladder = Ladder(problem, start.placement(problem) if start is not None else None)
-        ladder.climb([Step(CpSat(seed), 0.6)], budget)
-        ladder.climb([Step(CpSat(seed))], budget)
+        if self.supports(problem) is None:  # else the model would prove what does not hold
+            ladder.climb([Step(CpSat(seed), 0.6)], budget)
+            ladder.climb([Step(CpSat(seed))], budget)
         return conclude(
             problem, ladder.placement, ladder.bounds, solver=self.name, started=started, order=order
         )

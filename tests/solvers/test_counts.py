@@ -10,6 +10,7 @@ import pytest
 
 from optsched.budget import Budget
 from optsched.check import check
+from optsched.generate.vm import snapshot
 from optsched.levels import Level, Term, TermKind, drain_first, place_first, tier_order
 from optsched.plan import Move, Plan, Wave
 from optsched.problem import (
@@ -214,3 +215,13 @@ def test_bytes_are_counted_exactly(on: Make, climb: Climb) -> None:
     half = 1 << 49
     assert values(climb, on([-1, -1], [2 * half], demand=[[half], [half]]))[0] == 0
     assert values(climb, on([-1, -1], [2 * half], demand=[[half], [half + 1]]))[0] == 1
+
+
+def test_what_is_not_supported_is_not_proven() -> None:
+    """Asked past `supports` for items on cells, counts stays and claims nothing."""
+    problem = snapshot(0, pms=3)
+    assert Counts().supports(problem) is not None
+    result = Counts().solve(problem, Budget.of(60))
+    assert result.plan.waves == ()
+    assert result.status is Status.FEASIBLE
+    assert result.levels[0].bound < result.levels[0].value
