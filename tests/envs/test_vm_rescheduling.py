@@ -129,13 +129,19 @@ def test_sync_vector() -> None:
     """It runs under Gymnasium's own vector environment, masks included."""
     env = gym.make_vec(ID, num_envs=3, vectorization_mode="sync", **SMALL)
     env.reset(seed=0)
+    earned, over = np.zeros(3), np.zeros(3, bool)
     for _ in range(25):
         masks = np.stack(env.call("action_masks"))
+        assert masks.shape == (3, env.single_action_space.n)
         actions = np.array(
             [np.random.default_rng(0).choice(np.flatnonzero(m)) if m.any() else 0 for m in masks]
         )
-        env.step(actions)
+        _, rewards, ended, cut, _ = env.step(actions)
+        earned += rewards
+        over |= ended | cut
     env.close()
+    assert over.all()
+    assert (earned != 0).any()
 
 
 def test_the_batch_is_many_single_ones() -> None:

@@ -9,10 +9,8 @@ from click.testing import CliRunner
 
 from optsched.cli import group
 from optsched.envs.seeds import seeds
-from optsched.solvers.scheduling.agent import shipped
 from optsched.solvers.scheduling.measuring import Case, measure, rows
 
-pytestmark = pytest.mark.skipif(shipped() is None, reason="no agent comes with this checkout")
 pytest.importorskip("onnxruntime")
 
 
