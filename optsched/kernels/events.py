@@ -307,20 +307,49 @@ def begin_at(w: Setting, s: Live, i: int, j: int, since: int) -> int:
 
     The same rule as `kernels.schedules.begin_at`, with the present for the arrival.
     """
-    if not w.pair[FITS, i, j] or s.host[DOWN_NOW, j]:
-        return -1
-    now = s.clock[NOW]
-    data = now + w.pair[UP, i, j]
-    ready = max(since, _ready(w, s, i, j, data))
-    if ready >= NEVER:
-        return -1
-    start = _first(w, s, j, ready, w.pair[RUN, i, j], w.task[CORES, i])
-    end, memory = start + w.pair[RUN, i, j], w.task[MEMORY, i]
-    if memory and _held(w, s, j, data, max(end, data + 1)) + memory > w.host[HOST_MEMORY, j]:
-        return -1
-    if w.task[HARD, i] and end + w.pair[DOWN, i, j] > w.task[DUE, i]:
-        return -1
-    return int(start)
+    out = np.empty(1, np.int64)
+    begins(w, s, i, j, since, out)
+    return int(out[0])
+
+
+@jit
+def begins(w: Setting, s: Live, i: int, low: int, since: int, out: Ints) -> None:
+    """`begin_at` of all nodes from `low` on for which there is room in `out`.
+
+    One loop without calls: to hand the tables on costs many times what it costs to read them.
+    """
+    pair, wish, hosts, task, host, on = w.pair, w.task, w.host, s.task, s.host, s.on
+    now, cores, memory = s.clock[NOW], wish[CORES], wish[MEMORY]
+    for k in range(out.shape[0]):
+        j = low + k
+        out[k] = -1
+        if not pair[FITS, i, j] or host[DOWN_NOW, j]:
+            continue
+        data, awake, length = now + pair[UP, i, j], host[AWAKE, j], pair[RUN, i, j]
+        ready = max(since, data, now + hosts[WAKE_TIME, j] if awake < 0 else awake)
+        for row in range(wish[PRED, i], wish[PRED_END, i]):
+            time = w.between[row, task[NODE, w.first[row]], j]
+            ready = NEVER if time < 0 else max(ready, task[FINISH, w.first[row]] + time)
+        if ready >= NEVER:
+            continue
+        taken, most, many = 0, hosts[HOST_CORES, j] - cores[i], host[ON_IT, j]
+        for n in range(many):
+            other = on[j, n]
+            if task[BEGIN, other] < ready + length and task[END, other] > ready:
+                taken += cores[other]
+        if taken > most:
+            ready = _first(task, cores, on[j], many, ready, length, most)
+        end, held, most = ready + length, 0, hosts[HOST_MEMORY, j] - memory[i]
+        for n in range(many):
+            other = on[j, n]
+            if task[DATA_SEEN, other] <= max(end - 1, data) and task[END, other] > data:
+                held += memory[other]
+        if memory[i] and held > most:
+            held = _held(task, memory, on[j], many, data, max(end, data + 1))
+        if (memory[i] == 0 or held <= most) and not (
+            wish[HARD, i] and end + pair[DOWN, i, j] > wish[DUE, i]
+        ):
+            out[k] = ready
 
 
 @jit
@@ -338,8 +367,10 @@ def place(w: Setting, s: Live, i: int, j: int, since: int) -> bool:
     task = s.task
     task[STATUS, i], task[NODE, i], task[SENT, i] = QUEUED, j, now
     task[DATA, i], task[DATA_SEEN, i] = now + w.pair[UP_TRUE, i, j], now + w.pair[UP, i, j]
-    task[READY, i] = _ready(w, s, i, j, task[DATA, i])
-    task[READY_SEEN, i] = _ready(w, s, i, j, task[DATA_SEEN, i])
+    for seen, ready in ((DATA, READY), (DATA_SEEN, READY_SEEN)):
+        task[ready, i] = _ready(
+            w.task, w.host, w.first, w.between, task, s.host, now, i, j, task[seen, i]
+        )
     task[BEGIN, i], task[END, i] = start, start + w.pair[RUN, i, j]
     task[HELD, i], task[DEFERRED, i] = 0, 0
     task[TRIES, i] += 1
@@ -368,83 +399,78 @@ def _join(w: Setting, s: Live, i: int, j: int) -> None:
 
 
 @jit
-def _ready(w: Setting, s: Live, i: int, j: int, data: int) -> int:
+def _ready(
+    wish: Ints, hosts: Ints, first: Ints, between: Ints, task: Ints, host: Ints, now: int,
+    i: int, j: int, data: int,
+) -> int:  # fmt: skip
     """When data, what it needs and the node are ready; NEVER: something cannot come."""
-    awake = s.host[AWAKE, j]
-    ready = max(data, s.clock[NOW] + w.host[WAKE_TIME, j] if awake < 0 else awake)
-    for row in range(w.task[PRED, i], w.task[PRED_END, i]):
-        other = w.first[row]
-        time = w.between[row, s.task[NODE, other], j]
+    awake = host[AWAKE, j]
+    ready = max(data, now + hosts[WAKE_TIME, j] if awake < 0 else awake)
+    for row in range(wish[PRED, i], wish[PRED_END, i]):
+        other = first[row]
+        time = between[row, task[NODE, other], j]
         if time < 0:
             return NEVER
-        ready = max(ready, s.task[FINISH, other] + time)
+        ready = max(ready, task[FINISH, other] + time)
     return int(ready)
 
 
 @jit
-def _level(w: Setting, s: Live, j: int, time: int) -> int:
-    """Cores that are taken at a moment, by what is believed."""
+def _level(task: Ints, cores: Ints, on: Ints, many: int, time: int) -> int:
+    """Cores that the first `many` of a node's tasks take at a moment, by what is believed."""
     level = 0
-    for k in range(s.host[ON_IT, j]):
-        i = s.on[j, k]
-        if s.task[BEGIN, i] <= time < s.task[END, i]:
-            level += w.task[CORES, i]
+    for k in range(many):
+        i = on[k]
+        if task[BEGIN, i] <= time < task[END, i]:
+            level += cores[i]
     return level
 
 
 @jit
-def _free(w: Setting, s: Live, j: int, begin: int, end: int, most: int) -> bool:
+def _free(task: Ints, cores: Ints, on: Ints, many: int, begin: int, end: int, most: int) -> bool:
     """Whether at most `most` cores are taken at any time between two moments."""
     taken = 0
-    for k in range(s.host[ON_IT, j]):
-        i = s.on[j, k]
-        if s.task[BEGIN, i] < end and s.task[END, i] > begin:
-            taken += w.task[CORES, i]
+    for k in range(many):
+        i = on[k]
+        if task[BEGIN, i] < end and task[END, i] > begin:
+            taken += cores[i]
     if taken <= most:
         return True
-    if _level(w, s, j, begin) > most:
+    if _level(task, cores, on, many, begin) > most:
         return False
-    for k in range(s.host[ON_IT, j]):
-        time = s.task[BEGIN, s.on[j, k]]
-        if begin < time < end and _level(w, s, j, time) > most:
+    for k in range(many):
+        time = task[BEGIN, on[k]]
+        if begin < time < end and _level(task, cores, on, many, time) > most:
             return False
     return True
 
 
 @jit
-def _first(w: Setting, s: Live, j: int, ready: int, length: int, cores: int) -> int:
-    """The earliest begin from `ready` on at which so many cores are free for so long."""
-    most = w.host[HOST_CORES, j] - cores
-    if _free(w, s, j, ready, ready + length, most):
+def _first(task: Ints, cores: Ints, on: Ints, many: int, ready: int, length: int, most: int) -> int:
+    """The earliest begin from `ready` on at which at most so many cores are taken for so long."""
+    if _free(task, cores, on, many, ready, ready + length, most):
         return ready
     best = NEVER
-    for k in range(s.host[ON_IT, j]):
-        time = s.task[END, s.on[j, k]]
-        if ready < time < best and _free(w, s, j, time, time + length, most):
+    for k in range(many):
+        time = task[END, on[k]]
+        if ready < time < best and _free(task, cores, on, many, time, time + length, most):
             best = time
     return best
 
 
 @jit
-def _held(w: Setting, s: Live, j: int, begin: int, end: int) -> int:
+def _held(task: Ints, memory: Ints, on: Ints, many: int, begin: int, end: int) -> int:
     """The most memory that is taken at any time between two moments."""
-    many, total = s.host[ON_IT, j], 0
-    for k in range(many):
-        i = s.on[j, k]
-        if s.task[DATA_SEEN, i] < end and s.task[END, i] > begin:
-            total += w.task[MEMORY, i]
-    if total <= w.host[HOST_MEMORY, j] // 2:
-        return total  # all together are few enough for any task
     most = 0
     for k in range(-1, many):
-        time = begin if k < 0 else s.task[DATA_SEEN, s.on[j, k]]
+        time = begin if k < 0 else task[DATA_SEEN, on[k]]
         if k >= 0 and (time <= begin or time >= end):
             continue
         level = 0
         for other in range(many):
-            i = s.on[j, other]
-            if s.task[DATA_SEEN, i] <= time < s.task[END, i]:
-                level += w.task[MEMORY, i]
+            i = on[other]
+            if task[DATA_SEEN, i] <= time < task[END, i]:
+                level += memory[i]
         most = max(most, level)
     return most
 
@@ -665,6 +691,7 @@ def _renew(w: Setting, s: Live, j: int) -> None:
             continue
         length = w.pair[RUN, i, j]
         ready = max(task[READY_SEEN, i], earliest)
-        earliest = _first(w, s, j, ready, length, w.task[CORES, i])
+        most = w.host[HOST_CORES, j] - w.task[CORES, i]
+        earliest = _first(task, w.task[CORES], s.on[j], many, ready, length, most)
         task[BEGIN, i], task[END, i] = earliest, earliest + length
         _foresee(w, s, i)

@@ -39,8 +39,10 @@ def soonest(w: Setting, s: Live, i: int, wakes: bool) -> int:
     Without `wakes` a node that sleeps is only taken where no other can.
     """
     best, chosen, asleep = e.NEVER, -1, e.NEVER
+    begin = np.empty(w.host.shape[1], np.int64)
+    e.begins(w, s, i, 0, 0, begin)
     for j in range(w.host.shape[1]):
-        start = e.begin_at(w, s, i, j, 0)
+        start = begin[j]
         if start < 0:
             continue
         answer = start + w.pair[e.RUN, i, j] + w.pair[e.DOWN, i, j]
@@ -120,10 +122,12 @@ def look(w: Setting, s: Live, goals: Ints, nodes: Floats, task: Floats, mask: Bo
         return
     now, weight = s.clock[e.NOW], w.task[e.WEIGHT, i]
     answer, cost, lost = np.empty(count, np.int64), np.empty(count), np.empty(count)
+    begin = np.empty(count, np.int64)
+    e.begins(w, s, i, 0, 0, begin)
     ref, least, lowest, at_ref, fastest = e.NEVER, 1e18, 1e18, 0.0, e.NEVER
     for j in range(count):
         fastest = min(fastest, w.pair[e.RUN, i, j])
-        start = e.begin_at(w, s, i, j, 0)
+        start = begin[j]
         answer[j] = -1
         if start < 0:
             continue
@@ -144,16 +148,15 @@ def look(w: Setting, s: Live, goals: Ints, nodes: Floats, task: Floats, mask: Bo
     for j in range(count):
         top = max(top, w.host[e.POWER, j])
     for j in range(count):
-        _node(w, s, i, j, nodes[j], ref, fastest, top)
+        _node(w.pair, w.task, w.host, s.host, i, j, nodes[j], ref, fastest, top)
         if answer[j] < 0:
             continue
         row, due = nodes[j], w.task[e.DUE, i]
-        begin = answer[j] - w.pair[e.DOWN, i, j] - w.pair[e.RUN, i, j]
         lead = w.pair[e.UP, i, j]
         if s.host[e.AWAKE, j] < 0:
             lead = max(lead, w.host[e.WAKE_TIME, j])
         row[0] = 1
-        row[3] = _log((begin - now - lead) / ref)
+        row[3] = _log((begin[j] - now - lead) / ref)
         row[EFT] = min(math.log(max(answer[j] - now, 1) / ref), HIGH)
         row[6] = 1.0 if due >= e.NEVER else max(min((due - answer[j]) / ref, 4.0), -4.0) / 4
         row[7] = answer[j] > due
@@ -165,23 +168,24 @@ def look(w: Setting, s: Live, goals: Ints, nodes: Floats, task: Floats, mask: Bo
 
 @jit
 def _node(
-    w: Setting, s: Live, i: int, j: int, row: Floats, ref: int, fastest: int, top: int
-) -> None:
+    pair: Ints, wish: Ints, hosts: Ints, host: Ints, i: int, j: int, row: Floats, ref: int,
+    fastest: int, top: int,
+) -> None:  # fmt: skip
     """What is known of a node whether the task may go there or not."""
-    cores, memory = w.host[e.HOST_CORES, j], max(w.host[e.HOST_MEMORY, j], 1)
-    row[1] = _log(w.pair[e.UP, i, j] / ref)
-    row[2] = _log(w.pair[e.RUN, i, j] / ref)
-    row[4] = _log(w.pair[e.DOWN, i, j] / ref)
-    row[11] = s.host[e.FREE, j] / cores
-    row[12] = _log(s.host[e.WORK, j] / cores / ref)
-    row[13] = s.host[e.AWAKE, j] < 0
-    row[14] = s.host[e.DOWN_NOW, j]
-    row[15] = (fastest + 1) / (w.pair[e.RUN, i, j] + 1)
-    row[16] = max(s.host[e.ROOM, j] - w.task[e.MEMORY, i], 0) / memory
-    row[17] = _log(s.host[e.ON_IT, j] / cores)
-    row[18] = w.host[e.POWER, j] / top / cores
+    cores, memory = hosts[e.HOST_CORES, j], max(hosts[e.HOST_MEMORY, j], 1)
+    row[1] = _log(pair[e.UP, i, j] / ref)
+    row[2] = _log(pair[e.RUN, i, j] / ref)
+    row[4] = _log(pair[e.DOWN, i, j] / ref)
+    row[11] = host[e.FREE, j] / cores
+    row[12] = _log(host[e.WORK, j] / cores / ref)
+    row[13] = host[e.AWAKE, j] < 0
+    row[14] = host[e.DOWN_NOW, j]
+    row[15] = (fastest + 1) / (pair[e.RUN, i, j] + 1)
+    row[16] = max(host[e.ROOM, j] - wish[e.MEMORY, i], 0) / memory
+    row[17] = _log(host[e.ON_IT, j] / cores)
+    row[18] = hosts[e.POWER, j] / top / cores
     row[19] = _log(cores) / 4
-    row[20] = w.host[e.WAKE_TIME, j] / (w.host[e.WAKE_TIME, j] + ref)
+    row[20] = hosts[e.WAKE_TIME, j] / (hosts[e.WAKE_TIME, j] + ref)
     row[21] = 1
 
 

@@ -109,10 +109,9 @@ class Online:
     def begins(self, task: int = NONE) -> Ints:
         """(J,) when a task (the next one) would begin on each node; -1: it cannot go there now."""
         i = self.task if task == NONE else task
-        count = self.setting.host.shape[1]
-        return np.array(
-            [kernel.begin_at(self.setting, self.live, i, j, 0) for j in range(count)], np.int64
-        )
+        found = np.empty(self.setting.host.shape[1], np.int64)
+        kernel.begins(self.setting, self.live, i, 0, 0, found)
+        return found
 
     def waiting(self) -> Ints:
         """The tasks that have arrived, have all they need, and are not decided on."""
