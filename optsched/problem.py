@@ -231,9 +231,9 @@ def _feed(hasher: Any, value: Any) -> None:
             if one.name != "warnings":
                 hasher.update(one.name.encode() + b"=")
                 _feed(hasher, getattr(value, one.name))
-    elif isinstance(value, tuple) and value and all(isinstance(one, str) for one in value):
+    elif isinstance(value, tuple) and set(map(type, value)) == {str}:
         # Names: their lengths keep ("ab", "c") and ("a", "bc") apart.
-        hasher.update(repr([len(one) for one in value]).encode())
+        hasher.update(repr(list(map(len, value))).encode())
         hasher.update("".join(value).encode("utf-8", "surrogatepass"))
     elif isinstance(value, tuple):
         hasher.update(f"({len(value)}".encode())

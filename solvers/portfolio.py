@@ -109,7 +109,7 @@ def exchange(
 
 def worth_more(problem: PlacementProblem, budget: Budget) -> bool:
     """Whether there is time for a local search to begin and get somewhere."""
-    return budget.remaining() > BEGIN + BEGIN_ITEM * len(problem.items)
+    return not budget.stop() and budget.remaining() > BEGIN + BEGIN_ITEM * len(problem.items)
 
 
 def adopt(ladder: Ladder, outcome: Outcome) -> None:

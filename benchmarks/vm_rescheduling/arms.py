@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from benchmarks.vm_rescheduling.per_vm import per_vm
-from optsched.budget import Budget
+from optsched.budget import Budget, Progress
 from optsched.plan import Move, Order, Plan, Wave
 from optsched.problem import PlacementProblem
 from optsched.registry import solver
@@ -19,12 +20,16 @@ SIZE = 16  # cores of a block
 
 @dataclass(frozen=True)
 class Answer:
-    """A plan, the fragments that no plan can get below (0: not known), and words on the end."""
+    """A plan, the fragments that no plan can get below (0: not known), and words on the end.
+
+    `incumbents` are the fragments of the placements found on the way, each with its second.
+    """
 
     plan: Plan
     bound: int
     status: str
     seconds: float
+    incumbents: list[tuple[float, int]] = field(default_factory=list)
 
 
 class Simple:
@@ -118,14 +123,16 @@ SIMPLE: dict[str, Callable[[PlacementProblem, int, int], Plan]] = {
     "HA": heuristic,
     "random": anything,
 }
-ARMS = ("ours", "greedy", *SIMPLE, "per-VM")
-SOLVERS = {"ours": "portfolio", "greedy": "fragments-greedy"}
+FIRST = "first plan"  # ours, stopped as soon as it tells of a placement
+ARMS = ("ours", "greedy", FIRST, *SIMPLE, "per-VM")
+SOLVERS = {"ours": "portfolio", FIRST: "portfolio", "greedy": "fragments-greedy"}
 
 
 def run(
     arm: str, problem: PlacementProblem, order: Order, seconds: float, workers: int, seed: int
 ) -> Answer:
     """Solve from the problem to a checked plan; `problem.max_moves` holds the MNL."""
+    gc.collect()  # what earlier calls left is not charged to this one
     begun = time.monotonic()
     if arm in SIMPLE:
         plan = SIMPLE[arm](problem, problem.max_moves, seed)
@@ -133,7 +140,15 @@ def run(
     if arm == "per-VM":
         plan, bound, status = per_vm(problem, seconds, workers)
         return Answer(plan, bound, status, time.monotonic() - begun)
-    name = SOLVERS.get(arm, arm)
-    result = solver(name).solve(problem, Budget.of(seconds, workers=workers), order=order)
+    incumbents: list[tuple[float, int]] = []
+
+    def note(progress: Progress) -> None:
+        if progress.value is not None:
+            incumbents.append((time.monotonic() - begun, progress.value))
+
+    budget = Budget.of(
+        seconds, workers=workers, stop=lambda: arm == FIRST and bool(incumbents), on_progress=note
+    )
+    result = solver(SOLVERS.get(arm, arm)).solve(problem, budget, order=order)
     spent = time.monotonic() - begun
-    return Answer(result.plan, result.levels[0].bound, result.status.value, spent)
+    return Answer(result.plan, result.levels[0].bound, result.status.value, spent, incumbents)

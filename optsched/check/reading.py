@@ -51,10 +51,14 @@ class Rows(Generic[Row]):
     def __iter__(self) -> Iterator[Row]:
         return (self[index] for index in range(len(self._table)))
 
+    def column(self, number: int) -> list[int]:
+        """One column, as it stands in the table."""
+        found: list[int] = self._table[:, number].tolist()
+        return found
+
     def columns(self) -> list[list[int]]:
         """All columns, as they stand in the table."""
-        found: list[list[int]] = [column.tolist() for column in self._table.T]
-        return found
+        return [self.column(number) for number in range(self._table.shape[1])]
 
 
 class Reading:
@@ -76,12 +80,12 @@ class Reading:
         self.movable: list[bool] = items.movable.tolist()
         self.lets_go_first: list[bool] = items.lets_go_first.tolist()
         self.occupies: list[bool] = items.occupies.tolist()
-        self.capacity: list[list[int]] = hosts.capacity.tolist()
-        self.fixed_use: list[list[int]] = hosts.fixed_use.tolist()
+        self.capacity = Rows(hosts.capacity, tuple)
+        self.fixed_use = Rows(hosts.fixed_use, tuple)
         self.drain: list[bool] = hosts.drain.tolist()
         self.cell_host: list[int] = cells.host.tolist()
-        self.cell_capacity: list[list[int]] = cells.capacity.tolist()
-        self.cell_fixed: list[list[int]] = cells.fixed_use.tolist()
+        self.cell_capacity = Rows(cells.capacity, tuple)
+        self.cell_fixed = Rows(cells.fixed_use, tuple)
         self.cell_kind: list[int] = cells.kind.tolist()
         self.domain: list[list[int]] = problem.where.domain.tolist()
         self._read_limits()

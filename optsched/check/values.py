@@ -97,11 +97,9 @@ def _blocks(units: list[int], size: int, cells: int) -> int:
 
 def _free(reading: Reading, seating: Seating, resource: int) -> list[int]:
     """Free units of each cell, at least 0."""
-    used = [fixed[resource] for fixed in reading.cell_fixed]
-    demand: list[int] = reading.problem.items.cell_demand[:, resource].tolist()
+    used = reading.cell_fixed.column(resource)
+    demand = reading.cell_demand.column(resource)
     for item, cell in seating.sits():
         used[cell] += demand[item]
-    return [
-        max(0, capacity[resource] - units)
-        for capacity, units in zip(reading.cell_capacity, used, strict=True)
-    ]
+    capacities = reading.cell_capacity.column(resource)
+    return [max(0, capacity - units) for capacity, units in zip(capacities, used, strict=True)]

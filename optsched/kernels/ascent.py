@@ -43,13 +43,13 @@ def worth(free: Ints, one: int, cells: int, size: Ints, wide: Bools, weight: Int
 
 @jit
 def change(
-    free: Ints, one: int, cells: int, slot: int, is_wide: bool, units: int, size: Ints,
+    free: Ints, one: int, cells: int, first: int, last: int, units: int, before: float, size: Ints,
     wide: Bools, weight: Ints,
 ) -> float:  # fmt: skip
-    """What it is worth to free `units` (below 0: to take them) at a slot of a host."""
-    before = worth(free, one, cells, size, wide, weight)
-    last = one + 2 if is_wide else slot + 1
-    first = one if is_wide else slot
+    """What it is worth to free `units` (below 0: to take them) on some cells of a host.
+
+    They are those from `first` to before `last`; `before` is what the host is worth as it is.
+    """
     for c in range(first, last):
         free[c] += units
     after = worth(free, one, cells, size, wide, weight)
@@ -60,27 +60,33 @@ def change(
 
 @jit
 def refresh(
-    host: int, k: int, is_wide: bool, demand: Ints, resource: int, start: Ints, free: Ints,
-    room: Ints, at: Ints, may: bool, bonus: float, size: Ints, wide: Bools, weight: Ints,
-    gone: Floats, come: Floats,
+    host: int, narrow: int, demand: Ints, resource: int, start: Ints, free: Ints, room: Ints,
+    narrow_at: Ints, wide_at: Ints, may: Bools, bonus: float, size: Ints, wide: Bools,
+    weight: Ints, gone: Floats, come: Floats,
 ) -> None:  # fmt: skip
-    """Value the slots of a host again, for class k: `gone` and `come` are (slots,)."""
+    """Value the slots of a host again, for all classes: `gone` and `come` are (K, slots).
+
+    All classes at once: calls with so many arrays cost more than what they do.
+    """
     one, cells = start[host], start[host + 1] - start[host]
-    first, last = (host, host + 1) if is_wide else (one, one + cells)
-    units = demand[resource]
-    for slot in range(first, last):
-        gone[slot], come[slot] = LOWEST, LOWEST
-        if is_wide and cells != 2:
-            continue
-        if at[slot, k] > 0:
-            gone[slot] = bonus + change(free, one, cells, slot, is_wide, units, size, wide, weight)
-        fits = may
-        for c in range(one if is_wide else slot, one + 2 if is_wide else slot + 1):
-            for r in range(len(demand)):
-                if demand[r] > room[c, r]:
-                    fits = False
-        if fits:
-            come[slot] = change(free, one, cells, slot, is_wide, -units, size, wide, weight)
+    before = worth(free, one, cells, size, wide, weight)
+    for k in range(len(demand)):
+        is_wide, units = k >= narrow, demand[k, resource]
+        for slot in range(host if is_wide else one, host + 1 if is_wide else one + cells):
+            gone[k, slot], come[k, slot] = LOWEST, LOWEST
+            if is_wide and cells != 2:
+                continue
+            first, last = (one, one + 2) if is_wide else (slot, slot + 1)
+            if (wide_at[slot, k] if is_wide else narrow_at[slot, k]) > 0:
+                gone[k, slot] = bonus + change(free, one, cells, first, last, units, before, size,
+                                               wide, weight)  # fmt: skip
+            fits = may[k]
+            for c in range(first, last):
+                for r in range(demand.shape[1]):
+                    fits &= demand[k, r] <= room[c, r]
+            if fits:
+                come[k, slot] = change(free, one, cells, first, last, -units, before, size, wide,
+                                       weight)  # fmt: skip
 
 
 @jit
@@ -200,11 +206,10 @@ def ascend(
     top_come = np.zeros((classes, blocks), np.int64)
     own, place = np.arange(slots), np.full(slots, -1)
     place[: len(cell_host)] = cell_host
+    for h in range(hosts):
+        refresh(h, narrow, demand, resource, start, free, room, narrow_at, wide_at, may[group[h]],
+                bonus[h], size, wide, weight, gone, come)  # fmt: skip
     for k in range(classes):
-        at = narrow_at if k < narrow else wide_at
-        for h in range(hosts):
-            refresh(h, k, k >= narrow, demand[k], resource, start, free, room, at,
-                    may[group[h], k], bonus[h], size, wide, weight, gone[k], come[k])  # fmt: skip
         for block in range(blocks):
             top_gone[k, block] = best_of(gone[k], block)
             top_come[k, block] = best_of(come[k], block)
@@ -217,11 +222,9 @@ def ascend(
               wide_at if is_wide else narrow_at)  # fmt: skip
         for slot in pick[1:]:
             h = slot if is_wide else cell_host[slot]
+            refresh(h, narrow, demand, resource, start, free, room, narrow_at, wide_at,
+                    may[group[h]], bonus[h], size, wide, weight, gone, come)  # fmt: skip
             for k in range(classes):
-                at = narrow_at if k < narrow else wide_at
-                refresh(h, k, k >= narrow, demand[k], resource, start, free, room, at,
-                        may[group[h], k], bonus[h], size, wide, weight, gone[k],
-                        come[k])  # fmt: skip
                 first = h if k >= narrow else start[h]
                 last = h if k >= narrow else max(start[h], start[h + 1] - 1)
                 for block in range(first // BLOCK, last // BLOCK + 1):

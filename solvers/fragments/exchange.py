@@ -115,7 +115,7 @@ def reschedule(
     run.construct(model)
     if not len(model.shapes):
         return run.outcome([model])
-    if order is Order.SAFE:
+    if order is Order.SAFE or run.budget.over():
         run.improve(model)
         return run.outcome([model])
     loose = build(problem, problem.objective[goals.fragments], safe=False)

@@ -111,17 +111,19 @@ class Master:
                 low = middle + 1
         return low
 
-    def start(self) -> None:
+    def start(self, budget: Budget) -> None:
         """Columns at plausible prices: units are worth what they are worth in whole blocks.
 
         Where items are worth nothing and a move costs what it can gain at most, all that is left is
         the toll: a bound that holds up where time is short.
         """
         worth = unit_worth(self.model)
-        for toll in START:
-            self.price(Prices.of(worth, toll))
-        for share in (1, 2):
-            self.price(Prices.of(0 * worth, share * self.model.block_worth))
+        prices = [Prices.of(worth, toll) for toll in START]
+        prices += [Prices.of(0 * worth, share * self.model.block_worth) for share in (1, 2)]
+        for one in prices:
+            if budget.over():
+                return
+            self.price(one)
 
     def follow(self, other: Master) -> None:
         """Take over the columns of another master, if types are the same, and try its prices."""
@@ -236,7 +238,7 @@ class Master:
     def generate(self, budget: Budget, enough: float = 0.0) -> None:
         """Rounds of LP and pricing until the bound is that of the LP, or less than `enough + 1`."""
         if not self.tried:
-            self.start()
+            self.start(budget)
         while not budget.over() and self.bound >= enough + 1:
             relaxed = self.solve(budget)
             if relaxed is None:

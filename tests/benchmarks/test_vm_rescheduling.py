@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.vm_rescheduling import tables
-from benchmarks.vm_rescheduling.arms import run
+from benchmarks.vm_rescheduling.arms import FIRST, run
 from benchmarks.vm_rescheduling.run import Part, _rows
 from optsched.check import check
 from optsched.generate.vm import snapshot
@@ -45,3 +45,17 @@ def test_rows_become_a_table() -> None:
     assert all(row["replayed"] for row in rows)
     text = tables.page(rows, "header")
     assert "| medium-mixed | 1 | 279 |" in text
+
+
+def test_first_plans_stand_beside_what_greedy_gains() -> None:
+    """A call stopped at its first placement gives that placement's plan; the table shows both."""
+    ordinary = Part("medium", 1, (20,), arms=("ours", "greedy", FIRST))
+    rows = [*_rows(ordinary, 1), *_rows(replace(ordinary, arms=("ours",), seconds=0.3), 1)]
+    ours, greedy, first, _ = rows
+    told = [value for _, value in ours["incumbents"]]
+    assert told == sorted(told, reverse=True)
+    assert told[-1] == ours["after"] <= first["after"] < first["before"]
+    assert first["after"] == first["incumbents"][0][1]
+    assert greedy["before"] - first["after"] >= 0.8 * (greedy["before"] - greedy["after"])
+    table = tables.page(rows, "header").partition("## First plans")[2]
+    assert "| medium | 279 | 20 | safe | 1 |" in table

@@ -11,6 +11,7 @@ from optsched.budget import Budget, Progress
 from optsched.check import check
 from optsched.generate import paper
 from optsched.generate.known_optimum import known_optimum
+from optsched.generate.vm import snapshot as vm_snapshot
 from optsched.plan import Move, Order, Plan, Wave
 from optsched.problem import (
     Cells,
@@ -87,6 +88,17 @@ def test_who_stops_it_gets_the_incumbent() -> None:
     seen: list[Progress] = []
     budget = Budget.of(600, workers=2, stop=lambda: bool(seen), on_progress=seen.append)
     result = Portfolio().solve(problem, budget)
+    assert check(problem, result.plan).violations == ()
+
+
+def test_who_stops_it_at_its_first_placement_gets_that_one() -> None:
+    """Nothing else is begun then: no bound, no local search."""
+    problem = vm_snapshot(5, pms=30).replace(max_moves=8)
+    told: list[Progress] = []
+    stop = Budget.of(60, stop=lambda: bool(told), on_progress=told.append)
+    result = Portfolio().solve(problem, stop, order=Order.SAFE)
+    assert [one.stage for one in told] == ["greedy"]
+    assert result.levels[0].value == told[0].value < result.levels[0].stay
     assert check(problem, result.plan).violations == ()
 
 
