@@ -52,7 +52,7 @@ def warm_migration() -> None:
 
 def warm_schedules() -> None:
     """Those of schedules: only solvers of task problems need them."""
-    from . import dispatch, schedules
+    from . import dispatch, paths, schedules
     from .jit import COMPILED
 
     if not COMPILED:
@@ -76,6 +76,9 @@ def warm_schedules() -> None:
     schedules.goals(tables, lines, values)
     schedules.below(values, values, weights, True)
     schedules.climb(tables, lines, zero, zero.copy(), values, weights, 1, stream)
+    task = np.ones((paths.ROWS, 1), np.int64)
+    paths.sweep(task, 1, 10, 1, 1, np.zeros(2, np.int64), np.zeros(2, np.int64))
+    paths.trace(task, 1, np.zeros(2, np.int64), 0, zero)
 
 
 def _warm_fragments() -> None:

@@ -94,12 +94,12 @@ class Alone:
         for before, value in enumerate(values[:level]):
             if problem.objective.levels[before] is Goal.SLA:
                 allowed &= ~(self.violated & (tasks.weight[:, None] > value))
-        base = thrift * _base(problem)
+        base = thrift * asleep_base(problem)
         if woken is None:
             rest = rest + thrift * _waking(problem, allowed)
         else:
             allowed[:, [j for j in sleepers(problem) if j not in woken]] = False
-            base += thrift * int(_wakes(problem)[list(woken)].sum())
+            base += thrift * int(wake_costs(problem)[list(woken)].sum())
         return Choices(
             allowed=allowed,
             response=haste * (self.seen - tasks.arrival[:, None]),
@@ -111,11 +111,11 @@ class Alone:
 
 def sleepers(problem: TaskProblem) -> list[int]:
     """Nodes that some task could wake, at a cost."""
-    useful = (_wakes(problem) > 0) & problem.fits.any(axis=0)
+    useful = (wake_costs(problem) > 0) & problem.fits.any(axis=0)
     return [int(j) for j in np.flatnonzero(useful)]
 
 
-def _wakes(problem: TaskProblem) -> Ints:
+def wake_costs(problem: TaskProblem) -> Ints:
     """(J,) mJ that it takes to wake a node, over the horizon; 0 where that saves energy."""
     nodes = problem.nodes
     off, on = (-(-power * problem.horizon // 1000) for power in (nodes.sleep, nodes.idle))
@@ -128,11 +128,11 @@ def _waking(problem: TaskProblem, allowed: Bools) -> Ints:
     The last column is 0. A node that wakes costs the whole; whatever runs there pays its share.
     """
     count = allowed[:, :-1].sum(axis=0)
-    share = np.append(_wakes(problem) // np.maximum(count, 1), 0)
+    share = np.append(wake_costs(problem) // np.maximum(count, 1), 0)
     return np.broadcast_to(share, allowed.shape)
 
 
-def _base(problem: TaskProblem) -> int:
+def asleep_base(problem: TaskProblem) -> int:
     """Millijoules that the nodes take if no task runs."""
     nodes = problem.nodes
     least = np.where(nodes.asleep, np.minimum(nodes.sleep, nodes.idle), nodes.idle)

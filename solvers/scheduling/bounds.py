@@ -1,4 +1,4 @@
-"""Bounds of schedules that need no search: each task alone on its node, and tasks in positions.
+"""Bounds of schedules: each task alone on its node, tasks in positions, and cores over time.
 
 Alone a task waits for its data, its node and what the node is busy with, for no other task. The
 best node by the whole weighted sum of a level bounds it; what earlier levels have reached rules
@@ -8,17 +8,17 @@ nodes and rejections out.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
 
 import numpy as np
 
 from optsched.budget import Budget
 from optsched.result import Bound
-from optsched.solvers.scheduling.alone import LARGE, Alone, Choices, sleepers
+from optsched.solvers.scheduling.alone import LARGE, Alone, Choices
+from optsched.solvers.scheduling.cores import Cores
 from optsched.solvers.scheduling.positions import matched
 from optsched.tasks import Goal, Schedule, TaskProblem, evaluate
 
-SLEEPERS = 4  # nodes of which every set is tried
+PATIENCE = 5.0  # seconds, where nobody says how long
 
 
 def free_bounds(problem: TaskProblem, values: tuple[int, ...] = ()) -> list[Bound]:
@@ -55,41 +55,31 @@ def _alone(given: Choices, words: str) -> Bound:
 def crowded_bounds(
     problem: TaskProblem, values: tuple[int, ...] = (), budget: Budget | None = None
 ) -> list[Bound]:
-    """Those of `free_bounds`, raised by matching tasks with positions where responses count.
+    """Those of `free_bounds`, raised by what tasks on the same cores do to each other.
 
-    A budget may end the raising early, not before one matching.
+    First tasks are matched with positions where responses count, then every core is looked at on
+    its own over time, which is nearly always enough to tell whether a schedule is optimal.
+
+    Parameters
+    ----------
+    values
+        As for `free_bounds`; what reaches those of a schedule is not raised further.
+    budget
+        May end the raising early, not before one matching; by default `PATIENCE` seconds.
     """
-    alone = Alone(problem)
+    alone, budget = Alone(problem), budget or Budget.of(PATIENCE)
     found = []
     for k in range(len(problem.objective.levels)):
         given = alone.choices(k, values)
         best = _alone(given, _words(problem, k))
-        if given.haste:
+        known = values[k] if k < len(values) else None
+        if given.haste and (known is None or best.value < known):
             best = max(best, matched(problem, alone, given, budget), key=lambda one: one.value)
-        woken = _by_waking(problem, alone, k, values, budget)
-        found.append(max(best, woken, key=lambda one: one.value))
+        if known is None or best.value < known:
+            raised = Cores(alone, k, values).bound(known, budget)
+            best = max(best, raised, key=lambda one: one.value)
+        found.append(best)
     return found
-
-
-def _by_waking(
-    problem: TaskProblem, alone: Alone, level: int, values: tuple[int, ...], budget: Budget | None
-) -> Bound:
-    """The least bound over all sets of sleeping nodes that may be woken, if those are few."""
-    nodes, thrift = sleepers(problem), problem.objective.weights(level).get(Goal.ENERGY, 0)
-    if not thrift or not 0 < len(nodes) <= SLEEPERS:
-        return Bound(0, "")
-    sets = (subset for k in range(len(nodes) + 1) for subset in combinations(nodes, k))
-    ways = [alone.choices(level, values, subset) for subset in sets]
-    lows = [_alone(given, "").value for given in ways]
-    least: int | None = None
-    for k in np.argsort(lows, kind="stable").tolist():
-        if least is not None and lows[k] >= least:
-            break
-        own = lows[k]
-        if ways[k].haste and not (budget is not None and budget.over()):
-            own = max(own, matched(problem, alone, ways[k], budget).value)
-        least = own if least is None else min(least, own)
-    return Bound(least or 0, "each way to wake nodes")
 
 
 def best_bounds(problem: TaskProblem, schedule: Schedule, budget: Budget) -> list[Bound]:

@@ -8,6 +8,7 @@ of the levels before.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from ortools.sat.python import cp_model
@@ -268,16 +269,26 @@ class ScheduleModel:
 
 
 def improve(
-    problem: TaskProblem, schedule: Schedule, budget: Budget, seed: int = 0
+    problem: TaskProblem,
+    schedule: Schedule,
+    budget: Budget,
+    seed: int = 0,
+    known: Sequence[Bound] = (),
 ) -> tuple[Schedule, list[Bound]]:
-    """A schedule that is no worse, and a bound of each level given the values before it."""
-    values = evaluate(problem, schedule).levels
+    """A schedule that is no worse, and a bound of each level given the values before it.
+
+    `known` are bounds given the values of `schedule`: CP-SAT need not find them again.
+    """
+    first = values = evaluate(problem, schedule).levels
     bounds = free_bounds(problem, values)
     model = ScheduleModel(problem)
     for k in range(len(values)):
         weights = problem.objective.weights(k)
         value = total(weight * model.level(goal) for goal, weight in weights.items())
         bounds[k:] = free_bounds(problem, values)[k:]
+        if known and values[:k] == first[:k]:
+            bounds[k] = max(bounds[k], known[k], key=lambda one: one.value)
+        model.model.add(value >= bounds[k].value)
         if values[k] > bounds[k].value and not budget.over():
             model.hint(schedule)
             model.model.minimize(value)

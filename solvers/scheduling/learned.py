@@ -15,7 +15,6 @@ import numpy as np
 from optsched.budget import Budget
 from optsched.errors import FormatError, OptschedError
 from optsched.outcome import Outcome, settle
-from optsched.result import Bound
 from optsched.solvers.scheduling.agent import Episodes, TaskAgent, load, play, warm
 from optsched.solvers.scheduling.bounds import free_bounds
 from optsched.solvers.scheduling.colony import Settings
@@ -102,10 +101,8 @@ class Hybrid(_Led, Ants):
         Ants.__init__(self, settings=settings)
         self.path = path
 
-    def search(
-        self, problem: TaskProblem, budget: Budget, seed: int, given: list[Schedule]
-    ) -> tuple[Schedule, list[Bound]]:
-        """The agent's episode, then rounds of ants."""
+    def lead(self, problem: TaskProblem, budget: Budget) -> list[Schedule]:
+        """The agent's episode, and what it thinks of nodes."""
         budget.report("policy")
         try:
             first = play(self.agent(), problem, budget.share(SHARE))
@@ -114,7 +111,7 @@ class Hybrid(_Led, Ants):
         self.stats = _stats(first)
         worth = belief(first.chances)
         self.scorer = lambda _: worth
-        return super().search(problem, budget, seed, [*given, *first.schedules])
+        return first.schedules
 
 
 def belief(chances: np.ndarray) -> np.ndarray:

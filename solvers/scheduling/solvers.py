@@ -17,6 +17,8 @@ from optsched.tasks import Schedule, TaskProblem, evaluate
 
 FIRST = "eft"  # the reference
 SEARCH = 0.93  # of the time; the rest is for bounds
+QUIET = 15  # rounds of ants without anything better after which a proof is tried
+PROOF = 0.5  # of the time that is left, for a proof
 MANY = 60_000  # pairs of tasks on a node that a model of CP-SAT has at most
 SLOW = ("min-min", "max-min", "sufferage")  # rules that look at all pairs again and again
 LAST = ("round-robin", "random", "two-choices")  # rules that are not compiled and seldom the best
@@ -143,20 +145,35 @@ class Ants(_Solver):
     def search(
         self, problem: TaskProblem, budget: Budget, seed: int, given: list[Schedule]
     ) -> tuple[Schedule, list[Bound]]:
-        """Rounds of ants."""
+        """Rounds of ants; when they find nothing better, a proof is tried once."""
         rules = [*given, *ruled(problem, budget.share(0.2), seed)]
+        rules += self.lead(problem, budget)
         colony = Colony(problem, seed, elites=rules, scorer=self.scorer, settings=self.settings)
         budget.report("colony")
         reached: tuple[int, ...] = ()
+        bounds, quiet = list[Bound](), 0
         searching = budget.share(SEARCH)
         while not searching.over():
             found = colony.run(searching, rounds=1)
             values = evaluate(problem, found).levels
+            quiet = quiet + 1 if values == reached else 0
             if values != reached and met(values, free_bounds(problem, values)):
                 break
+            if quiet == QUIET and not bounds:
+                bounds = best_bounds(problem, found, searching.share(PROOF))
+                if met(values, bounds):
+                    break
             reached = values
         found = best_of(problem, [colony.schedule(), *rules])
+        values = evaluate(problem, found).levels
+        if bounds and values[:-1] == reached[:-1]:  # what the bounds were made for
+            return found, tighter(bounds, free_bounds(problem, values))
         return found, best_bounds(problem, found, budget)
+
+    def lead(self, problem: TaskProblem, budget: Budget) -> list[Schedule]:
+        """Schedules to begin at beside those of the rules; may set the scorer."""
+        del problem, budget
+        return []
 
 
 class Portfolio(_Solver):
@@ -175,9 +192,14 @@ class Portfolio(_Solver):
         small = int(problem.fits.sum()) <= MANY // 100
         share = (0.15 if small else 0.6) if exact else 1.0
         found, bounds = Ants(self.scorer).search(problem, budget.share(share), seed, given)
-        proven = met(evaluate(problem, found).levels, bounds)
-        if exact and not budget.over() and not proven:
+        values = evaluate(problem, found).levels
+        if exact and not met(values, bounds):
+            bounds = tighter(bounds, best_bounds(problem, found, budget.share(PROOF)))
+        if exact and not budget.over() and not met(values, bounds):
             budget.report("CP-SAT")
-            found, own = improve(problem, found, budget.share(SEARCH), seed)
-            bounds = tighter(own, best_bounds(problem, found, budget))
+            found, own = improve(problem, found, budget.share(SEARCH), seed, bounds)
+            values, before = evaluate(problem, found).levels, values
+            if values[:-1] != before[:-1]:  # those of later levels were for other values
+                bounds = best_bounds(problem, found, budget)
+            bounds = tighter(own, bounds)
         return found, bounds
