@@ -8,6 +8,12 @@ the first to the last. The arms take turns: none; mtls and http, which is our fr
 live plan (filter and preempt, nodeCacheCapable) over mutual TLS or plain HTTP; dead, a port on
 which nobody listens; hung, a front end that was stopped by SIGSTOP. Neither controllers nor
 kubelets run while pods are placed, since they would slow all arms alike and hide the extender.
+
+What filter costs is told three times. More ms a pod: what the scheduler loses, with everything
+between it and us. Filter, ms: in the front end from a request's last byte to its answer, by the
+clock, as its own metric counts it; on a machine whose cores are all busy much of it is waiting for
+a core. CPU, ms: what the front end's process used between the first and the last binding for each
+pod, TLS and its heartbeat included.
 """
 
 from __future__ import annotations
@@ -41,16 +47,28 @@ NAMESPACE = "throughput"
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 _VERSION, _UID = re.compile(rb'"resourceVersion":"(\d+)"'), re.compile(rb'"uid":"([^"]+)"')
 ARMS = ("none", "mtls", "http", "dead", "hung")
+GOAL = 0.00015  # seconds; a bucket of the front end's histogram
 PATIENCE = 300.0  # seconds for all pods of a run
 
 
 @dataclass
 class Arm:
-    """Pods per second in each run, and what the front end spent on filter."""
+    """Pods per second in each run, and what the front end spent on filter, in seconds.
+
+    Attributes
+    ----------
+    within
+        Answers within `GOAL`.
+    used, placed
+        Seconds of a core, and the bindings in that time.
+    """
 
     rates: list[float] = field(default_factory=list)
     spent: float = 0.0
     calls: int = 0
+    within: int = 0
+    used: float = 0.0
+    placed: int = 0
 
 
 def main() -> None:
@@ -101,17 +119,23 @@ def table(arms: dict[str, Arm]) -> list[list[object]]:
         "of the first",
         "more ms a pod",
         "filter, ms",
+        f"within {1000 * GOAL:g} ms",
+        "CPU, ms",
     ]
     rows: list[list[object]] = [[*head]]
     base = median(next(iter(arms.values())).rates)
     for name, arm in arms.items():
         rate = median(arm.rates)
         ends = quantiles(arm.rates, n=4) if len(arm.rates) > 1 else [rate] * 3
-        inside = f"{1000 * arm.spent / arm.calls:.3f}" if arm.calls else "-"
+        inside = ["-", "-", "-"]
+        if arm.calls:
+            share = f"{arm.within / arm.calls:.0%}"
+            inside = [f"{1000 * arm.spent / arm.calls:.3f}", share]
+            inside.append(f"{1000 * arm.used / arm.placed:.3f}")
         spread = f"{ends[0]:.0f}-{ends[2]:.0f}"
         more = f"{1000 / rate - 1000 / base:.2f}"
         rows.append(
-            [name, len(arm.rates), f"{rate:.0f}", spread, f"{rate / base:.0%}", more, inside]
+            [name, len(arm.rates), f"{rate:.0f}", spread, f"{rate / base:.0%}", more, *inside]
         )
     return rows
 
@@ -133,15 +157,18 @@ def measure(plane: Plane, name: str, arm: Arm, pods: int) -> None:
         extenders = [beside.extender() if beside else extender(free_port())]
         if name == "hung" and beside is not None:
             stack.enter_context(_stopped(beside.process.pid, beside.front()))
-        with Bindings(plane.api, pods) as bindings:
+        front = beside.front() if beside is not None else 0
+        with Bindings(plane.api, pods, front) as bindings:
             plane.start_scheduler({"extenders": extenders if name != "none" else []})
             bindings.wait()
         arm.rates.append((pods - 1) / (bindings.last - bindings.first))
         if beside is not None and name != "hung":
-            spent, calls = told(beside)
+            arm.used, arm.placed = arm.used + bindings.used, arm.placed + pods - 1
+            spent, calls, within = told(beside)
             if calls < pods:
                 raise SystemExit(f"{name}: {calls} calls for {pods} pods")
             arm.spent, arm.calls = arm.spent + spent, arm.calls + calls
+            arm.within += within
     plane.stop("kube-scheduler")
     plane.api.empty(NAMESPACE)
 
@@ -153,29 +180,39 @@ def create(api: Api, pods: int) -> None:
             pass
 
 
-def told(beside: Beside) -> tuple[float, int]:
-    """Seconds in the front end, and answers, for filter."""
+def told(beside: Beside) -> tuple[float, int, int]:
+    """Seconds in the front end, answers, and those of them within `GOAL`, for filter."""
     with urllib.request.urlopen(f"http://127.0.0.1:{beside.ports['metrics']}/metrics") as reply:
         text = reply.read().decode()
     name = "optsched_extender_request_duration_seconds"
     values = [
         float(found[1])
-        if (found := re.search(rf'{name}_{what}{{outcome="ok",verb="filter"}} (\S+)', text))
+        if (found := re.search(rf'{name}_{what}outcome="ok",verb="filter"}} (\S+)', text))
         else 0.0
-        for what in ("sum", "count")
+        for what in ("sum{", "count{", rf'bucket{{le="{GOAL}",')
     ]
-    return values[0], int(values[1])
+    return values[0], int(values[1]), int(values[2])
+
+
+def cpu_seconds(process: int) -> float:
+    """What all its threads have used of a core so far."""
+    tasks = Path(f"/proc/{process}/task").glob("*/schedstat")
+    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
 
 
 class Bindings:
     """Counts pods that get a node; `first` and `last` are when.
 
+    `used`: seconds of a core that the process `meter` used from the first to the last, if one is
+    given.
+
     The API server hangs up on a watch that does not keep pace for a moment; the next one begins
     where it ended.
     """
 
-    def __init__(self, api: Api, pods: int) -> None:
-        self.first = self.last = 0.0
+    def __init__(self, api: Api, pods: int, meter: int = 0) -> None:
+        self.first = self.last = self.used = 0.0
+        self._meter = meter
         self._api, self._pods = api, pods
         self._seen: set[bytes] = set()
         self._over = False
@@ -232,6 +269,8 @@ class Bindings:
             self._seen.add(uid[1])
             self.last = time.perf_counter()
             self.first = self.first or self.last
+            if self._meter and len(self._seen) in (1, self._pods):
+                self.used = cpu_seconds(self._meter) - self.used
 
 
 @contextlib.contextmanager

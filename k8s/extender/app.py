@@ -1,4 +1,4 @@
-"""The verbs: /filter, /prioritize and /preempt as a bare ASGI application.
+"""The verbs: /filter, /prioritize and /preempt as a bare ASGI application, and at once.
 
 Nobody waits for us: a request that is no request gets 400, one that is too large 413, one that does
 not arrive 408, one too many 503. A scheduler for which we are `ignorable` then goes on without
@@ -33,6 +33,7 @@ SWOLLEN = 1 << 20
 TOGETHER = 8  # largest bodies that may be held at once, of all requests together
 
 _JSON = (b"content-type", b"application/json")
+_OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
 
 
 class Refused(Exception):
@@ -58,6 +59,8 @@ class Verbs:
         Limits; may be replaced while running.
     swollen
         Set when a body was so large that memory should be given back to the system.
+    quick
+        By path what can be answered without waiting for anything: the verb, and how.
     """
 
     def __init__(
@@ -70,11 +73,35 @@ class Verbs:
         self.swollen = False
         self._running = 0
         self._held = 0
-        self._answers: dict[str, Callable[[Body], Awaitable[bytes]]] = {
+        self._answers: dict[str, Callable[[Body], bytes]] = {
             f"{settings.prefix}/filter": self._filter,
             f"{settings.prefix}/prioritize": self._prioritize,
             f"{settings.prefix}/preempt": self._preempt,
         }
+        self.quick = {
+            path.encode(): (path[len(settings.prefix) + 1 :], answer)
+            for path, answer in self._answers.items()
+            if scorer is None or answer != self._prioritize
+        }
+
+    def at_once(
+        self, path: bytes, body: Body, began: float, write: Callable[[bytes], None]
+    ) -> bool:
+        """Answer a request that is here whole, in one write; False: ask again as application.
+
+        Only good answers are given. What is refused, malformed or fails is told there, in one
+        place; nothing that is remembered of a request was remembered before it failed.
+        """
+        verb, answer = self.quick[path]
+        if self._running >= self.settings.concurrency or len(body) > self.settings.max_body_bytes:
+            return False
+        try:
+            reply = answer(body)
+        except Exception:
+            return False
+        write(_OK % len(reply) + reply)
+        self.metrics.observe(verb, "ok", time.perf_counter() - began)
+        return True
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -87,7 +114,10 @@ class Verbs:
         try:
             body = await self._admit(scope, receive, answer is not None)
             assert answer is not None  # _admit has refused it
-            reply = await answer(body)
+            if self.scorer is not None and verb == "prioritize":
+                reply = await self._score(body, self.scorer)
+            else:
+                reply = answer(body)
         except Refused as refused:
             status, outcome, close = refused.status, refused.outcome, True
             reply = wire.error_reply(str(refused))
@@ -159,7 +189,7 @@ class Verbs:
         finally:
             self._held -= size
 
-    async def _filter(self, body: Body) -> bytes:
+    def _filter(self, body: Body) -> bytes:
         asked = wire.decode_nodes(body)
         held = self.front.memory.starved_for(asked.pod.uid, self.front.clock.now())
         decision = self.front.filter(asked)
@@ -171,17 +201,18 @@ class Verbs:
             self.metrics.held.observe(held / 1000)
         return wire.filter_reply(asked, decision.kept, decision.rejected)
 
-    async def _prioritize(self, body: Body) -> bytes:
+    def _prioritize(self, body: Body) -> bytes:
+        names = wire.decode_nodes(body).names
+        self.metrics.decided("prioritize", "passthrough")
+        return wire.prioritize_reply(names)
+
+    async def _score(self, body: Body, scorer: Scorer) -> bytes:
         asked = wire.decode_nodes(body)
-        scores = None
-        result = "passthrough"
-        if self.scorer is not None:
-            scores = await self.scorer.score(asked)
-            result = "scored" if scores is not None else "error"
-        self.metrics.decided("prioritize", result)
+        scores = await scorer.score(asked)
+        self.metrics.decided("prioritize", "scored" if scores is not None else "error")
         return wire.prioritize_reply(asked.names, scores)
 
-    async def _preempt(self, body: Body) -> bytes:
+    def _preempt(self, body: Body) -> bytes:
         asked = wire.decode_candidates(body)
         decision = self.front.preempt(asked)
         if decision is None or decision.kept is None:

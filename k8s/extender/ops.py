@@ -86,11 +86,13 @@ def health_app(health: Health) -> Starlette:
     )
 
 
-def metrics_app(registry: CollectorRegistry) -> Starlette:
-    """/metrics."""
+def metrics_app(registry: CollectorRegistry, settle: Callable[[], None] | None = None) -> Starlette:
+    """/metrics; `settle` is called before they are read."""
 
     async def metrics(request: Request) -> Response:
         del request
+        if settle is not None:
+            settle()
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     return Starlette(routes=[Route("/metrics", metrics)])

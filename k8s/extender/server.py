@@ -16,7 +16,6 @@ from typing import Any
 
 import uvicorn
 import uvloop
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from optsched.errors import InputError
 from optsched.k8s.configuration import Watched
@@ -24,91 +23,17 @@ from optsched.k8s.extender.app import Verbs
 from optsched.k8s.extender.front import Front
 from optsched.k8s.extender.metrics import Metrics
 from optsched.k8s.extender.ops import Health, health_app, metrics_app
+from optsched.k8s.extender.protocol import Patience
 from optsched.k8s.extender.scorer import Scorer
 from optsched.k8s.settings import Listen, Mode, Settings
 from optsched.k8s.table import Board
-from optsched.k8s.tls import Certificates, common_name
+from optsched.k8s.tls import Certificates
 
 log = logging.getLogger(__name__)
 
 CONNECTIONS = 1024  # open at once, idle ones included
 BACKLOG = 256
-HEADER_BYTES = 1 << 16
 GRACE = 5  # seconds for answers that are being given when the process is to end
-
-
-class Patience(HttpToolsProtocol):
-    """HTTP/1.1 that waits neither for ever nor for headers without end, and knows its clients.
-
-    Attributes
-    ----------
-    seconds
-        For the headers of a request, from their first byte.
-    clients
-        Common names that may ask; empty: all whose certificate is good.
-    """
-
-    seconds = 2.0
-    clients: frozenset[str] = frozenset()
-    _timer: asyncio.TimerHandle | None = None
-    _in_headers = False
-    _header_bytes = 0
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Turn away clients that are not on the list."""
-        super().connection_made(transport)
-        if self.clients:
-            name = common_name(transport.get_extra_info("peercert"))
-            if name not in self.clients:
-                self._end(b"403 Forbidden")
-                return
-        # A connection on which nothing is ever asked ends like one that fell silent.
-        self.timeout_keep_alive_task = self.loop.call_later(
-            self.timeout_keep_alive, self.timeout_keep_alive_handler
-        )
-
-    def data_received(self, data: bytes) -> None:
-        """Start the clock with the first byte of a request; stop it with the last header."""
-        if self.transport.is_closing():
-            return
-        if self.cycle is None or self.cycle.response_complete:
-            if self._timer is None:
-                self._timer = self.loop.call_later(self.seconds, self._too_slow)
-                self._header_bytes = 0
-            self._in_headers = True
-        super().data_received(data)
-        if self._in_headers:
-            self._header_bytes += len(data)
-            if self._header_bytes > HEADER_BYTES and not self.transport.is_closing():
-                self._end(b"431 Request Header Fields Too Large")
-
-    def on_headers_complete(self) -> None:
-        """The rest is the application's matter."""
-        self._stop_timer()
-        self._in_headers = False
-        super().on_headers_complete()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """No clock outlives its connection."""
-        self._stop_timer()
-        self._unset_keepalive_if_required()
-        super().connection_lost(exc)
-
-    def _too_slow(self) -> None:
-        self._timer = None
-        if not self.transport.is_closing():
-            self._end(b"408 Request Timeout")
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _end(self, status: bytes) -> None:
-        self.transport.write(
-            b"HTTP/1.1 " + status + b"\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
-        )
-        self.transport.close()
 
 
 class _Server(uvicorn.Server):
@@ -146,7 +71,9 @@ class Process:
             "verbs": self._open(
                 self.verbs, Listen(extender.address, extender.port), settings, context
             ),
-            "metrics": self._open(metrics_app(self.metrics.registry), settings.metrics, settings),
+            "metrics": self._open(
+                metrics_app(self.metrics.registry, self.metrics.settle), settings.metrics, settings
+            ),
             "health": self._open(health_app(self.health), settings.health, settings),
         }
         told = " ".join(f"{name}={port}" for name, port in ports.items())
@@ -178,7 +105,13 @@ class Process:
         extender = settings.extender
         names = frozenset(extender.tls.client_names) if context else frozenset()
         protocol = type(
-            "Limited", (Patience,), {"seconds": extender.body_timeout.seconds, "clients": names}
+            "Limited",
+            (Patience,),
+            {
+                "seconds": extender.body_timeout.seconds,
+                "clients": names,
+                "verbs": app if isinstance(app, Verbs) else None,
+            },
         )
         config = uvicorn.Config(
             app,
@@ -220,6 +153,7 @@ class Process:
         next_beat = 0.0
         while not self.health.stopping:
             self.front.look()
+            self.metrics.settle()
             now = loop.time()
             if now >= next_beat:
                 next_beat = now + Board.HEARTBEAT

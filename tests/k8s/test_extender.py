@@ -300,6 +300,45 @@ def strict(start: Start) -> FrontEnd:
     )
 
 
+def answers(connection: socket.socket, count: int) -> list[tuple[bytes, Any]]:
+    """Status and body of as many answers."""
+    with connection.makefile("rb") as stream:
+        found = []
+        for _ in range(count):
+            status, length = stream.readline()[9:12], 0
+            while (line := stream.readline()) != b"\r\n":
+                if line.lower().startswith(b"content-length:"):
+                    length = int(line.split(b":")[1])
+            found.append((status, json.loads(stream.read(length))))
+    return found
+
+
+def test_pieces_do_not_matter(front_end: FrontEnd) -> None:
+    """However a request is cut, and whatever follows it in the same piece, the answer is one."""
+    front_end.board.publish(table(locks={"n1": full()}))
+    body = json.dumps({"Pod": pod(), "NodeNames": NODES}).encode()
+    head = b"POST /filter HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body)
+    whole = head + body
+    wrong = b"POST /filter HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}"
+    last = whole.replace(b"Host: a", b"Connection: close")
+    with raw(front_end) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for cut in (10, len(head), len(head) + 7, len(whole) - 1):
+            connection.sendall(whole[:cut])
+            time.sleep(0.05)
+            connection.sendall(whole[cut:])
+        connection.sendall(whole + whole + head[:5])
+        time.sleep(0.05)
+        connection.sendall(head[5:] + body + wrong + whole + last)
+        got = answers(connection, 10)
+        assert connection.recv(1) == b""
+    assert [status for status, _ in got] == [*[b"200"] * 7, b"400", b"200", b"200"]
+    good = [reply for _, reply in got if "NodeNames" in reply]
+    assert all(reply == good[0] for reply in good)
+    assert good[0]["NodeNames"] == ["n0", "n2", "n3"]
+    assert "expected" in got[7][1]["Error"] or "no pod" in got[7][1]["Error"]
+
+
 @pytest.mark.parametrize(
     "sent",
     [
@@ -351,8 +390,9 @@ def test_large_bodies_get_413(strict: FrontEnd, chunked: bool) -> None:
                 connection.sendall(b"1000\r\n" + b"x" * 4096 + b"\r\n")
             connection.sendall(b"0\r\n\r\n")
         else:
-            connection.sendall(b"POST /x/filter HTTP/1.1\r\nContent-Length: 100000\r\n\r\n")
-            connection.sendall(b"x" * 100_000)
+            connection.sendall(
+                b"POST /x/filter HTTP/1.1\r\nContent-Length: 100000\r\n\r\n" + b"x" * 100_000
+            )
         assert answer_to(connection).startswith(b"HTTP/1.1 413 ")
 
 
