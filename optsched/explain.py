@@ -167,14 +167,14 @@ class _Blocks:
         self.room, self.item = room, item
         self.labels: list[tuple[str, str]] = []
         rows: list[Bools] = []
+        self.others = np.arange(len(self.problem.hosts)) != room.host[item]
         for kind, name, blocked in blocks(room, item):
-            if blocked.any():
+            elsewhere = blocked & self.others
+            if elsewhere.any():
                 self.labels.append((kind, name))
-                rows.append(blocked)
+                rows.append(elsewhere)
         # (B, H) bool: requirement b blocks host h
         self.table = np.array(rows, dtype=bool).reshape(len(rows), len(self.problem.hosts))
-        self.others = np.arange(len(self.problem.hosts)) != room.host[item]
-        self.table &= self.others
         self.count = self.table.sum(axis=0)
         self.open: Bools = self.others & (self.count == 0)
 

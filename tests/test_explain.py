@@ -115,3 +115,10 @@ def test_why_pending_with_an_open_host(small_cluster: PlacementProblem) -> None:
     """An item that could enter a host has no blockers to show."""
     after = Placement.of(small_cluster, [0, 1, 1, 1, -1, -1])
     assert why_pending(small_cluster, after)[WIDE] == ()
+
+
+def test_reasons_are_about_other_hosts() -> None:
+    """What rules out only the host that an item sits on is no reason why it stays."""
+    items = Items.of([[3]], host0=[0])
+    problem = PlacementProblem.of(Hosts.of([[4], [2]], drain=[True, False]), items)
+    assert [(one.kind, one.hosts) for one in explain(problem, 0).blockers] == [("resource", 1)]

@@ -83,6 +83,7 @@ def _classes(problem: PlacementProblem, resource: int) -> tuple[Ints | str, Ints
             items.cells_needed[part],
             items.cell_demand[part],
             problem.where.item_eligible[part],
+            _drained(problem, part),
             *_conflict_groups(problem, part),
         ]
     )
@@ -93,6 +94,12 @@ def _classes(problem: PlacementProblem, resource: int) -> tuple[Ints | str, Ints
     rank = np.empty(len(first), np.int64)
     rank[order] = np.arange(len(first))
     return part, rank[of_part]
+
+
+def _drained(problem: PlacementProblem, part: Ints) -> Bools:
+    """Which of the items are to leave their hosts."""
+    items = problem.items
+    return np.asarray(problem.hosts.drain[items.host0[part]] & items.occupies[part])
 
 
 def _conflict_groups(problem: PlacementProblem, part: Ints) -> list[Ints]:
@@ -152,16 +159,12 @@ class _Builder:
             return found
         memory, row, rows, tight = found
         free = self.free[:, self.resource]
-        drained = problem.hosts.drain[problem.cells.host] & (gives + wide > 0)
-        whole = np.where(drained, gives + wide, 0)
-        table = np.column_stack([free, row, group[problem.cells.host], whole, self.narrow_at])
+        table = np.column_stack([free, row, group[problem.cells.host], self.narrow_at])
         first, of_cell, number = distinct(table)
         gain, parts, weight, step = self._worth(free[first])
-        bonus = self._bonus(step) if drained.any() else 0
-        full = np.flatnonzero(whole[first])
-        gain[full, self.low + whole[first[full]]] += bonus
         of_item = np.full(len(problem.items), NONE, np.int64)
         of_item[self.part] = self.of_part
+        drained = _drained(problem, self.first).astype(np.float64)
         cells = CellTypes(
             of_cell, number, self.room[first], row[first], group[problem.cells.host][first],
             self.narrow_at[first], gain, parts,
@@ -171,7 +174,7 @@ class _Builder:
             problem,
             self.level.terms,
             self.free,
-            Shapes(self.members, of_item, self.units, memory, self.narrow),
+            Shapes(self.members, of_item, self.units, memory, self.narrow, drained),
             cells,
             self._hosts(of_cell, group, bool(len(weight)) or self.narrow < count),
             allowed,
@@ -181,8 +184,7 @@ class _Builder:
             weight,
             step,
             self._value(),
-            bonus,
-            int(drained.sum()),
+            self._prize(step),
             sum(term.weight for term in self.level.terms) * self.unit / step,
             sum(term.weight * term.size * term.cells for term in self.level.terms) / step,
             self.safe,
@@ -323,13 +325,13 @@ class _Builder:
             of_host, count, two[chosen], first, group[pairs][chosen], self.wide_at[pairs][chosen]
         )
 
-    def _bonus(self, step: int) -> int:
-        """More steps than all cells together can gain."""
+    def _prize(self, step: int) -> int:
+        """More than twice the steps that all cells together can gain or lose."""
         most = sum(
             term.weight * int(np.abs(self.free[:, self.resource]).sum())
             for term in self.level.terms
         )
-        return most // step + 1
+        return 2 * (most // step + 1)
 
     def _value(self) -> int:
         """The level's weighted sum now."""

@@ -76,6 +76,10 @@ class Columns:
         """(N,) how many leave."""
         return np.asarray(self.out.sum(axis=(1, 2)))
 
+    def leavers(self, drained: Floats) -> Floats:
+        """(N,) how many leave that should; `drained` is that of `Shapes`."""
+        return np.asarray(self.out.sum(axis=1) @ drained)
+
     def keys(self) -> list[bytes]:
         """Equal for equal columns."""
         wide = self.out.shape[1] * self.out.shape[2]

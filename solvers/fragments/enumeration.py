@@ -177,7 +177,7 @@ class _Listing:
         if key not in self._known:
             most = np.zeros(len(shapes), np.int64)
             most[: shapes.narrow] = self.model.cells.residents[t]
-            cost = self.prices.price + self.prices.toll
+            cost = self.prices.cost(shapes)
             self._known[key] = self._list(most, self.model.high, 1 << 60, -cost)
         return self._known[key]
 
@@ -201,8 +201,8 @@ class _Listing:
         """Sets of wide items that leave (`sign` < 0) or enter a host; counts are (N, W)."""
         narrow = self.model.shapes.narrow
         every = np.concatenate([np.zeros(narrow, np.int64), most])
-        toll = self.prices.toll if sign < 0 else 0.0
-        sets = self._list(every, room, memory, sign * (self.prices.price + toll))
+        value = -self.prices.cost(self.model.shapes) if sign < 0 else self.prices.price
+        sets = self._list(every, room, memory, value)
         return _Sets(sets.counts[:, narrow:], sets.units, sets.value)
 
     def _list(self, most: Ints, room: int, memory: int, value: Floats) -> _Sets:

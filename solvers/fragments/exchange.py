@@ -24,6 +24,7 @@ from optsched.solvers.fragments.trim import keep_allowed, without_needless
 from optsched.solvers.search import starting
 
 SOURCE = "exchange prices"
+EMPTYING = 0.5  # share of the time to empty hosts further than greedy does
 WORTHWHILE, FEW_ROUNDS = 0.95, 4  # share of the moves and tries, to save moves that are no level
 CONCLUDE = 8e-6  # seconds per item that sequencing and checking take
 
@@ -140,7 +141,8 @@ class _Run:
         self.others: list[Placement] = []
         self.masters: dict[bool, Master] = {}
         items, drain = self.problem.items, self.problem.hosts.drain
-        self.pinned = int((~items.movable & items.occupies & drain[items.host0]).sum())
+        there = items.occupies & drain[items.host0]
+        self.there, self.pinned = int(there.sum()), int((there & ~items.movable).sum())
         excess = model.value - self.level.goal
         self.needed = -(-excess // model.step) if self.level.goal else np.inf
 
@@ -166,18 +168,21 @@ class _Run:
         return self.masters[model.safe]
 
     def gained(self, model: Model) -> int:
-        """Steps that the best placement gains, as the model counts them."""
-        if self.goals.drained >= 0 and self.values[self.goals.drained] > self.pinned:
-            return -1  # hosts are not empty: anything that empties them gains more
+        """Steps that the best placement gains, less prizes that it misses."""
+        missed = model.prize * max(0, self.master(model).must - self.left(model))
         total = self.values[self.goals.fragments] + self.level.goal
         if self.values[self.goals.fragments] == 0 and self.level.goal:
-            return self.target(model, 1 << 40)
-        return (model.value - total) // model.step + model.bonus * model.emptied
+            return self.target(1 << 40) - missed
+        return (model.value - total) // model.step - missed
 
-    def target(self, model: Model, ceiling: float) -> int:
+    def left(self, model: Model) -> int:
+        """How many that take part leave hosts that are to be emptied."""
+        stay = self.values[self.goals.drained] if self.goals.drained >= 0 else 0
+        return min(max(self.there - stay, 0), model.shapes.leavers)
+
+    def target(self, ceiling: float) -> int:
         """Steps that are worth gaining: up to a ceiling, and no more than the goal needs."""
-        extra = model.bonus * model.emptied
-        return int(min(ceiling, max(self.needed, 0) + extra))
+        return int(min(ceiling, self.needed if self.there else max(self.needed, 0)))
 
     def follow(self, model: Model, earlier: Model) -> None:
         """Begin at the prices of an earlier model: they are rarely far from the best ones."""
@@ -187,17 +192,20 @@ class _Run:
     def bound(self, model: Model) -> None:
         """Generate columns until the bound is that of the LP, or the best placement meets it."""
         master = self.master(model)
-        master.generate(self.budget, max(self.gained(model), 0))
+        master.generate(self.budget, self.gained(model))
         if not np.isfinite(master.bound):
             return  # time was up before the first prices
-        ceiling = self.target(model, np.floor(master.bound))
+        ceiling = self.target(np.floor(master.bound))
         self.budget.report("bound", bound=self._level_bound(model, ceiling))
 
     def improve(self, model: Model) -> None:
-        """The best whole exchanges; then the fewest moves that do as well."""
+        """Empty hosts as far as can be; then the best whole exchanges; then the fewest moves."""
         if self.budget.over():
             return
         master = self.master(model)
+        if self.goals.drained >= 0:
+            self._empty(model, self.budget.share(EMPTYING))
+            master.require(self.left(model))
         self.bound(model)
         if not np.isfinite(master.bound):
             return
@@ -206,6 +214,19 @@ class _Run:
             self.take(model, choose(master, self.budget, ceiling, self.seed))
         self._save_moves(model, master)
 
+    def _empty(self, model: Model, budget: Budget) -> None:
+        """Let one more leave hosts that are to be emptied, as long as that may be possible."""
+        master, most, left = self.master(model), self._most_leave(model), -1
+        while left < self.left(model) < most and not budget.over():
+            left = self.left(model)
+            master.require(most)
+            master.generate(budget, self.gained(model))
+            # One more that leaves is worth more than all else can gain or lose.
+            target = model.prize * (left + 1 - most) - model.most_else
+            if not np.isfinite(master.bound) or master.bound < target:
+                return
+            self.take(model, choose(master, budget, target, self.seed, lower=False))
+
     def _ceiling(self, model: Model) -> int:
         """Steps that no plan can pass, by any master whose bound holds for plans of the model."""
         loosest = min(
@@ -213,7 +234,7 @@ class _Run:
             for master in (*self.masters.values(), self.master(model))
             if model.safe or not master.model.safe
         )
-        return self.target(model, loosest)
+        return self.target(loosest)
 
     def take(self, model: Model, chosen: Chosen) -> None:
         """Decode whole exchanges and keep the placement if it is allowed and better."""
@@ -232,7 +253,7 @@ class _Run:
         """
         gain, moves = self.gained(model), 0
         share, rounds = (1.0, self.moves) if self.goals.moved >= 0 else (WORTHWHILE, FEW_ROUNDS)
-        for _ in range(rounds if gain > 0 else 0):
+        for _ in range(rounds if gain > 0 or master.must else 0):
             fewest = max(moves, master.fewest_moves(gain))
             if fewest >= share * self.moves or self.budget.over():
                 break
@@ -247,8 +268,7 @@ class _Run:
 
     def _level_bound(self, model: Model, ceiling: int) -> int:
         """Value of the level after that many steps."""
-        steps = ceiling - model.bonus * model.emptied
-        return max(model.value - model.step * steps - self.level.goal, 0)
+        return max(model.value - model.step * ceiling - self.level.goal, 0)
 
     def outcome(self, models: list[Model]) -> Outcome:
         """Placement, bounds and whether they meet; the last of `models` bounds plans asked for."""
@@ -263,29 +283,48 @@ class _Run:
             stats[f"columns ({name})"] = len(master.columns)
         return Outcome(self.placement, bounds, self.others, proven, stats)
 
-    def _drained(self, model: Model) -> Bound:
+    def _most_leave(self, model: Model) -> int:
+        """How many that take part leave at most, by bounds that need no prices."""
+        stay = max(bound.value for bound in self._stay(model))
+        return min(self.there - stay, model.shapes.leavers)
+
+    def _stay(self, model: Model) -> list[Bound]:
         """How many items stay on the hosts to be emptied, at least."""
-        left = fewest_left(self.problem) if model.safe else 0
-        if left > self.pinned:
-            return Bound(left, "places in what is free now", safe=True)
-        return Bound(self.pinned, "items that may not move")
+        found = [Bound(self.pinned, "items that may not move")]
+        if self.problem.max_moves >= 0:
+            found.append(Bound(self.there - self.problem.max_moves, "the limit of moves"))
+        if model.safe:
+            left = fewest_left(self.problem)
+            found.append(Bound(left, "places in what is free now", safe=True))
+        return found
+
+    def _priced_stay(self, model: Model) -> Bound:
+        """The same by prices: so many prizes are missed that no gain can make up for them."""
+        most = self._most_leave(model)
+        bound = self.master(model).bound_at(model.moves, most)
+        if not np.isfinite(bound):
+            return Bound(self.pinned, SOURCE, model.safe)
+        lost = -int(np.floor(bound)) - model.most_else
+        return Bound(self.there - most - (-lost // model.prize), SOURCE, model.safe)
 
     def _prove(self, model: Model, bounds: list[Bound | None]) -> bool:
         """Fill in the bounds; whether the placement meets them."""
         goals, values = self.goals, self.values
+        proven = True
         if goals.drained >= 0:
-            bounds[goals.drained] = self._drained(model)
-            if values[goals.drained] > self.pinned:
-                return False
+            self.master(model).require(self.left(model))
+            stay = max([*self._stay(model), self._priced_stay(model)], key=lambda one: one.value)
+            bounds[goals.drained] = stay
+            proven = values[goals.drained] <= stay.value
         if not len(model.shapes):
             bounds[goals.fragments] = Bound(values[goals.fragments], "nothing can move")
-            return True
+            return proven
         master = self.master(model)
         if not np.isfinite(master.bound):
             return False
-        ceiling = self.target(model, np.floor(master.bound))
-        bounds[goals.fragments] = Bound(self._level_bound(model, ceiling), SOURCE, model.safe)
-        proven = values[goals.fragments] <= self._level_bound(model, ceiling)
+        least = self._level_bound(model, self.target(np.floor(master.bound)))
+        bounds[goals.fragments] = Bound(least, SOURCE, model.safe)
+        proven &= values[goals.fragments] <= least
         if goals.moved >= 0:
             fewest = min(master.fewest_moves(self.gained(model)), values[goals.moved])
             bounds[goals.moved] = Bound(fewest, SOURCE, model.safe)

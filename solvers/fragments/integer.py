@@ -10,7 +10,7 @@ from optsched.arrays import Ints
 from optsched.budget import Budget
 from optsched.solvers.fragments.columns import Columns
 from optsched.solvers.fragments.enumeration import exchanges
-from optsched.solvers.fragments.master import ROUNDING, Master
+from optsched.solvers.fragments.master import GIVEN, MISSING, ROUNDING, Master
 from optsched.solvers.fragments.pricing import Prices
 
 PATIENCE = 0.5  # share of the time that is left for one search
@@ -21,23 +21,25 @@ NEAR = (0.02, 0.05, 0.1, 0.2)  # how far prices are shaken, as shares of what a 
 
 @dataclass(frozen=True)
 class Chosen:
-    """Exchanges with how often each is made; together they balance."""
+    """Exchanges with how often each is made; together they balance.
+
+    `gain` is in steps, less prizes that are missed.
+    """
 
     columns: Columns
     counts: Ints
-
-    @property
-    def gain(self) -> int:
-        """In steps."""
-        return round(float(self.columns.gain @ self.counts))
+    gain: int
 
 
-def choose(master: Master, budget: Budget, target: int, seed: int = 0) -> Chosen:
+def choose(
+    master: Master, budget: Budget, target: int, seed: int = 0, *, lower: bool = True
+) -> Chosen:
     """The best whole exchanges found, until they gain `target` or nothing gains more.
 
     First among the columns of the LP, and those that are best at prices near its own. Then among
     all exchanges that can be part of anything better, which proves what it does not find; where
-    these are too many, among more and more columns.
+    these are too many, among more and more columns. If nothing gains `target`, the next lower one
+    is tried, and so on, unless `lower` is false.
     """
     best, rng = nothing(master), np.random.default_rng(seed)
     for attempt in range(1 + FIRST_TRIES):
@@ -54,6 +56,8 @@ def choose(master: Master, budget: Budget, target: int, seed: int = 0) -> Chosen
             break
         target -= 1
         master.prove(target)
+        if not lower:
+            return best
     for _ in range(MORE_TRIES):
         if best.gain >= target or budget.over():
             break
@@ -65,7 +69,7 @@ def choose(master: Master, budget: Budget, target: int, seed: int = 0) -> Chosen
 def nothing(master: Master) -> Chosen:
     """No exchange."""
     none = np.zeros(0, np.int64)
-    return Chosen(master.columns[none], none)
+    return Chosen(master.columns[none], none, -master.model.prize * master.must)
 
 
 def _better(one: Chosen, other: Chosen | None) -> Chosen:
@@ -97,9 +101,11 @@ def _whole(master: Master, pool: Ints, budget: Budget) -> tuple[Chosen | None, i
     x, low = program.solve_whole_bound(whole, PATIENCE * budget.remaining(), GAP)
     if x is None:
         return None, 1 << 60
-    counts = np.round(x[1:]).astype(np.int64)
+    counts = np.round(x[GIVEN:]).astype(np.int64)
     used = np.flatnonzero(counts)
-    chosen = Chosen(master.columns[pool[used]], counts[used])
+    columns = master.columns[pool[used]]
+    gain = float(columns.gain @ counts[used]) - master.model.prize * round(float(x[MISSING]))
+    chosen = Chosen(columns, counts[used], round(gain))
     return chosen, int(np.floor(-low + ROUNDING)) if np.isfinite(low) else 1 << 60
 
 
@@ -112,4 +118,5 @@ def _shake(master: Master, rng: np.random.Generator, budget: Budget) -> None:
         if budget.over():
             return
         price = center.price + size * scale * rng.uniform(-1, 1, len(center.price))
-        master.take(Prices.of(price, center.toll * (1 + size * rng.uniform(-1, 1))))
+        toll = center.toll * (1 + size * rng.uniform(-1, 1))
+        master.take(Prices.of(price, toll, center.prize))

@@ -2,8 +2,9 @@
 
 Rows, signs as of a maximisation of the gain: each type of cell (or host) takes part at most as
 often as there are such cells (hosts); of each class as many items leave as enter; at most `moves`
-leave. The duals of the last two kinds are prices, see `pricing`. The number of moves may be changed
-at any time: every price that was tried bounds the gain for every number of moves.
+leave; of those on hosts to be emptied `must` leave, or a prize is missed for each that does not.
+The duals of the last three kinds are prices, see `pricing`. Both numbers may be changed at any
+time: every price that was tried bounds the gain for all of them.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ FOLLOWED = 2  # prices of another master that are tried first
 SMOOTH = 0.5  # of the way from the best prices to those of the LP
 START = (0.3, 0.5, 0.7)  # tolls to start with
 ROUNDING = 1e-6  # by which a sum of a basic LP solution may be off
+# Columns before those of exchanges: moves made, prizes missed, and those that must leave.
+MOVES, MISSING, MUST, GIVEN = range(4)
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ class Master:
         All so far.
     moves
         The most moves, to be set by `allow`.
+    must
+        How many must leave hosts that are to be emptied, to be set by `require`.
     tried
         Prices so far, with what all exchanges are worth at them, the toll not counted.
     """
@@ -52,8 +57,8 @@ class Master:
     def __init__(self, model: Model) -> None:
         self.model = model
         self.columns = Columns.of([], len(model.shapes))
-        self.moves = model.moves
-        self._proved: list[tuple[int, int]] = []  # (most moves, most gain) by search
+        self.moves, self.must = model.moves, 0
+        self._proved: list[tuple[int, int, int]] = []  # (moves, must, most gain) by search
         self.tried: list[tuple[float, Prices]] = []
         self.relaxed: Relaxed | None = None
         self.rounds = 0
@@ -62,50 +67,72 @@ class Master:
         self._first_host = len(cells)
         self._first_class = len(cells) + len(model.hosts.count)
         classes = len(model.shapes)
-        high = np.concatenate([cells, model.hosts.count, np.zeros(classes), [0.0]])
+        self._moves_row = self._first_class + classes
+        high = np.concatenate([cells, model.hosts.count, np.zeros(classes), [0.0, np.inf]])
         low = np.full(len(high), -np.inf)
-        low[self._first_class : self._first_class + classes] = 0.0
+        low[self._first_class : self._moves_row] = 0.0
+        low[-1] = 0.0
         self._low, self._high = low, high
-        self._lp = LinearProgram(low, high)
-        self._last_row = np.array([len(high) - 1])
-        self._lp.add(0.0, self._last_row, np.array([-1]), self.moves)
+        self._lp = self._program()
+
+    def _program(self) -> LinearProgram:
+        """The LP without exchanges; its columns are those before `GIVEN`."""
+        program = LinearProgram(self._low, self._high)
+        moves, leave = np.array([self._moves_row]), np.array([self._moves_row + 1])
+        program.add(0.0, moves, np.array([-1]), self.moves)
+        program.add(self.model.prize, leave, np.array([1]), self.must)
+        program.add(0.0, leave, np.array([-1]), self.must)
+        program.change("lower", MUST, self.must)
+        return program
 
     def allow(self, moves: int) -> None:
         """Set the most moves."""
         self.moves = moves
-        self._lp.change("upper", 0, moves)
+        self._lp.change("upper", MOVES, moves)
 
-    def bound_at(self, moves: int) -> float:
-        """No plan of that many moves gains more."""
-        priced = min((worth + p.toll * moves for worth, p in self.tried), default=np.inf)
-        return min([priced, *(gain for most, gain in self._proved if moves <= most)])
+    def require(self, must: int) -> None:
+        """Set how many must leave."""
+        self.must = must
+        for what, column in (("upper", MISSING), ("upper", MUST), ("lower", MUST)):
+            self._lp.change(what, column, must)
+
+    def bound_at(self, moves: int, must: int) -> float:
+        """No plan of that many moves gains more, less the prizes that it misses."""
+        priced = min((p.bound(worth, moves, must) for worth, p in self.tried), default=np.inf)
+        searched = (gain for most, least, gain in self._proved if moves <= most and must >= least)
+        return min([priced, *searched])
 
     def prove(self, gain: int) -> None:
-        """Note that no plan gains more, with the moves that are allowed now."""
+        """Note that no plan gains more, with what is allowed and required now."""
         if gain < self.bound:
-            self._proved.append((self.moves, gain))
+            self._proved.append((self.moves, self.must, gain))
 
     @property
     def bound(self) -> float:
-        """No plan gains more, with the moves that are allowed now."""
-        return self.bound_at(self.moves)
+        """No plan gains more, with what is allowed and required now."""
+        return self.bound_at(self.moves, self.must)
 
     @property
     def priced_bound(self) -> float:
         """The least bound by prices alone: that of `prices`."""
-        return min(worth + p.toll * self.moves for worth, p in self.tried)
+        return min(p.bound(worth, self.moves, self.must) for worth, p in self.tried)
 
     @property
     def prices(self) -> Prices:
         """Those that the bound comes from."""
-        return min(self.tried, key=lambda one: one[0] + one[1].toll * self.moves)[1]
+        return self._best_tried()[0]
+
+    def _best_tried(self) -> list[Prices]:
+        """All prices so far, those of the least bound first."""
+        order = sorted(self.tried, key=lambda one: one[1].bound(one[0], self.moves, self.must))
+        return [prices for _, prices in order]
 
     def fewest_moves(self, gain: int) -> int:
         """No plan of fewer moves gains as much; `Model.moves + 1`: no plan does."""
-        low, high = 0, self.model.moves + 1
+        low, high = self.must, self.model.moves + 1
         while low < high:
             middle = (low + high) // 2
-            if np.floor(self.bound_at(middle)) >= gain:
+            if np.floor(self.bound_at(middle, self.must)) >= gain:
                 high = middle
             else:
                 low = middle + 1
@@ -117,9 +144,10 @@ class Master:
         Where items are worth nothing and a move costs what it can gain at most, all that is left is
         the toll: a bound that holds up where time is short.
         """
-        worth = unit_worth(self.model)
-        prices = [Prices.of(worth, toll) for toll in START]
-        prices += [Prices.of(0 * worth, share * self.model.block_worth) for share in (1, 2)]
+        worth, most = unit_worth(self.model), self.model.prize if self.must else 0.0
+        prices = [Prices.of(worth, toll, most) for toll in START]
+        for toll in (self.model.block_worth, 2 * self.model.block_worth):
+            prices.append(Prices.of(0 * worth, toll, min(toll, most)))
         for one in prices:
             if budget.over():
                 return
@@ -131,8 +159,7 @@ class Master:
         same = np.array_equal(mine.cells.of_cell, others.cells.of_cell)
         if same and np.array_equal(mine.hosts.of_host, others.hosts.of_host):
             self.add(other.columns)
-        best = sorted(other.tried, key=lambda one: one[0] + one[1].toll * other.moves)
-        for _, prices in best[:FOLLOWED]:
+        for prices in other._best_tried()[:FOLLOWED]:
             self.take(prices)
 
     def price(self, prices: Prices) -> int:
@@ -168,9 +195,8 @@ class Master:
         return len(new)
 
     def program(self, pool: Ints) -> LinearProgram:
-        """The LP with only the columns of the pool, after the one that counts the moves."""
-        program = LinearProgram(self._low, self._high)
-        program.add(0.0, self._last_row, np.array([-1]), self.moves)
+        """The LP with only the columns of the pool, from number `GIVEN` on."""
+        program = self._program()
         columns = self.columns[pool]
         on_cell = columns.cell >= 0
         most = np.empty(len(columns))
@@ -184,6 +210,7 @@ class Master:
         assert self.relaxed is not None
         prices, cell_price = self.relaxed.prices, self.relaxed.cell_price
         worth = columns.gain - columns.balance @ prices.price - prices.toll * columns.moves
+        worth += prices.prize * columns.leavers(self.model.shapes.drained)
         on_cell = columns.cell >= 0
         worth[on_cell] -= cell_price[columns.cell[on_cell]]
         hosts = columns.host[~on_cell]
@@ -198,15 +225,18 @@ class Master:
         on_host = np.flatnonzero(columns.host >= 0)
         who, k = np.nonzero(columns.balance)
         mover = np.flatnonzero(columns.moves)
+        leaves = columns.leavers(self.model.shapes.drained)
+        leaver = np.flatnonzero(leaves)
         rows = [
             columns.cell[on_cell],
             self._first_host + columns.host[on_host],
             self._first_class + k,
-            np.full(len(mover), self._last_row[0]),
+            np.full(len(mover), self._moves_row),
+            np.full(len(leaver), self._moves_row + 1),
         ]
-        numbers = [on_cell, on_host, who, mover]
+        numbers = [on_cell, on_host, who, mover, leaver]
         values = [np.ones(len(on_cell) + len(on_host)), columns.balance[who, k],
-                  columns.moves[mover]]  # fmt: skip
+                  columns.moves[mover], leaves[leaver]]  # fmt: skip
         if self.model.apart:
             pair = self.model.hosts.cells[columns.host[on_host]]
             same = pair[:, 0] == pair[:, 1]
@@ -226,13 +256,14 @@ class Master:
         found = self._lp.solve(budget.remaining())
         if found is None:
             return None
-        classes = slice(self._first_class, len(found.dual) - 1)
+        classes = slice(self._first_class, self._moves_row)
         host_price = np.maximum(-found.dual[self._first_host : self._first_class], 0.0)
         cell_price = np.maximum(-found.dual[: self._first_host], 0.0)
         if not self.model.apart:
             cell_price = np.zeros(len(self.model.cells.count))
-        prices = Prices.of(-found.dual[classes], -found.dual[-1])
-        self.relaxed = Relaxed(-found.value, found.x[1:], prices, cell_price, host_price)
+        toll, prize = -found.dual[self._moves_row], found.dual[self._moves_row + 1]
+        prices = Prices.of(-found.dual[classes], toll, min(prize, self.model.prize))
+        self.relaxed = Relaxed(-found.value, found.x[GIVEN:], prices, cell_price, host_price)
         return self.relaxed
 
     def generate(self, budget: Budget, enough: float = 0.0) -> None:

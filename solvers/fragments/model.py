@@ -34,6 +34,9 @@ class Shapes:
         (K,) what an item takes on each of its cells, in units.
     narrow
         How many classes need one cell; the others need both cells of a host.
+    drained
+        (K,) float, 1 for classes of items on hosts that are to be emptied, which are classes of
+        their own; else 0.
     """
 
     members: tuple[Ints, ...]
@@ -41,6 +44,12 @@ class Shapes:
     units: Ints
     memory: Ints
     narrow: int
+    drained: Floats
+
+    @property
+    def leavers(self) -> int:
+        """How many items take part that should leave hosts that are to be emptied."""
+        return sum(len(m) for m, d in zip(self.members, self.drained, strict=True) if d)
 
     def __len__(self) -> int:
         return len(self.units)
@@ -123,12 +132,12 @@ class Model:
     weight
         (W,) steps that each block over two cells is worth.
     step
-        Value of a step; the level is `value - step * (gain - bonus * emptied)`.
+        Value of a step; the level is `value - step * gain`.
     value
         Of the level's weighted sum now.
-    bonus, emptied
-        Steps that it is worth to empty a cell of a host that is drained, more than all others can
-        add up to; and how many such cells there are.
+    prize
+        Steps that it counts if an item leaves a host that is to be emptied: more than twice what
+        all else can add up to.
     unit_worth, block_worth
         Steps that a unit is worth in whole blocks, and that one block of each kind is worth.
     safe
@@ -152,8 +161,7 @@ class Model:
     weight: Floats
     step: int
     value: int
-    bonus: int
-    emptied: int
+    prize: int
     unit_worth: float
     block_worth: float
     safe: bool
@@ -169,6 +177,11 @@ class Model:
     def allowed_wide(self) -> Bools:
         """(G, W) of `allowed`, contiguous as the kernels are compiled."""
         return np.ascontiguousarray(self.allowed[:, self.shapes.narrow :])
+
+    @property
+    def most_else(self) -> int:
+        """The most steps that all but prizes can gain or lose."""
+        return self.prize // 2 - 1
 
     @property
     def apart(self) -> bool:

@@ -3,6 +3,8 @@
 An item of class k costs `price[k] + toll` where it leaves and earns `price[k]` where it enters. In
 a plan as many enter as leave, and at most `Model.moves` do, so for any prices and any toll >= 0 no
 plan gains more than `toll * moves` plus what the best exchanges are worth (Lagrangian relaxation).
+One that leaves a host that is to be emptied earns a prize >= 0; of a plan in which `must` of them
+leave, `prize * must` is known to be earned that is no gain.
 Prices are whole multiples of 1 / SCALE: sums of them are exact in floating point, hence the bound.
 """
 
@@ -15,7 +17,7 @@ import numpy as np
 from optsched.arrays import NONE, Ints
 from optsched.kernels import fragments as kernels
 from optsched.solvers.fragments.columns import Columns
-from optsched.solvers.fragments.model import Floats, Model
+from optsched.solvers.fragments.model import Floats, Model, Shapes
 
 SCALE = 1 << 24
 LEAST = 1e-9  # what an exchange must be worth
@@ -23,20 +25,34 @@ LEAST = 1e-9  # what an exchange must be worth
 
 @dataclass(frozen=True)
 class Prices:
-    """`price` (K,) of each class and `toll` per move, both rounded to 1 / SCALE."""
+    """`price` (K,) of each class, `toll` per move and `prize`, all rounded to 1 / SCALE."""
 
     price: Floats
     toll: float
+    prize: float
 
     @classmethod
-    def of(cls, price: Floats, toll: float) -> Prices:
-        """Rounded; the toll is at least 0."""
-        return cls(np.round(price * SCALE) / SCALE, max(0.0, round(toll * SCALE) / SCALE))
+    def of(cls, price: Floats, toll: float, prize: float = 0.0) -> Prices:
+        """Rounded; toll and prize are at least 0."""
+        return cls(np.round(price * SCALE) / SCALE, _rounded(toll), _rounded(prize))
 
     def towards(self, other: Prices, share: float) -> Prices:
         """Prices that are `share` of the way to others."""
         price = (1 - share) * self.price + share * other.price
-        return Prices.of(price, (1 - share) * self.toll + share * other.toll)
+        toll = (1 - share) * self.toll + share * other.toll
+        return Prices.of(price, toll, (1 - share) * self.prize + share * other.prize)
+
+    def cost(self, shapes: Shapes) -> Floats:
+        """(K,) what it costs that an item leaves."""
+        return self.price + self.toll - self.prize * shapes.drained
+
+    def bound(self, worth: float, moves: int, must: int) -> float:
+        """No plan gains more in which `must` leave; `worth` is that of the best exchanges."""
+        return worth + self.toll * moves - self.prize * must
+
+
+def _rounded(price: float) -> float:
+    return max(0.0, round(price * SCALE) / SCALE)
 
 
 class Offer:
@@ -56,7 +72,7 @@ class Offer:
         self.model, self.prices = model, prices
         shapes, cells, hosts = model.shapes, model.cells, model.hosts
         narrow = shapes.narrow
-        self._cost = prices.price + prices.toll
+        self._cost = prices.cost(shapes)
         size = (len(model.allowed), model.rows, model.low + 1)
         self._into = np.empty(size)
         self._choice = np.empty(size, np.int64)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from optsched.api import read
 from optsched.budget import Budget
 from optsched.check import check
+from optsched.options import with_drain
 from optsched.plan import Order
 from optsched.problem import Evict, PlacementProblem
 from optsched.result import Result, Status
@@ -31,6 +34,8 @@ SHAPES: dict[str, dict[str, Any]] = {
     "overfull": {"fixed": {0: 5, 3: 6}},
     "overfull, blocks over both cells": {"fixed": {0: 5, 3: 6}, "terms": ((3, 2, 1), (4, 1, 1))},
     "drain": {"drain": (1,), "moves": 4, "vms": 6, "moved": True},
+    "more to drain than can leave": {"drain": (0, 2), "moves": 3, "vms": 7},
+    "drain to a goal": {"drain": (1, 2), "moves": 3, "vms": 6, "moved": True, "goal": 8},
 }
 
 
@@ -72,12 +77,23 @@ def test_evictions_are_left_to_others(draw: Draw) -> None:
     assert solve(problem).plan.waves == ()
 
 
-def test_impossible_drains_are_not_called_proven(draw: Draw, best: Best) -> None:
-    """What cannot leave stays, and the answer does not claim more than it knows."""
-    problem = draw(15, drain=(1,), moves=4, vms=6)
+@pytest.mark.parametrize("seed", [76, 129, 243])
+def test_impossible_drains_are_proven(draw: Draw, best: Best, seed: int) -> None:
+    """What cannot leave stays; that no plan lets it go is proven by prices, not by free room."""
+    problem = draw(seed, drain=(0, 2), moves=3, vms=7)
     result = solve(problem)
-    assert result.status is Status.FEASIBLE
-    assert result.levels[0].value == best(problem)[0] == 1
+    assert result.status is Status.OPTIMAL
+    assert result.levels[0].value == best(problem)[0] >= 1
+
+
+def test_real_hosts_are_drained_as_far_as_can_be(data_path: Callable[[str], Path]) -> None:
+    """A nearly full cluster: of two hosts' VMs two find no room, and all of it is proven."""
+    problem = read(data_path("vmr/reset_vm_pm_id_clear2.json"))
+    assert isinstance(problem, PlacementProblem)
+    drained = with_drain(problem, ["pm_232", "pm_72"]).replace(max_moves=50)
+    result = solve(drained)
+    assert result.status is Status.OPTIMAL
+    assert (result.levels[0].value, result.levels[0].stay) == (2, 11)
 
 
 def test_what_finds_no_room_is_proven_to_stay(make: Draw, best: Best) -> None:
