@@ -21,6 +21,7 @@ import msgspec
 from optsched.kube.objects import Namespace, Node, Workload
 from optsched.kube.options import RECREATING
 from optsched.kube.podspec import Pod
+from optsched.kube.wire import LONG_AGO
 
 GATE = "optsched.io/gate"
 OPTED_IN = "optsched.io/gated"  # label of namespaces whose new pods get the gate
@@ -76,7 +77,7 @@ def ends(pod: Pod, hold: int, life: int) -> int:
     life
         Milliseconds for which any pod is held, whatever has been asked for.
     """
-    born = _millis(pod.metadata.creation_timestamp)
+    born = _millis(pod.metadata.born)
     notes = pod.metadata.annotations
     asked = notes.gate_until if notes else None
     until = int(asked) if asked and asked.isascii() and asked.isdigit() and len(asked) < 16 else 0
@@ -87,7 +88,7 @@ def refused_since(pod: Pod) -> int:
     """Since when the scheduler has had no room for the pod, milliseconds since 1970; 0: it has."""
     for one in pod.status.conditions or ():
         if one.type == "PodScheduled" and one.status == "False" and one.reason == "Unschedulable":
-            return _millis(one.last_transition_time)
+            return _millis(one.last_transition_time or LONG_AGO)
     return 0
 
 
@@ -109,8 +110,5 @@ def _hostname(pod: Pod, node: Node) -> str:
     return (node.metadata.labels or {}).get(HOSTNAME, "")
 
 
-def _millis(stamp: str | None) -> int:
-    try:
-        return int(1000 * datetime.fromisoformat(stamp or "").timestamp())
-    except (ValueError, OverflowError):
-        return 0
+def _millis(stamp: datetime) -> int:
+    return int(1000 * stamp.timestamp())

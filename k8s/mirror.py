@@ -332,8 +332,8 @@ def is_paused(thing: Namespace | Workload | Pod | DisruptionBudget) -> bool:
     return notes is not None and (notes.pause or "").lower() == "true"
 
 
-def _by_age(pod: Pod) -> tuple[str, str]:
-    return pod.metadata.creation_timestamp or "", pod.metadata.uid
+def _by_age(pod: Pod) -> tuple[datetime, str]:
+    return pod.metadata.born, pod.metadata.uid
 
 
 def _version(entry: Entry[Seen] | None) -> tuple[str, str]:

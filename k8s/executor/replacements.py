@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import msgspec
 
 from optsched.k8s.mirror import ENDED, Mirror
@@ -16,10 +14,7 @@ UNWANTED = 5_000  # ms after which an owner that is content is taken to want no 
 
 def seconds_of(pod: Pod) -> int:
     """When the pod was made, in whole seconds as the API keeps them."""
-    try:
-        return int(datetime.fromisoformat(pod.metadata.creation_timestamp or "").timestamp())
-    except ValueError:
-        return 0
+    return int(pod.metadata.born.timestamp())
 
 
 def candidates(plan: PlacementPlan, move: PlannedMove, mirror: Mirror) -> list[Pod]:

@@ -34,7 +34,7 @@ class DisruptionBudgets:
             self._covering[members] += 1
             self._names.append(name)
             self._members.append(members)
-            self._allowed.append(0 if lagging else max(budget.status.disruptions_allowed, 0))
+            self._allowed.append(0 if lagging else budget.status.disruptions_allowed)
 
     def reason(self, item: int) -> str:
         """Why the item may not be evicted now, or ""."""

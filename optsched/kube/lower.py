@@ -21,6 +21,7 @@ from .cluster import Cluster
 from .families import Family, Tables, limit_rows
 from .nodes import RULE_NAMES, Eligibility, NodeTable, Rule
 from .options import KubeOptions
+from .owners import Owners
 from .pods import Item, live_items
 from .protection import Protection
 from .selectors import PodIndex
@@ -173,6 +174,7 @@ def _excluded(
 def _warn(
     cluster: Cluster, items: Sequence[Item], options: KubeOptions, warnings: Warnings
 ) -> None:
+    Owners(cluster).warn(items, warnings)
     if items and not cluster.budgets:
         warnings.add("the input has no PodDisruptionBudget: evictions are planned without any")
     for item in items:

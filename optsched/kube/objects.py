@@ -5,7 +5,19 @@ from __future__ import annotations
 import msgspec
 from msgspec import field
 
-from .wire import Condition, Gate, Ignored, LabelSelector, Metadata, NodeSelector, Quantities, Wire
+from .wire import (
+    Condition,
+    Count,
+    Gate,
+    Ignored,
+    LabelSelector,
+    Metadata,
+    NodeSelector,
+    Priority,
+    Quantities,
+    Time,
+    Wire,
+)
 
 
 class Taint(msgspec.Struct, rename="camel", gc=False, frozen=True):
@@ -61,7 +73,7 @@ class Template(Wire):
 class WorkloadSpec(Wire):
     """What a workload's owner asked for."""
 
-    replicas: int | None = None
+    replicas: Count | None = None
     template: Template = field(default_factory=Template)
 
 
@@ -88,7 +100,7 @@ class BudgetSpec(Wire):
 class BudgetStatus(Wire):
     """How many of them may be disrupted now."""
 
-    disruptions_allowed: int = 0
+    disruptions_allowed: Count = 0
     observed_generation: int = 0
 
 
@@ -104,7 +116,7 @@ class PriorityClass(Wire):
     """A name for a priority."""
 
     metadata: Metadata = field(default_factory=Metadata)
-    value: int = 0
+    value: Priority = 0
     global_default: bool = False
 
 
@@ -120,7 +132,7 @@ class ClaimMetadata(Wire):
     name: str = ""
     namespace: str = ""
     annotations: ClaimAnnotations | None = None
-    deletion_timestamp: str | None = None
+    deletion_timestamp: Time | None = None
 
 
 class ClaimSpec(Wire):
@@ -199,7 +211,7 @@ class StorageClass(Wire):
 class DriverAllocatable(Wire):
     """How many volumes of a driver a node can attach."""
 
-    count: int | None = None
+    count: Count | None = None
 
 
 class CsiDriver(Wire):

@@ -14,6 +14,9 @@ from .wire import (
     LabelSelector,
     Metadata,
     NodeSelector,
+    Port,
+    Positive,
+    Priority,
     Quantities,
     Strict,
     Wire,
@@ -56,11 +59,11 @@ class Affinity(Strict):
 class SpreadConstraint(Strict):
     """How evenly pods spread over the domains of a topology key."""
 
-    max_skew: int
+    max_skew: Positive
     topology_key: str
     when_unsatisfiable: str
     label_selector: LabelSelector | None = None
-    min_domains: int | None = None
+    min_domains: Positive | None = None
     node_affinity_policy: str | None = None
     node_taints_policy: str | None = None
     match_label_keys: list[str] | None = None
@@ -87,7 +90,7 @@ class Resources(Strict):
 class ContainerPort(Wire):
     """A port, of which only the one taken on the node matters."""
 
-    host_port: int = 0
+    host_port: Port = 0
     host_ip: str = field(name="hostIP", default="")
     protocol: str = "TCP"
 
@@ -176,7 +179,7 @@ class PodSpec(NodeRuntime):
     overhead: Quantities | None = None
     resources: Resources | None = None
     volumes: list[Volume] | None = None
-    priority: int | None = None
+    priority: Priority | None = None
     priority_class_name: str = ""
     preemption_policy: str | None = None
     restart_policy: str = "Always"

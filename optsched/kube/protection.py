@@ -11,11 +11,12 @@ from optsched.errors import FormatError
 
 from .cluster import Cluster
 from .options import RECREATING, SYSTEM_PRIORITY, KubeOptions
+from .owners import Owners
 from .pods import Item
 from .podspec import Pod, Volume
 from .shapes import pod_group
 from .storage import VolumeNeeds
-from .wire import OwnerReference
+from .wire import LONG_AGO, OwnerReference
 
 
 class Protection:
@@ -24,12 +25,13 @@ class Protection:
     def __init__(self, cluster: Cluster, options: KubeOptions) -> None:
         self._options = options
         self._workloads = cluster.workloads
+        self._owners = Owners(cluster)
         self._guarded_nodes = {
             node.metadata.name
             for node in cluster.nodes
             if node.metadata.annotations and node.metadata.annotations.do_not_disrupt
         }
-        self._now = _seconds(options.now or newest_timestamp(cluster)) if options.min_age else 0.0
+        self._now = _now(cluster, options) if options.min_age else LONG_AGO
         self._siblings: dict[tuple[str, str, str], int] = {}
         for pod in cluster.pods:
             owner = pod.metadata.controller()
@@ -99,6 +101,8 @@ class Protection:
             return "no controller would recreate it"
         if owner.kind not in RECREATING:
             return f"it is not known whether a {owner.kind} recreates it"
+        if self._owners.lacks(owner, pod.metadata.namespace):
+            return "its owner is not in the input"
         is_job = owner.kind == "Job" or pod.spec.restart_policy == "Never"
         if is_job and not self._options.move_jobs and not _opted_in(pod):
             return "it would lose the work of a Job"
@@ -135,12 +139,10 @@ class Protection:
         return needs.pin
 
     def _by_age(self, pod: Pod) -> str:
-        if self._options.min_age <= 0 or not pod.metadata.creation_timestamp:
+        least, born = self._options.min_age, pod.metadata.creation_timestamp
+        if least <= 0 or born is None or (self._now - born).total_seconds() >= least:
             return ""
-        age = self._now - _seconds(pod.metadata.creation_timestamp)
-        return (
-            f"it is younger than {self._options.min_age} s" if age < self._options.min_age else ""
-        )
+        return f"it is younger than {least} s"
 
 
 def _opted_in(pod: Pod) -> bool:
@@ -152,28 +154,32 @@ def _is_disk(volume: Volume) -> bool:
     return volume.empty_dir is not None and volume.empty_dir.medium == ""
 
 
-def newest_timestamp(cluster: Cluster) -> str:
-    """The newest time at which anything is said to have happened, or "" if nothing is."""
+def _now(cluster: Cluster, options: KubeOptions) -> datetime:
+    if not options.now:
+        return newest_timestamp(cluster)
+    try:
+        now = datetime.fromisoformat(options.now)
+    except ValueError:
+        now = None
+    if now is None or now.tzinfo is None:
+        raise FormatError(f"{options.now[:40]!r} is not a time such as 2026-11-23T07:10:53Z")
+    return now
+
+
+def newest_timestamp(cluster: Cluster) -> datetime:
+    """The newest time at which anything is said to have happened; 1970 if nothing is."""
     metadata = [
         *(node.metadata for node in cluster.nodes),
         *(pod.metadata for pod in cluster.pods),
         *(budget.metadata for budget in cluster.budgets),
         *(workload.metadata for workload in cluster.workloads.values()),
     ]
-    newest = max((one.creation_timestamp or "" for one in metadata), default="")
+    newest = max((one.born for one in metadata), default=LONG_AGO)
     conditions = [
         *(node.status.conditions for node in cluster.nodes),
         *(pod.status.conditions for pod in cluster.pods),
     ]
     for rows in conditions:
         for condition in rows or ():
-            if condition.last_transition_time and condition.last_transition_time > newest:
-                newest = condition.last_transition_time
+            newest = max(newest, condition.last_transition_time or newest)
     return newest
-
-
-def _seconds(text: str) -> float:
-    try:
-        return datetime.fromisoformat(text).timestamp() if text else 0.0
-    except ValueError as error:
-        raise FormatError(f"{text[:40]!r} is not a time such as 2026-11-23T07:10:53Z") from error

@@ -8,11 +8,23 @@ unmodelled instead of being overlooked.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import Annotated
+
 import msgspec
-from msgspec import field
+from msgspec import Meta, field
 
 Labels = dict[str, str]
 Quantities = dict[str, str | int | float]
+
+# What the API server lets through; a file that was edited by hand may hold anything.
+Priority = Annotated[int, Meta(ge=-(1 << 31), lt=1 << 31)]
+Port = Annotated[int, Meta(ge=0, lt=1 << 16)]
+Count = Annotated[int, Meta(ge=0, lt=1 << 31)]
+Positive = Annotated[int, Meta(gt=0, lt=1 << 31)]
+Time = Annotated[datetime, Meta(tz=True)]
+
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Wire(msgspec.Struct, rename="camel", gc=False):
@@ -67,7 +79,7 @@ class Annotations(Wire):
 
 
 class Metadata(Wire):
-    """Name and circumstances of an object. Timestamps stay text; most are never looked at."""
+    """Name and circumstances of an object."""
 
     name: str = ""
     namespace: str = ""
@@ -75,9 +87,14 @@ class Metadata(Wire):
     labels: Labels | None = None
     annotations: Annotations | None = None
     owner_references: list[OwnerReference] | None = None
-    creation_timestamp: str | None = None
-    deletion_timestamp: str | None = None
+    creation_timestamp: Time | None = None
+    deletion_timestamp: Time | None = None
     generation: int = 0
+
+    @property
+    def born(self) -> datetime:
+        """When the object was made; 1970 if that is not known."""
+        return self.creation_timestamp or LONG_AGO
 
     def controller(self) -> OwnerReference | None:
         """The owner that recreates this object when it is gone."""
@@ -121,4 +138,4 @@ class Condition(Wire):
     type: str
     status: str = ""
     reason: str | None = None
-    last_transition_time: str | None = None
+    last_transition_time: Time | None = None

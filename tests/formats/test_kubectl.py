@@ -119,6 +119,59 @@ def test_broken_documents(data: bytes, message: str) -> None:
     assert len(str(caught.value)) < 500
 
 
+def container(**more: Any) -> dict[str, Any]:
+    """POD with more in its container."""
+    return POD | {"spec": {"containers": [{"name": "c", **more}]}}
+
+
+@pytest.mark.parametrize(
+    ("odd", "reason"),
+    [
+        (
+            container(ports=[{"hostPort": -1}]),
+            "Expected `int` >= 0 - at `$.spec.containers[0].ports[0].hostPort`",
+        ),
+        (
+            container(ports=[{"hostPort": 70_000}]),
+            "Expected `int` <= 65535 - at `$.spec.containers[0].ports[0].hostPort`",
+        ),
+        (
+            POD | {"spec": {"containers": [], "priority": 10**30}},
+            "Expected `int` <= 2147483647 - at `$.spec.priority`",
+        ),
+        (
+            POD | {"spec": {"containers": [], "priority": -(10**30)}},
+            "Expected `int` >= -2147483648 - at `$.spec.priority`",
+        ),
+        (
+            POD | {"metadata": {"name": "p", "namespace": "shop", "creationTimestamp": "noon"}},
+            "Invalid RFC3339 encoded datetime - at `$.metadata.creationTimestamp`",
+        ),
+        (
+            POD | {"metadata": {"name": "p", "namespace": "shop", "deletionTimestamp": 3}},
+            "Expected `datetime | null`, got `int` - at `$.metadata.deletionTimestamp`",
+        ),
+        (
+            POD
+            | {
+                "spec": {
+                    "containers": [],
+                    "topologySpreadConstraints": [
+                        {"maxSkew": 0, "topologyKey": "z", "whenUnsatisfiable": "DoNotSchedule"}
+                    ],
+                }
+            },
+            "Expected `int` >= 1 - at `$.spec.topologySpreadConstraints[0].maxSkew`",
+        ),
+    ],
+)
+def test_values_that_no_server_lets_through(odd: dict[str, Any], reason: str) -> None:
+    """Numbers and times out of bounds are refused with the pod, the place and what is allowed."""
+    with pytest.raises(FormatError) as caught:
+        problem_of(document(NODE, odd), "c", KubeOptions())
+    assert str(caught.value) == f"Pod 'shop/p': {reason}"
+
+
 def test_names_in_any_script() -> None:
     """Names are text; nothing assumes ASCII."""
     odd = NODE | {"metadata": {"name": "узел-❄"}}

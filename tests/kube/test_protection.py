@@ -87,7 +87,8 @@ def test_wishes_open_what_settings_close(kube: SimpleNamespace) -> None:
     meta = notes(**{"optsched.io__movable": "true"})
     disk = [{"name": "e", "emptyDir": {}}]
     assert reason(kube, owner=("Job", "j"), volumes=disk, meta=meta) == ""
-    assert reason(kube, owner=("ReplicaSet", "unlisted"), meta=meta) == ""
+    few = kube.replica_set("few", replicas=1)
+    assert reason(kube, few, owner=("ReplicaSet", "few"), meta=meta) == ""
     named = notes(**{"cluster-autoscaler.kubernetes.io__safe-to-evict-local-volumes": "e, f"})
     assert reason(kube, volumes=disk, meta=named) == ""
     assert reason(kube, meta=meta | {"deletionTimestamp": "2026-01-01T00:00:00Z"}) != ""
@@ -108,7 +109,7 @@ def test_owners(kube: SimpleNamespace) -> None:
     assert reason(kube, few, owner=("ReplicaSet", "few")).endswith("fewer than 2 replicas")
     one = KubeOptions(min_replicas=1)
     assert reason(kube, few, owner=("ReplicaSet", "few"), options=one) == ""
-    assert reason(kube, owner=("ReplicaSet", "unlisted")).endswith("fewer than 2 replicas")
+    assert reason(kube, owner=("StatefulSet", "no-kind")).endswith("fewer than 2 replicas")
     fixed = kube.replica_set("fixed", template={"spec": {"nodeName": "n1"}})
     assert reason(kube, fixed, owner=("ReplicaSet", "fixed")) == "its owner names the node"
     rolling = {
