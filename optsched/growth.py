@@ -51,7 +51,7 @@ def with_candidate_hosts(
     Raises
     ------
     ProblemError
-        The problem has no host of that name.
+        The problem has no host of that name, or a count is not 1 or more.
     """
     if not len(problem.hosts):
         raise ProblemError("there is no host that a new one could be like")
@@ -61,7 +61,11 @@ def with_candidate_hosts(
     model: list[int] = []
     for one in chosen:
         host = find(problem.hosts.names, one.like, "host")
-        model += [host] * (one.count if one.count >= 0 else _needed(problem, host))
+        if one.count < 1 and one.count != NONE:
+            raise ProblemError(f"{one.count} hosts like {one.like[:80]!r} are none; give 1 or more")
+        # More hosts than items are never needed, however many are offered.
+        most = min(one.count, len(problem.items)) if one.count >= 1 else _needed(problem, host)
+        model += [host] * max(most, 1)
     grown = problem.replace(
         hosts=_more_hosts(problem, model),
         cells=_more_cells(problem, model),

@@ -41,7 +41,7 @@ def test_daemons_run_on_copies() -> None:
 def test_domains() -> None:
     """A copy lies in its model's zone and is a host domain of its own."""
     hosts = Hosts.of([[10], [10]], names=["a", "b"])
-    items = Items.of([[2]])
+    items = Items.of([[2], [2]])
     where = Where.of(
         hosts,
         items,
@@ -109,3 +109,16 @@ def test_unknown_model(small_cluster: PlacementProblem) -> None:
     """A host that does not exist cannot be copied."""
     with pytest.raises(ProblemError, match="no host 'node-9'"):
         with_candidate_hosts(small_cluster, [Candidate("node-9", 1)])
+
+
+def test_no_more_copies_than_items(small_cluster: PlacementProblem) -> None:
+    """However many are offered, one for each item is enough."""
+    grown = with_candidate_hosts(small_cluster, [Candidate("node-1", 10**12)])
+    assert len(grown.hosts) == len(small_cluster.hosts) + len(small_cluster.items)
+
+
+@pytest.mark.parametrize("count", [0, -2])
+def test_no_copies_at_all(small_cluster: PlacementProblem, count: int) -> None:
+    """A count that offers nothing is refused."""
+    with pytest.raises(ProblemError, match="give 1 or more"):
+        with_candidate_hosts(small_cluster, [Candidate("node-1", count)])

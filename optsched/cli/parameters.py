@@ -356,7 +356,7 @@ search = options(
     ),
     option(
         "--workers",
-        type=click.IntRange(1),
+        type=click.IntRange(1, 1024),
         metavar="N",
         help="Threads. [default: one for every core]",
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -91,9 +92,13 @@ def command(
     from .schedules import solve_tasks
     from .watching import progress_words, run_stoppable, watching
 
-    for path in (plan_out, report):
-        if path:
-            require_writable(path)
+    files = [path for path in (plan_out, report) if path]
+    if "-" in files:
+        raise click.UsageError("the answer goes to standard output; name files for the others")
+    if len(set(map(os.path.realpath, files))) < len(files):
+        raise click.UsageError(f"--plan-out and --report are the same file, {files[0]}")
+    for path in files:
+        require_writable(path)
     with watching(f"reading {file}", quiet=quiet):
         base = wishes.read_any(file)
     if isinstance(base, TaskProblem):

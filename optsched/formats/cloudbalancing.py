@@ -19,7 +19,7 @@ from optsched.snapshot import text
 from optsched.snapshot.names import Names
 
 Amount = Annotated[int, Meta(ge=0, le=1 << 53)]
-RESOURCES = ("cpu", "memory", "network")
+RESOURCES = ("cpu power", "RAM", "network")  # no units that are known
 OBJECTIVE = (
     Level("unplaced", (Term(TermKind.UNPLACED),)),
     Level("host_cost", (Term(TermKind.HOST_COST),)),

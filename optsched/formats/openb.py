@@ -51,12 +51,12 @@ def problem_of(nodes: Rows, pods: Rows, name: str) -> PlacementProblem:
         hosts,
         items,
         name=name,
-        resources=("cpu", "memory"),
+        resources=("cpu", "memory_mib"),
         cells=Cells.of(
             on,
             np.full((len(on), 1), WHOLE),
             kind=kind[on],
-            resources=("gpu",),
+            resources=("gpu_milli",),
             kinds=kinds.table,
         ),
         where=Where.of(

@@ -52,8 +52,8 @@ def plan_page(problem: PlacementProblem, plan: Plan) -> str:
     """The report of a plan without a certificate, or with an empty plan of a snapshot alone."""
     told = summarize(problem, plan)
     sentence = (
-        f"{told.placed} of {plural(told.pending_before, 'pending item')} get a host, "
-        f"{told.moved} moved, {told.evicted} evicted."
+        f"{told.placed:,} of {plural(told.pending_before, 'pending item')} get a host, "
+        f"{told.moved:,} moved, {told.evicted:,} evicted."
         if plan.waves
         else f"{plural(told.pending_before, 'item')} pending. No plan: this is the state as it is."
     )
@@ -69,8 +69,8 @@ def plan_page(problem: PlacementProblem, plan: Plan) -> str:
 
 def _header(told: Summary, sentence: str) -> Html:
     pending = [
-        (f"{told.placed} / {told.pending_before}", "pending items placed", told.placed > 0),
-        (str(len(told.pending)), "without a host after", False),
+        (f"{told.placed:,} / {told.pending_before:,}", "pending items placed", told.placed > 0),
+        (f"{len(told.pending):,}", "without a host after", False),
     ]
     shares = [
         (f"{one.before.share:.3f} → {one.after.share:.3f}", one.after.name, bool(told.moves))
@@ -78,8 +78,8 @@ def _header(told: Summary, sentence: str) -> Html:
     ]
     tiles = [
         *(shares if shares and not told.pending_before else pending),
-        (str(told.moved), "moved", False),
-        (str(told.evicted), "evicted", False),
+        (f"{told.moved:,}", "moved", False),
+        (f"{told.evicted:,}", "evicted", False),
         (str(told.waves), "waves", False),
     ]
     return tag(

@@ -16,7 +16,7 @@ from optsched.problem import PlacementProblem
 from optsched.rates import Change, changes, fragment_level, share
 from optsched.result import LevelValue, Result
 
-from .units import amount, percent, resource_words, short
+from .units import amount, percent, plural, resource_words, short
 from .words import pending_words
 
 
@@ -184,7 +184,8 @@ def needs(problem: PlacementProblem, item: int) -> str:
             for name, value in zip(problem.cells.resources, items.cell_demand[item], strict=True)
             if value
         )
-        asked.append(f"{items.cells_needed[item]} cells of {each or 'any size'}")
+        cells = plural(int(items.cells_needed[item]), "cell")
+        asked.append(f"{cells} of {each or 'any size'}")
     return ", ".join(asked) or "nothing"
 
 
@@ -292,14 +293,14 @@ def verdict(summary: Summary, result: Result) -> str:
             for one in summary.rates
         )
     elif summary.pending_before:
-        told = f"{summary.placed} of {summary.pending_before} pending items get a host"
+        told = f"{summary.placed:,} of {summary.pending_before:,} pending items get a host"
     else:
         told = "nothing was pending"
     done = []
     if summary.moved:
-        done.append(f"{summary.moved} moved")
+        done.append(f"{summary.moved:,} moved")
     if summary.evicted:
-        done.append(f"{summary.evicted} evicted")
+        done.append(f"{summary.evicted:,} evicted")
     told += f", {' and '.join(done)}" if done else ", nothing is disturbed"
     proof = {
         "optimal": "proven optimal",

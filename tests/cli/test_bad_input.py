@@ -79,6 +79,10 @@ def test_control_characters_are_not_printed(run: Run, snapshot: Path) -> None:
         (("--no-such-option",), "--no-such-option"),
         (("--plan-out", "/nonexistent/plan.json"), "there is no folder '/nonexistent'"),
         (("--report", "/"), "it is a folder"),
+        (("--plan-out", "-"), "the answer goes to standard output"),
+        (("--plan-out", "one.json", "--report", "./one.json"), "are the same file, one.json"),
+        (("--workers", "100000"), "100000 is not in the range"),
+        (("--add-host-like", "node-1:0"), "0 hosts like 'node-1' are none"),
     ],
 )
 def test_bad_options(run: Run, snapshot: Path, options: tuple[str, ...], reason: str) -> None:

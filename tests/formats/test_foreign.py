@@ -14,6 +14,7 @@ import pytest
 from optsched.errors import FormatError, InputError, UnsupportedError
 from optsched.formats import read
 from optsched.levels import TermKind
+from optsched.report.summary import needs
 
 BALANCE = {
     "id": 0,
@@ -150,6 +151,15 @@ def test_gpus_are_cells(save: Callable[[str, Any], str]) -> None:
     excluded = p.where.excluded[p.where.item_eligible].astype(bool)
     assert excluded.tolist() == [[True, False], [False, False], [False, False], [True, True]]
     assert (p.items.host0 < 0).all()
+
+
+def test_amounts_are_told_in_their_units(save: Callable[[str, Any], str]) -> None:
+    """MiB are MiB, milli of a GPU are shares of it, and cloud balancing's units are unknown."""
+    nodes, pods = save("nodes.csv", NODES), save("pods.csv", PODS)
+    p = read(f"{nodes},{pods}")
+    assert needs(p, 1) == "4 cpu, 8 GiB memory, 1 cell of 0.46 gpu"
+    balance = read(save("balance.json", BALANCE))
+    assert needs(balance, 1) == "1 cpu power, 2 RAM, 1 network"
 
 
 def test_public_gpu_trace(data_path: Callable[[str], Path]) -> None:

@@ -67,7 +67,7 @@ def test_evictions_and_cells() -> None:
     told = summarize(problem, Plan(problem.digest(), Order.WAVES, (Wave(moves),)))
     assert [row.kind for row in told.moves] == ["cells", "evict"]
     assert (told.moved, told.evicted) == (1, 1)
-    assert needs(problem, 0) == "1 cells of 0.004 gpu"
+    assert needs(problem, 0) == "1 cell of 0.004 gpu"
 
 
 def test_levels(small_cluster: PlacementProblem, answer: Result) -> None:
