@@ -28,7 +28,7 @@ from itertools import filterfalse
 from typing import Any
 
 from optsched.k8s.memory import Memory
-from optsched.k8s.table import EMPTY, Member, PlanTable, Room, Token
+from optsched.k8s.table import EMPTY, SKEW, Member, PlanTable, Room, Token
 from optsched.k8s.wire import Pod
 
 # Short, because a reply may hold thousands of them.
@@ -37,7 +37,6 @@ ELSEWHERE = "optsched: planned elsewhere"
 CLOSED = "optsched: waiting until pods that were moved for this one are placed"
 ABSENT = "optsched: waiting for the planned node {node}"
 
-SKEW = 5  # seconds that the API server's clock may be behind the brain's
 CACHED_REQUESTS = 256  # different requests per table whose blocked nodes are kept
 
 
@@ -246,6 +245,7 @@ def _suits(token: Token, pod: Pod) -> bool:
         and token.hash == pod.hash
         and token.name in ("", pod.metadata.name)
         and token.index in ("", pod.index)
+        and pod.uid not in token.known
     )
 
 

@@ -154,7 +154,7 @@ class MoveStatus(Record, frozen=True):
     retry
         Not to be tried again before.
     known
-        Pods of the owner that were there before, though made in the same second.
+        Pods of the owner that were there before, though made so shortly that clocks cannot tell.
     replacement, node
         The pod that took its place, and where.
     evicted

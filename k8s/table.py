@@ -26,6 +26,7 @@ from optsched.errors import FormatError
 
 VERSION = 1
 NS = 1_000_000  # in a millisecond
+SKEW = 5  # seconds that the API server's clock may be behind the brain's
 HASH_LABELS = ("pod-template-hash", "controller-revision-hash")
 INDEX_LABEL = "batch.kubernetes.io/job-completion-index"
 
@@ -88,6 +89,9 @@ class Token(msgspec.Struct, frozen=True, gc=False):
         Of the pod, for StatefulSets; "" for any.
     index
         Completion index (`INDEX_LABEL`), for indexed Jobs; "" for any.
+    known
+        UIDs of pods that may not take it: they were there before, though it is so short a time
+        that clocks could not tell.
     """
 
     uid: str
@@ -100,6 +104,7 @@ class Token(msgspec.Struct, frozen=True, gc=False):
     name: str = ""
     index: str = ""
     attempts: int = 2
+    known: tuple[str, ...] = ()
 
 
 class Lock(msgspec.Struct, frozen=True, gc=False):

@@ -6,7 +6,7 @@ import msgspec
 
 from optsched.k8s.mirror import ENDED, Mirror
 from optsched.k8s.records import MovePhase, MoveStatus, PlacementPlan, PlannedMove
-from optsched.k8s.table import INDEX_LABEL, template_hash
+from optsched.k8s.table import INDEX_LABEL, SKEW, template_hash
 from optsched.kube.podspec import Pod
 
 UNWANTED = 5_000  # ms after which an owner that is content is taken to want no replacement
@@ -18,7 +18,7 @@ def seconds_of(pod: Pod) -> int:
 
 
 def candidates(plan: PlacementPlan, move: PlannedMove, mirror: Mirror) -> list[Pod]:
-    """Pods that may have been made for an evicted one, oldest first."""
+    """Pods that may have been made for an evicted one, oldest first: those of the guard's token."""
     told = plan.status.moves[move.uid]
     ours = {one.uid for one in plan.spec.moves} | {one.uid for one in plan.spec.placements}
     return [
@@ -26,7 +26,7 @@ def candidates(plan: PlacementPlan, move: PlannedMove, mirror: Mirror) -> list[P
         for pod in mirror.pods_of(move.owner)
         if pod.metadata.uid not in ours
         and pod.metadata.uid not in told.known
-        and seconds_of(pod) >= told.at // 1000
+        and seconds_of(pod) >= told.at // 1000 - SKEW
         and template_hash(pod.metadata.labels) == move.hash
         and (move.owner_kind != "StatefulSet" or pod.metadata.name == move.name)
         and (pod.metadata.labels or {}).get(INDEX_LABEL, "") == move.index
@@ -36,10 +36,9 @@ def candidates(plan: PlacementPlan, move: PlannedMove, mirror: Mirror) -> list[P
 
 
 def known(move: PlannedMove, mirror: Mirror, now: int) -> tuple[str, ...]:
-    """The owner's pods that `candidates` could mistake, because they were made this very second."""
-    return tuple(
-        pod.metadata.uid for pod in mirror.pods_of(move.owner) if seconds_of(pod) >= now // 1000
-    )
+    """The owner's pods that could be mistaken for a replacement, because they are so young."""
+    since = now // 1000 - SKEW
+    return tuple(pod.metadata.uid for pod in mirror.pods_of(move.owner) if seconds_of(pod) >= since)
 
 
 def update(plan: PlacementPlan, mirror: Mirror, now: int) -> dict[str, MoveStatus]:

@@ -126,7 +126,7 @@ def plan_table(
             tokens.append(
                 Token(
                     move.uid, move.namespace, move.owner, move.target, told.at, deadline,
-                    move.hash, name, move.index,
+                    move.hash, name, move.index, known=told.known,
                 )
             )  # fmt: skip
     locks = {name: Lock(deadline, mirror.free(name), need) for name, need in entering(plan).items()}

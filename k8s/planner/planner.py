@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 IDLE = 1.0  # seconds between looks when nobody waits
 BUSY = 0.2  # seconds between looks while a plan acts
 SHY = 600_000  # ms for which a pod is left alone whose eviction was refused
+CHANGED = (Phase.DONE, Phase.PARTIALLY_DONE)
 _REFUSED = re.compile(r"eviction of (\S+/\S+) refused")
 
 
@@ -198,8 +199,11 @@ class Planner:
             self.events.say(about, "NotHelped", f"Not helped by moving pods: {why}.")
 
     def _learn(self, plans: list[PlacementPlan]) -> None:
-        """When a plan is done there is room to think about those that are left, at once."""
-        done = frozenset(plan.uid for plan in plans if plan.phase is Phase.DONE)
+        """When a plan has changed the cluster, those that are left are thought of again, at once.
+
+        Also if it did not end well, which cannot go on for ever: two such plans, and none is begun.
+        """
+        done = frozenset(plan.uid for plan in plans if plan.phase in CHANGED)
         if done - self._done:
             self.waiting.encourage()
         self._done = done

@@ -128,6 +128,35 @@ def test_a_wave_begins_when_the(tmp_path: Path) -> None:
     run(story())
 
 
+def test_a_pod_that_waits_is_no_replacement(tmp_path: Path) -> None:
+    """A pod of the same owner that was made shortly before the eviction does not take its place."""
+
+    async def story() -> None:
+        async with world(tmp_path) as w:
+            for name, size in (("n0", 1900), ("n1", 1500), ("n2", 1300)):
+                w.cluster.node(name, size)
+            second = w.cluster.owner("second", 1000, 2)
+            w.cluster.pod_of(second, "n0")
+            for app, cpu, node in (("first", 700, "n1"), ("third", 500, "n2")):
+                w.cluster.pod_of(w.cluster.owner(app, cpu, 1), node)
+            w.cluster.pod_of(w.cluster.owner("big", 1900, 1))
+            waiting = w.cluster.pod_of(second)["metadata"]
+            w.cluster.settle()
+            w.clock.advance(2.0)
+            await w.caught_up()
+            end = await w.drive(await w.create(by_hand(w, *CHAIN)))
+            assert end.phase is Phase.DONE, end.status.reason
+            told = end.status.moves[end.spec.moves[1].uid]
+            assert told.node == "n1"
+            assert told.replacement != waiting["uid"]
+            left = w.api.get("pods", "shop", waiting["name"])
+            assert left is not None
+            assert not left["spec"].get("nodeName")
+            clean(w)
+
+    run(story())
+
+
 @pytest.mark.parametrize("mode", ["Advisory", "DryRun"])
 def test_a_mode_that_only_reports(tmp_path: Path, mode: str) -> None:
     """A mode that only reports records the plan and evicts nobody."""

@@ -181,6 +181,13 @@ def test_a_pod_of_the_second_of_the_eviction_takes_the_token() -> None:
     assert ask(table, pod("r", owner="rs", created="2027-01-15T07:59:54Z")).kept is None
 
 
+def test_a_pod_that_was_there_takes_no_token() -> None:
+    """Though clocks could not tell, the brain knew it when it asked for the eviction."""
+    table = plan(tokens=(token("t1", "n3", known=("old",)),))
+    assert ask(table, pod("old", owner="rs")).kept is None
+    assert ask(table, pod("r", owner="rs")).kept == ["n3"]
+
+
 def test_tokens_are_counted() -> None:
     """Two tokens serve two pods, a third of the owner (a scale-up) is a stranger."""
     table = plan(tokens=(token("t1", "n1"), token("t2", "n2")))
