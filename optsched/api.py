@@ -50,6 +50,21 @@ def read(
     return read_any(path, format, **options)
 
 
+def require_support(problem: PlacementProblem, solver: str) -> Any:
+    """The solver of that name.
+
+    Raises
+    ------
+    UnsupportedError
+        There is no such solver, or it cannot serve this problem.
+    """
+    chosen = registry.solver(solver)
+    reason = chosen.supports(problem)
+    if reason is not None:
+        raise UnsupportedError(f"solver {solver!r} cannot serve this problem: {reason}")
+    return chosen
+
+
 def solve(
     problem: PlacementProblem,
     *,
@@ -95,10 +110,7 @@ def solve(
     ValueError
         The time limit is negative, or there are no workers.
     """
-    chosen = registry.solver(solver)
-    reason = chosen.supports(problem)
-    if reason is not None:
-        raise UnsupportedError(f"solver {solver!r} cannot serve this problem: {reason}")
+    chosen = require_support(problem, solver)
     freedom = usual_order(problem) if order is None else Order(order)
     on_progress(Progress("loading compiled kernels (after an installation: compiling them)"))
     kernels.warm()

@@ -27,8 +27,9 @@ def command(
 ) -> None:
     """Check a plan: does it keep every rule, at every step, and what is it worth?
 
-    PLAN is a plan or a result that solve wrote. Give the options that change the problem (--drain,
-    --evict, ...) as they were given to solve. Exit code 5 says that the plan breaks a rule.
+    PLAN is a plan or a result that solve wrote, for tasks a schedule. Give the options that change
+    the problem (--drain, --evict, ...) as they were given to solve. Exit code 5 says that the plan
+    breaks a rule.
 
     \b
     Example:
@@ -36,10 +37,14 @@ def command(
       optsched check cluster.json plan.json
     """
     from optsched.api import check
+    from optsched.tasks import TaskProblem
 
     from .plans import read_plan
+    from .schedules import check_tasks
 
-    problem = wishes.load(snapshot)
+    problem = wishes.load_any(snapshot)
+    if isinstance(problem, TaskProblem):
+        ctx.exit(check_tasks(problem, plan, output, max_rows))
     read, notes = read_plan(problem, plan)
     report = check(problem, read)
     if output == "json":

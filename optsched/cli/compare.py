@@ -65,12 +65,14 @@ def command(
     names = split_names(solvers)
     if len(plans) + len(names) < 2:
         raise click.UsageError("name at least two plans, or two solvers with --solvers")
-    from optsched.api import solve
+    from optsched.api import require_support, solve
 
     from .plans import read_plan
     from .watching import progress_words, run_stoppable, watching
 
     problem = wishes.load(snapshot)
+    for name in names:
+        require_support(problem, name)
     entries = []
     for path in plans:
         plan, notes = read_plan(problem, path)

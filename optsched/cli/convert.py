@@ -28,10 +28,8 @@ def _list_formats(ctx: click.Context, parameter: click.Parameter, wanted: bool) 
     "Output",
     option(
         "--to",
-        default="snapshot",
-        show_default=True,
         metavar="FORMAT",
-        help="The format to write.",
+        help="The format to write. [default: snapshot; tasks for tasks]",
     ),
     option(
         "--formats",
@@ -43,21 +41,29 @@ def _list_formats(ctx: click.Context, parameter: click.Parameter, wanted: bool) 
     ),
 )
 @wishes
-def command(source: str, target: str, to: str, wishes: Wishes) -> None:
-    """Convert a file to another format, by default to a snapshot; .gz packs it.
+def command(source: str, target: str, to: str | None, wishes: Wishes) -> None:
+    """Convert a file to another format, by default to one of our own; .gz packs it.
 
-    Options that change the problem are written into the snapshot. It holds what the rules need,
-    and no annotations, environment variables or images.
+    Options that change the problem are written into the file. A snapshot holds what the rules
+    need, and no annotations, environment variables or images.
 
     \b
     Example: a dump that others may see, and solve just as well
       optsched convert cluster.json cluster.snapshot.json.gz
+    Example: a recorded workflow as tasks
+      optsched convert montage.json tasks.json
     """
     from optsched import registry
     from optsched.errors import UnsupportedError
-    from optsched.snapshot import write_atomically
+    from optsched.snapshot import require_writable, write_atomically
+    from optsched.tasks import TaskProblem
 
-    chosen = registry.find(registry.FORMATS, to, "format")()
-    if not hasattr(chosen, "write"):
+    chosen = registry.find(registry.FORMATS, to, "format")() if to is not None else None
+    if chosen is not None and not hasattr(chosen, "write"):
         raise UnsupportedError(f"the format {to!r} can be read but not written; use snapshot")
-    write_atomically(target, chosen.write(wishes.load(source)))
+    require_writable(target)
+    problem = wishes.load_any(source)
+    if chosen is None:
+        own = "tasks" if isinstance(problem, TaskProblem) else "snapshot"
+        chosen = registry.find(registry.FORMATS, own, "format")()
+    write_atomically(target, chosen.write(problem))

@@ -137,6 +137,18 @@ class Wishes:
         """The placement problem as the file has it."""
         return _placement(self.read_any(path), path)
 
+    def load_any(self, path: str) -> PlacementProblem | TaskProblem:
+        """As `load`, of tasks too."""
+        from optsched.tasks import Objective, TaskProblem
+
+        problem = self.read_any(path)
+        if not isinstance(problem, TaskProblem):
+            return self.apply(problem)
+        self.only_for_tasks()
+        if self.objective is None:
+            return problem
+        return problem.replace(objective=Objective.parse(self.objective))
+
     def read_any(self, path: str) -> PlacementProblem | TaskProblem:
         """The problem as the file has it, of whatever kind."""
         from optsched.api import read
@@ -204,7 +216,8 @@ def _placement(problem: PlacementProblem | TaskProblem, path: str) -> PlacementP
     from optsched.tasks import TaskProblem
 
     if isinstance(problem, TaskProblem):
-        raise UnsupportedError(f"{path} holds tasks; solve and generate understand these")
+        ways = "solve, check, convert and simulate"
+        raise UnsupportedError(f"{path} holds tasks; {ways} understand these")
     return problem
 
 

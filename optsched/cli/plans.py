@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from optsched.result import Result
 
 FOREIGN = (
-    "the plan was made for another state of this problem, or with other options; "
+    "it was made for another state of this problem, or with other options; "
     "it is read here by the names of items and hosts"
 )
 

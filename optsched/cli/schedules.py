@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .console import Paper
+from .exits import Exit
 
 if TYPE_CHECKING:
     from optsched.outcome import Outcome
@@ -59,6 +60,47 @@ def solve_tasks(
         from optsched.report.schedules import schedule_page
 
         write_atomically(report, schedule_page(problem, outcome).encode())
+
+
+def check_tasks(problem: TaskProblem, path: str, output: str, max_rows: int) -> Exit:
+    """Read a schedule against the tables, and tell."""
+    from optsched.report.units import plural
+    from optsched.snapshot import text
+    from optsched.snapshot.files import read_bytes
+    from optsched.snapshot.task_files import ScheduleFile, decode_schedule
+    from optsched.tasks import check_schedule
+
+    from .documents import encode
+    from .plans import FOREIGN
+
+    data = read_bytes(path)
+    found = check_schedule(problem, decode_schedule(data, problem, path))
+    levels = list(zip(problem.objective.text.split(","), found.levels, strict=True))
+    foreign = text.decode(data, ScheduleFile, path).problem != problem.digest()
+    notes = [FOREIGN] if foreign else []
+    if output == "json":
+        click.echo(
+            encode(
+                "optsched/check",
+                problem=problem.digest(),
+                ok=not found.faults,
+                notes=notes,
+                levels=[{"name": name, "value": value} for name, value in levels],
+                violations=[{"item": name, "text": what} for name, what in found.faults],
+            ),
+            nl=False,
+        )
+        return Exit.REFUSED if found.faults else Exit.OK
+    paper = Paper(max_rows)
+    for note in notes:
+        paper.say(f"! {note}", "yellow")
+    if found.faults:
+        paper.say(plural(len(found.faults), "violation"), "bold red")
+        paper.table("", ("task or node", "what"), found.faults)
+    else:
+        paper.say("The schedule keeps every rule, at every moment.", "bold green")
+    paper.table("Worth", ("level", "#value"), levels)
+    return Exit.REFUSED if found.faults else Exit.OK
 
 
 def _print(paper: Paper, problem: TaskProblem, outcome: Outcome) -> None:

@@ -95,4 +95,6 @@ class SnapshotFormat:
 
     def write(self, problem: PlacementProblem) -> bytes:
         """The problem as a file."""
+        if not isinstance(problem, PlacementProblem):
+            raise InputError("the format 'snapshot' holds placement problems alone; write 'tasks'")
         return encode_snapshot(problem)

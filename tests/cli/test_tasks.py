@@ -87,3 +87,43 @@ def test_other_commands_say_so(file: str) -> None:
     code, text = run("explain", file, "x")
     assert code == 2
     assert "holds tasks" in text
+
+
+def test_check_reads_schedules(file: str, tmp_path: Path) -> None:
+    """A schedule is read against every rule, in text and JSON; a broken one is refused."""
+    plan = tmp_path / "plan.json"
+    search = ("--solver", "greedy", "--workers", "1", "--quiet", "--plan-out", str(plan))
+    assert run("solve", file, *search)[0] == 0
+    code, text = run("check", file, str(plan))
+    assert code == 0
+    assert "keeps every rule" in text
+    document = json.loads(plan.read_bytes())
+    document["runs"][0]["start"] = 0
+    document["runs"][0]["node"] = document["runs"][1]["node"]
+    plan.write_text(json.dumps(document))
+    code, text = run("check", file, str(plan), "--output", "json")
+    told = json.loads(text)
+    assert code == 5
+    assert not told["ok"]
+    assert told["violations"][0]["item"] == document["runs"][0]["task"]
+
+
+def test_a_schedule_with_other_options(file: str, tmp_path: Path) -> None:
+    """It is judged by them, and the answer says that it was made otherwise."""
+    plan = tmp_path / "plan.json"
+    run("solve", file, "--solver", "greedy", "--workers", "1", "--plan-out", str(plan))
+    code, text = run("check", file, str(plan), "--objective", "energy")
+    assert code == 0
+    assert "with other options" in text
+    assert "response" not in text
+
+
+def test_convert_writes_tasks(file: str, tmp_path: Path) -> None:
+    """The same problem again; neither kind of problem goes into the other's format."""
+    again = tmp_path / "again.json.gz"
+    assert run("convert", file, str(again))[0] == 0
+    assert read(again).digest() == read(file).digest()
+    code, text = run("convert", file, str(tmp_path / "no.json"), "--to", "snapshot")
+    assert code == 2
+    assert "write 'tasks'" in text
+    assert not (tmp_path / "no.json").exists()

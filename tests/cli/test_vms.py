@@ -182,3 +182,10 @@ def test_snapshots_are_drawn_from_files_too(run: Run, vms: Path, tmp_path: Path)
     plain = run("generate", "vm", "--pms", 12, "--no-refill", "--drop", 20, "--apart", 3)
     assert plain.exit_code == 0
     assert plain.stdout.count('"anti-affinity group') >= 3
+
+
+def test_solvers_that_cannot_serve_are_found_at_once(run: Run, vms: Path) -> None:
+    """Nobody waits for the first solver to hear that the second one cannot."""
+    done = run("compare", vms, "--solvers", "greedy,counts", "--time-limit", "1h")
+    assert done.exit_code == 2
+    assert "solver 'counts' cannot serve this problem" in done.output
