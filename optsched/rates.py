@@ -30,6 +30,7 @@ from .plan import Order, Placement
 from .problem import PlacementProblem
 
 LEVEL = "fragments"
+ABOVE = f"{LEVEL} above the goal "  # and the goal: the name of a level with one
 LEAST_WEIGHT = 100  # of rounded weights
 # Cell resources by what they measure, with the units in one core or one GiB.
 CORES = {"cores": 1, "cores_milli": 1000, "cpu": 1000}
@@ -211,7 +212,7 @@ def with_goal(problem: PlacementProblem, goal: float) -> PlacementProblem:
     level = problem.objective[at]
     reached = replace(
         level,
-        name=f"{LEVEL} above the goal {goal:g}",
+        name=f"{ABOVE}{goal:g}",
         goal=int(Fraction(repr(goal)) * _all_free(problem, level)),
     )
     before, after = problem.objective[:at], problem.objective[at + 1 :]

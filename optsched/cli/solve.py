@@ -147,6 +147,10 @@ def command(
 
         left = left_behind(problem, result.plan, result.levels)
         result = replace(result, notes=(*result.notes, *left))
+    from optsched.report.goals import unmet_goal
+
+    unmet = unmet_goal(problem, result.plan, result.levels)
+    result = replace(result, notes=(*result.notes, *unmet))
     # The answer first: where a file cannot be written after all, it must not be lost.
     _print(problem, result, output, max_rows)
     if plan_out:

@@ -9,12 +9,14 @@ The fields of the public files contradict each other, so this is how they are re
 - `free_cpu` and `memory_huge_free_mb` are ignored. What is free is the node's total less its VMs;
   where the file says otherwise, a warning names the nodes.
 - A VM's size is that of its own record, not that of its type: VMs of one type come whole and split.
+  A PM's is that of its NUMA nodes. Where types and PMs say otherwise, a warning names VMs and PMs.
 - Memory may be a fraction of a MiB: what a VM takes is rounded up, what a node has down. Cores are
   whole, unless some number is not; then they are counted in milli.
 - PMs that are not ACTIVE are left out with the VMs on them, and a warning names them.
 - All clusters are one pool, as in the published figures; `clusters=apart` keeps VMs in their own.
 - `other_requirement.deployment_set` lists anti-affinity groups. The public files have none, so
   their shape is ours: lists of VM names, of which no two may share a PM that one of them enters.
+  Who shares one already may stay; a warning names the group.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ from optsched.snapshot import text
 from optsched.snapshot.names import Names, appearing
 
 Amount = Annotated[float, Meta(ge=0, le=1 << 40)]
+Name = Annotated[str, Meta(min_length=1)]
 BLOCK = 16  # cores
 SHOWN = 5  # names in a message
 FORBIDDEN = "the file forbids its migration"
@@ -56,10 +59,19 @@ class Node(msgspec.Struct, gc=False):
 class Machine(msgspec.Struct, gc=False):
     """A PM."""
 
-    node_id: str
+    node_id: Name
     numa: Annotated[list[Node], Meta(min_length=1)]
     status: str = "ACTIVE"
     rack_id: int | str | None = None
+    node_cpu: float | None = None
+    node_mem_mb: float | None = None
+
+    @property
+    def differs(self) -> bool:
+        """Whether it is said to be of another size than its NUMA nodes are together."""
+        cpu = sum(node.total_cpu for node in self.numa)
+        memory = sum(node.memory_huge_total_mb for node in self.numa)
+        return _apart(self.node_cpu, cpu) or _apart(self.node_mem_mb, memory)
 
 
 class Part(msgspec.Struct, gc=False):
@@ -73,11 +85,33 @@ class Part(msgspec.Struct, gc=False):
 class Instance(msgspec.Struct, gc=False):
     """A VM."""
 
-    instance_id: str
-    host_id: str
+    instance_id: Name
+    host_id: Name
     numa: Annotated[list[Part], Meta(min_length=1)]
     instance_type: str = ""
     allow_migration: bool = True
+
+
+class Flavour(msgspec.Struct, gc=False):
+    """A type of VMs: what it asks for in all, and of how many NUMA nodes."""
+
+    vm_type: str
+    request_cpu: float | None = None
+    request_mem_mb: float | None = None
+    numa: int | None = None
+
+    def differs(self, vm: Instance) -> bool:
+        """Whether a VM is of another size, or on another number of nodes."""
+        return (
+            _apart(self.request_cpu, sum(part.cpu for part in vm.numa))
+            or _apart(self.request_mem_mb, sum(part.mem_mb for part in vm.numa))
+            or _apart(self.numa, len(vm.numa))
+        )
+
+
+def _apart(said: float | None, found: float) -> bool:
+    """Whether what is said, if anything is, differs from what is found by one or more."""
+    return said is not None and abs(said - found) >= 1
 
 
 class Requirement(msgspec.Struct, gc=False):
@@ -99,6 +133,7 @@ class Document(msgspec.Struct, gc=False):
     """The file."""
 
     cluster_list: list[ClusterRecord]
+    vm_type_list: list[Flavour] = []
 
 
 def problem_of(document: Document, name: str, *, apart: bool = False) -> PlacementProblem:
@@ -132,11 +167,25 @@ class _Tables:
         self.groups = [[vm for vm in group if vm not in gone] for group in sets]
         off_names = [pm.node_id for _, pm in machines if pm.node_id in off]
         self._say("PM", off_names, "not ACTIVE and left out with the VMs on them")
+        self._compare_sizes({one.vm_type: one for one in document.vm_type_list})
         whole = all(cores == int(cores) for cores in self._cores())
         self.unit = 1 if whole else 1000
         self.resources = ("cores" if whole else "cores_milli", "memory_mib")
         self._hosts()
         self._items()
+
+    def _compare_sizes(self, flavours: dict[str, Flavour]) -> None:
+        self._say(
+            "PM",
+            [pm.node_id for _, pm in self.machines if pm.differs],
+            "said to be of another size than the NUMA nodes are together; the nodes were believed",
+        )
+        odd = [
+            vm.instance_id
+            for _, vm in self.vms
+            if (flavour := flavours.get(vm.instance_type)) is not None and flavour.differs(vm)
+        ]
+        self._say("VM", odd, "of other size or split than the type says; the VMs were believed")
 
     def _cores(self) -> Iterable[float]:
         for _, pm in self.machines:
@@ -192,6 +241,16 @@ class _Tables:
             self.demand[i] = cores, ceil(first.mem_mb)
         self.names = [vm.instance_id for _, vm in self.vms]
         self._check_room()
+        on = {vm.instance_id: vm.host_id for _, vm in self.vms}
+        self._say(
+            "anti-affinity group",
+            [
+                f"group {at} ({' and '.join(shared[:2])} on {on[shared[0]]})"
+                for at, group in enumerate(self.groups)
+                if (shared := _shared(group, on))
+            ],
+            "broken already, which is left as it is",
+        )
 
     def _check_room(self) -> None:
         item, column = np.nonzero(self.cells0 >= 0)
@@ -298,6 +357,15 @@ class _Tables:
             for at, name in enumerate(named)
         ]
         return where, limits
+
+
+def _shared(group: Sequence[str], on: dict[str, str]) -> list[str]:
+    """VMs of a group on one PM, if some share one."""
+    there: dict[str, list[str]] = {}
+    for vm in group:
+        there.setdefault(on.get(vm, ""), []).append(vm)
+    there.pop("", None)
+    return max(there.values(), key=len) if there and max(map(len, there.values())) > 1 else []
 
 
 class BytedanceVmFormat:

@@ -50,6 +50,8 @@ def _why(problem: PlacementProblem, item: int, plan: Plan, after: Placement, use
     if not items.movable[item]:
         by = int(items.pinned_by[item])
         return problem.pin_reasons[by] if by >= 0 else "it may not move"
+    if problem.hosts.drain.all():
+        return "all hosts are to be emptied"
     found = explain(problem, item, after)
     if not any(one.fits for one in found.empty):
         return "it fits on no host, not even on an empty one"

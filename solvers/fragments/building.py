@@ -198,6 +198,8 @@ class _Builder:
         wide_classes = len(self.members) - self.narrow
         self.narrow_at = np.zeros((len(cells), self.narrow), np.int64)
         self.wide_at = np.zeros((len(self.problem.hosts), wide_classes), np.int64)
+        if not len(self.part):
+            return
         one = self.of_part < self.narrow
         np.add.at(self.narrow_at, (items.cells0[self.part[one], 0], self.of_part[one]), 1)
         wide = self.part[~one]

@@ -61,6 +61,9 @@ def test_a_goal_takes_the_fewest_moves(run: Run, vms: Path) -> None:
     missed = solved(run, vms, "--goal-fr", 0, "--moves", 3)
     assert missed["status"] == "optimal"
     assert missed["rates"][0]["least"] == missed["rates"][0]["after"] > 0
+    assert missed["notes"][-1].startswith("the goal 0 is not reached, the rate is 0.")
+    assert missed["notes"][-1].endswith("proven: no order-safe plan of at most 3 moves reaches it")
+    assert "notes" not in half
 
 
 def test_text_tells_rates_before_and_after(run: Run, vms: Path) -> None:
@@ -110,6 +113,15 @@ def test_a_drain_that_is_impossible_names_the_vms(run: Run, vms: Path) -> None:
     told = " ".join(answer["notes"])
     assert f"pm-0 is not emptied, {count - 1} items stay: vm-" in told
     assert f"proven: no order-safe plan leaves fewer than {count - 1} on the hosts" in told
+
+
+def test_a_drain_of_all_hosts_says_so(run: Run, vms: Path) -> None:
+    """Nowhere is left to go, and that is proven."""
+    names = read(vms).hosts.names
+    answer = solved(run, vms, "--drain", ",".join(names))
+    assert answer["status"] == "optimal"
+    assert answer["plan"]["waves"] == []
+    assert "(all hosts are to be emptied)" in answer["notes"][0]
 
 
 def test_a_vm_cannot_be_fixed_on_a_drained_host(run: Run, vms: Path) -> None:

@@ -54,8 +54,11 @@ def read_it(tmp_path: Path) -> Callable[..., PlacementProblem]:
 
 
 @pytest.mark.parametrize(
-    ("file", "hosts", "vms", "free", "blocks", "rate", "odd"),
-    [(MEDIUM, 279, 2089, 1394, 2, 0.9770, "80"), (LARGE, 1176, 4546, 18772, 469, 0.6003, "239")],
+    ("file", "hosts", "vms", "free", "blocks", "rate", "odd", "other"),
+    [
+        (MEDIUM, 279, 2089, 1394, 2, 0.9770, 80, 167),
+        (LARGE, 1176, 4546, 18772, 469, 0.6003, 239, 499),
+    ],
 )
 def test_published_rates_are_met(
     data_path: Callable[[str], Path],
@@ -65,15 +68,18 @@ def test_published_rates_are_met(
     free: int,
     blocks: int,
     rate: float,
-    odd: str,
+    odd: int,
+    other: int,
 ) -> None:
-    """FR16 of both real snapshots, recomputed from the VMs; a warning counts the odd nodes."""
+    """FR16 of both real snapshots, recomputed from the VMs; warnings count what is odd."""
     problem = read(data_path(f"vmr/{file}"))
     assert (len(problem.hosts), len(problem.items)) == (hosts, vms)
     (found,) = rates(problem, Placement.current(problem))
     assert (found.name, found.free, found.blocks) == ("FR16", free, blocks)
     assert round(found.share, 4) == rate
-    assert problem.warnings[0].startswith(f"{odd} NUMA nodes are said to have other room")
+    split, room = problem.warnings
+    assert split.startswith(f"{other} VMs are of other size or split than the type says")
+    assert room.startswith(f"{odd} NUMA nodes are said to have other room")
     assert check(problem, Plan(problem.digest())).levels == (found.wasted,)
 
 
@@ -154,6 +160,40 @@ def test_what_does_not_add_up_is_named(read_it: Callable[..., PlacementProblem])
     )
 
 
+def test_sizes_that_are_said_twice_are_compared(read_it: Callable[..., PlacementProblem]) -> None:
+    """Of a VM and its type, of a PM and its NUMA nodes: a warning, and the smaller parts count."""
+    content = document(
+        vm("a", "pm_0", 0, instance_type="small"),
+        vm("b", "pm_0", 0, 1, instance_type="small"),
+        vm("c", "pm_1", 0, instance_type="unheard of"),
+        machines=(machine("pm_0", node_cpu=88, node_mem_mb=2001), machine("pm_1", node_cpu=64)),
+    )
+    content["vm_type_list"] = [
+        {"vm_type": "small", "request_cpu": 8, "request_mem_mb": 100.2, "numa": 1}
+    ]
+    problem = read_it(content)
+    assert problem.warnings == (
+        "1 PM is said to be of another size than the NUMA nodes are together; the nodes were "
+        "believed: pm_1",
+        "1 VM is of other size or split than the type says; the VMs were believed: b",
+    )
+    assert problem.cells.capacity[:, 0].tolist() == [44] * 4
+
+
+def test_groups_that_are_broken_already_are_named(
+    read_it: Callable[..., PlacementProblem],
+) -> None:
+    """Who shares a PM with another of the group may stay there."""
+    vms = [vm("a", "pm_0", 0), vm("b", "pm_0", 1), vm("c", "pm_1", 0)]
+    groups = [["a", "c"], ["c", "a", "b"]]
+    problem = read_it(document(*vms, other_requirement={"deployment_set": groups}))
+    assert problem.warnings == (
+        "1 anti-affinity group is broken already, which is left as it is: group 1 (a and b on "
+        "pm_0)",
+    )
+    assert check(problem, Plan(problem.digest())).violations == ()
+
+
 BAD = {
     "unknown host": (document(vm("a", "pm_7", 0)), "VM 'a' names the PM 'pm_7'"),
     "unknown node": (document(vm("a", "pm_0", 2)), "VM 'a' sits on NUMA node 2 of PM 'pm_0'"),
@@ -165,6 +205,7 @@ BAD = {
     "PM twice": (document(machines=(machine("pm_0"), machine("pm_0"))), "'pm_0': .*twice"),
     "VM twice": (document(vm("a", "pm_0", 0), vm("a", "pm_1", 0)), "'a': the name is used twice"),
     "twice on a node": (document(vm("a", "pm_0", 0, 0)), "'a': .*too few or too many distinct"),
+    "no name": (document(vm("", "pm_0", 0)), "vm_instance.*instance_id"),
     "no host": (document({"instance_id": "a", "numa": []}), "vm_instance"),
     "unknown member": (
         document(vm("a", "pm_0", 0), other_requirement={"deployment_set": [["a", "z"]]}),

@@ -96,6 +96,13 @@ def test_real_hosts_are_drained_as_far_as_can_be(data_path: Callable[[str], Path
     assert (result.levels[0].value, result.levels[0].stay) == (2, 11)
 
 
+def test_without_vms_there_is_nothing_to_do(make: Draw) -> None:
+    """Empty hosts: as they are is the best there is."""
+    result = solve(make([], 2))
+    assert result.status is Status.OPTIMAL
+    assert result.plan.waves == ()
+
+
 def test_what_finds_no_room_is_proven_to_stay(make: Draw, best: Best) -> None:
     """Two wide VMs leave a host for one free pair of cells: order-safe, one of them stays."""
     vms = [(0, (0, 1), 4, 4), (0, (0, 1), 4, 4), (1, (0,), 5, 5), (2, (0,), 1, 1), (2, (1,), 2, 2)]
