@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -85,6 +87,30 @@ def test_readme_python_runs(
     monkeypatch.chdir(tmp_path)
     (example,) = re.findall(r"```python\n(.*?)```", README, re.S)
     exec(example, {})
+
+
+def test_readme_commands_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_cluster: PlacementProblem
+) -> None:
+    """Each command of the README's section on files works as it stands, one after another."""
+    items = small_cluster.items
+    names = tuple("shop/cart-7d9f-x2x" if one == "shop/cart-1" else one for one in items.names)
+    cluster = small_cluster.replace(items=replace(items, names=names))
+    (tmp_path / "cluster.json").write_bytes(encode_snapshot(cluster))
+    monkeypatch.chdir(tmp_path)
+    for name in ("SOLVE_TIME_LIMIT", "SIMULATE_TIME_LIMIT"):
+        monkeypatch.setenv(f"OPTSCHED_{name}", "1s")
+    CliRunner().invoke(group, ["generate", "vm", "--pms", "12", "-o", "vms.json"])
+    (block,) = re.findall(r"\*\*Files\.\*\*.*?```console\n(.*?)```", README, re.S)
+    commands = [shlex.split(line, comments=True) for line in block.splitlines()]
+    assert len(commands) > 5
+    for words in commands:
+        assert words[0] == "optsched"
+        done = CliRunner().invoke(group, words[1:])
+        assert done.exit_code == 0, (words, done.output)
+    assert {one.name for one in tmp_path.iterdir()} == {
+        "cluster.json", "vms.json", "tasks.json", "plan.json", "report.html", "tasks.html"
+    }  # fmt: skip
 
 
 def test_sequences_are_all_offered() -> None:
