@@ -25,7 +25,7 @@ class _Search:
     def __init__(self, problem: TaskProblem, seed: int) -> None:
         self.problem, self.rng = problem, np.random.default_rng(seed)
         self.flat, self.weights = tables(problem), weights(problem)[0]
-        self.lines = kernel.lines(*problem.fits.shape, len(problem.taken))
+        self.lines = kernel.lines(self.flat)
         self.ways = [np.flatnonzero(row) for row in problem.fits]
         self.start = RULES["eft"](problem, 0)
         self.order = np.argsort(self.start.start, kind="stable")

@@ -12,7 +12,7 @@ import torch
 from optsched.agents.placement_network import PlacementNetwork, masked
 from optsched.budget import Budget
 from optsched.envs.seeds import seeds
-from optsched.generate.tasks import tasks as draw
+from optsched.generate.tasks import tasks as generated
 from optsched.kernels import views
 from optsched.simulate import Knobs, World
 from optsched.simulate.episodes import Episode, weighed
@@ -94,7 +94,7 @@ def instance(seed: int, env: dict[str, Any]) -> Instance:
     low, high = env["nodes"]
     nodes = int(rng.integers(max(3, int(low)), int(high) + 1))
     count = int(rng.integers(env["count"][0], env["count"][1] + 1))
-    problem = draw(
+    problem = generated(
         seed, nodes=nodes, count=count, load=float(rng.uniform(*env["load"])),
         burst=bool(rng.random() < 0.5), sleeping=float(rng.uniform(0, 0.5)),
     )  # fmt: skip
@@ -162,17 +162,22 @@ class Lesson:
 
 
 def lessons(
-    network: PlacementNetwork, instances: Sequence[Instance], rng: np.random.Generator, own: float
+    network: PlacementNetwork,
+    instances: Sequence[Instance],
+    rng: np.random.Generator,
+    own: float,
+    late: float = 0.0,
 ) -> list[Lesson]:
     """What a teacher says of every decision of some episodes.
 
     It plays every choice to the end by EFT, in the world as it is. Episodes are those of the
-    network (a share `own` of them) or of the teacher's own choices, so that the network learns what
-    to do where it gets to itself.
+    network (a share `own` of them), so that it learns what to do where it gets to itself; of EFT
+    that turns no node on (a share `late`), where work piles up and it is time to; or of the
+    teacher's own choices, in which that moment is one in a hundred.
     """
     found = []
     for one in instances:
-        run, follows = Episode(one.world), rng.random() < own
+        run, draw = Episode(one.world), rng.random()
         while run.task >= 0:
             look = Look(run.nodes.copy(), run.facts.copy(), run.mask.copy())
             if not look.mask[:-2].any():
@@ -182,9 +187,11 @@ def lessons(
             lost = np.append((values - values.min()) / one.unit, (np.inf, np.inf))
             found.append(Lesson(look, lost))
             chosen = int(lost.argmin())
-            if follows:
+            if draw < own:
                 with torch.no_grad():
                     chosen = int(scored(network, collate([look]))[0].argmax())
+            elif draw < own + late:
+                chosen = int(views.soonest(run.setting, run.live, run.task, False))
             run.step(chosen)
     return found
 

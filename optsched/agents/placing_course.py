@@ -27,7 +27,8 @@ from optsched.simulate.episodes import Episode
 from optsched.solvers.scheduling.bounds import free_bounds
 
 CLIP = 1.0  # of the gradient's norm
-WARMTH, WORST = 2.0, 5.0  # temperature of the loss, and the most that one choice loses in it
+WARMTH, WORST = 2.0, 60.0  # temperature of the loss, and the most that one choice loses in it
+NEVER = 5.0  # what a choice loses that no teacher looked at
 
 
 class PlacementCourse:
@@ -55,16 +56,23 @@ class PlacementCourse:
         """The loss of every round that is left."""
         while self.round < self.clone["rounds"] and not stop():
             rng = np.random.default_rng([self.seed, self.round])
-            self.pool.extend(self._lessons(rng))
+            count = int(self.clone["lessons_per_round"])
+            if not self.pool:
+                count += int(self.clone["first"])
+            self.pool.extend(self._lessons(rng, count))
             found = self._update(rng)
             self.round += 1
             yield found
 
-    def _lessons(self, rng: np.random.Generator) -> list[Lesson]:
-        """Most by playing on with EFT, some by solvers that know the future."""
-        count = int(self.clone["lessons_per_round"])
+    def _lessons(self, rng: np.random.Generator, count: int) -> list[Lesson]:
+        """Most by playing on with EFT, some by solvers that know the future.
+
+        The first ones are many: a network that has only seen a few worlds in which sleeping nodes
+        were not needed is soon so sure never to wake one that it cannot learn to any more.
+        """
         worlds = [instance(pick(rng), self.env) for _ in range(count)]
-        found = lessons(self.network, worlds, rng, float(self.clone["followed"]))
+        shares = float(self.clone["followed"]), float(self.clone["late"])
+        found = lessons(self.network, worlds, rng, *shares)
         if rng.random() < self.clone["solved"]:
             found += solved(pick(rng), self.env, float(self.clone["seconds"]))
         return found
@@ -92,10 +100,11 @@ def regret(network: PlacementNetwork, batch: list[Lesson]) -> torch.Tensor:
     """
     tables = collate([one.look for one in batch])
     scores = scored(network, tables)
-    lost = np.full(scores.shape, WORST, np.float32)
+    lost = np.full(scores.shape, NEVER, np.float32)
     most = lost.shape[1] - 2
     for row, one in enumerate(batch):
-        count, known = len(one.look.nodes), np.minimum(one.lost, WORST)
+        count = len(one.look.nodes)
+        known = np.where(np.isinf(one.lost), NEVER, np.minimum(one.lost, WORST))
         lost[row, :count], lost[row, most:] = known[:count], known[count:]
     chance = torch.softmax(scores / WARMTH, dim=-1)
     return (chance * torch.from_numpy(lost).to(scores.device)).sum(dim=1).mean()

@@ -52,30 +52,28 @@ def warm_migration() -> None:
 
 def warm_schedules() -> None:
     """Those of schedules: only solvers of task problems need them."""
-    from . import dispatch, paths, schedules
+    from . import ants, dispatch, paths, schedules
     from .jit import COMPILED
 
     if not COMPILED:
         return
-    one, flag = np.ones(1, np.int64), np.zeros(1, bool)
-    pair, yes, empty = np.ones((1, 1), np.int64), np.ones((1, 1), bool), np.zeros(0, np.int64)
+    one, zero, empty = np.ones((1, 1), np.int64), np.zeros(1, np.int64), np.zeros(0, np.int64)
     tables = schedules.Tables(
-        yes, pair, pair, pair, pair, pair, one, one, one, one, flag, one, one, one, one, flag,
-        one, np.zeros(2, np.int64), empty, np.zeros((0, 1, 1), np.int64), 10, 0,
+        np.ones((6, 1, 1), np.int64), np.ones((6, 1), np.int64), np.ones((5, 1), np.int64),
+        np.zeros(2, np.int64), empty, np.zeros((0, 1, 1), np.int64), np.array([10, 0]),
         np.zeros((0, 6), np.int64),
     )  # fmt: skip
-    lines, stream = schedules.lines(1, 1), np.ones(1, np.uint64)
-    zero, values = np.zeros(1, np.int64), np.zeros(4, np.int64)
-    weights = np.ones((1, 4), np.int64)
-    order = schedules.shuffled(np.ones(1), 1.0, zero, tables, stream)
-    schedules.walk(tables, lines, order, np.ones((1, 1)), np.ones((1, 1)), 1.0, 1.0, stream)
+    lines, stream = schedules.lines(tables), np.ones(1, np.uint64)
+    values, weights = np.zeros(4, np.int64), np.ones((1, 4), np.int64)
+    order = ants.shuffled(np.ones(1), 1.0, zero, tables, stream)
+    ants.walk(tables, lines, order, np.ones((1, 1)), np.ones((1, 1)), 1.0, 1.0, stream)
     schedules.decode(tables, lines, zero, zero)
-    dispatch.dispatch(tables, lines, zero, 0, pair)
+    dispatch.dispatch(tables, lines, zero, 0, one)
     dispatch.batch(tables, lines, zero, 0, 1)
-    schedules.begins(tables, lines, zero, np.zeros((1, 1), np.int64))
+    schedules.begins(tables, lines, zero, one.copy())
     schedules.goals(tables, lines, values)
-    schedules.below(values, values, weights, True)
-    schedules.climb(tables, lines, zero, zero.copy(), values, weights, 1, stream)
+    ants.below(values, values, weights, True)
+    ants.climb(tables, lines, zero, zero.copy(), values, weights, 1, stream)
     task = np.ones((paths.ROWS, 1), np.int64)
     paths.sweep(task, 1, 10, 1, 1, np.zeros(2, np.int64), np.zeros(2, np.int64))
     paths.trace(task, 1, np.zeros(2, np.int64), 0, zero)

@@ -22,15 +22,12 @@ def alone_begins(problem: TaskProblem) -> Ints:
     """
     tasks, fits = problem.tasks, problem.fits
     flat = tables(problem)
-    flat = flat._replace(
-        since=np.zeros_like(flat.since),
-        memory=np.zeros_like(flat.memory),  # data that are sent later hold it later
-        cores=np.where(tasks.work > 0, flat.cores, 0),  # what takes no time finds a moment
-    )
+    task = flat.task.copy()
+    task[kernel.MEMORY] = 0  # data that are sent later hold it later
+    flat = flat._replace(since=np.zeros_like(flat.since), task=task)
     out = np.empty(fits.shape, np.int64)
     woken = np.where(fits, tasks.arrival[:, None], LARGE).min(axis=0, initial=LARGE)
-    lines = kernel.lines(fits.shape[0], fits.shape[1], len(problem.taken))
-    kernel.begins(flat, lines, np.where(woken == LARGE, NONE, woken), out)
+    kernel.begins(flat, kernel.lines(flat), np.where(woken == LARGE, NONE, woken), out)
     return out
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from optsched.arrays import Ints
 from optsched.budget import Budget
+from optsched.kernels import ants
 from optsched.kernels import schedules as kernel
 from optsched.solvers.scheduling.flat import tables
 from optsched.solvers.scheduling.rules import RULES, by_arrival
@@ -89,7 +90,7 @@ class Colony:
         self.problem, self.settings = problem, settings or Settings()
         self.tables, self.weights = tables(problem), weights(problem)
         shape = (len(problem.tasks), len(problem.nodes))
-        self.lines = kernel.lines(*shape, len(problem.taken))
+        self.lines = kernel.lines(self.tables)
         self.rank = np.array(by_arrival(problem), np.int64)
         self.stream = np.random.default_rng(seed).integers(1, 1 << 63, 1).astype(np.uint64)
         self.rng = np.random.default_rng([seed, 1])
@@ -120,20 +121,20 @@ class Colony:
 
     def _round(self) -> None:
         wish = self.settings
-        ants = [self._walk(0)]
+        herd = [self._walk(0)]
         for k in range(1, wish.ants):
             if self.budget.over():
                 break
-            ants.append(self._walk(k))
-        ants = self._sorted(ants)
-        self._climb(ants[0])
-        self._keep(ants[0])
+            herd.append(self._walk(k))
+        herd = self._sorted(herd)
+        self._climb(herd[0])
+        self._keep(herd[0])
         deepened = _Trail(*(part.copy() for part in vars(self.best).values()))
         self._climb(deepened)
         self._keep(deepened)
         self.tau *= 1 - wish.evaporation
         row = np.arange(len(self.rank))
-        for place, trail in enumerate((self.best, *ants[: wish.depositing])):
+        for place, trail in enumerate((self.best, *herd[: wish.depositing])):
             on = trail.choice >= 0
             share = wish.evaporation * (wish.depositing + 1 - place) / (wish.depositing + 1)
             self.tau[row[on], trail.choice[on]] += share
@@ -145,9 +146,9 @@ class Colony:
         key = np.empty(len(self.rank))
         key[self.rank if ant % 4 == 3 else self.best.order] = np.arange(len(self.rank))
         jitter = self.settings.jitter * (ant % 4 != 0)
-        order = kernel.shuffled(key, jitter, self.rank, self.tables, self.stream)
+        order = ants.shuffled(key, jitter, self.rank, self.tables, self.stream)
         haste, thrift = self.rng.choice([0.0, 1.0, 3.0]), self.rng.choice([0.0, 1.0, 3.0])
-        kernel.walk(self.tables, self.lines, order, self.tau, self.eta, haste, thrift, self.stream)
+        ants.walk(self.tables, self.lines, order, self.tau, self.eta, haste, thrift, self.stream)
         return self._seen(order, self.lines.node.copy())
 
     def _climb(self, trail: _Trail) -> None:
@@ -155,14 +156,14 @@ class Colony:
         steps = self.settings.steps * len(self.rank)
         part = max(1, PART // max(1, len(self.rank)))
         while steps > 0 and not self.budget.over():
-            kernel.climb(
+            ants.climb(
                 self.tables, self.lines, trail.order, trail.choice, trail.values, self.weights,
                 min(part, steps), self.stream,
             )  # fmt: skip
             steps -= part
 
     def _keep(self, trail: _Trail) -> None:
-        if kernel.below(trail.values, self.best.values, self.weights, True):
+        if ants.below(trail.values, self.best.values, self.weights, True):
             self.best = _Trail(*(part.copy() for part in vars(trail).values()))
 
     # ------------------------------------------------------------------- trails

@@ -25,29 +25,21 @@ def _made(problem: TaskProblem) -> kernel.Tables:
     off, on = (-(-power * problem.horizon // 1000) for power in (nodes.sleep, nodes.idle))
     rows = np.arange(len(tasks.before))
     since = np.searchsorted(tasks.before[rows, 1], np.arange(len(tasks) + 1))
-    whole = np.ascontiguousarray
+    due = np.where(tasks.deadline == NONE, FAR, tasks.deadline)
+    early = problem.earliest
     return kernel.Tables(
-        fits=whole(problem.fits),
-        earliest=whole(problem.earliest),
-        held=whole(problem.earliest),
-        run=whole(problem.run),
-        down=whole(problem.download),
-        energy=whole(problem.energy),
-        cores=tasks.cores.copy(),
-        memory=tasks.memory.copy(),
-        arrival=tasks.arrival.copy(),
-        deadline=np.where(tasks.deadline == NONE, FAR, tasks.deadline),
-        hard=tasks.hard.copy(),
-        weight=tasks.weight.copy(),
-        node_cores=nodes.cores.copy(),
-        node_memory=nodes.memory.copy(),
-        wake_time=nodes.wake_time.copy(),
-        asleep=nodes.asleep.copy(),
-        wake=on - off + nodes.wake_energy,
+        pair=np.stack(
+            [problem.fits, early, early, problem.run, problem.download, problem.energy]
+        ).astype(np.int64),
+        task=np.stack(
+            [tasks.cores, tasks.memory, tasks.arrival, due, tasks.hard, tasks.weight]
+        ).astype(np.int64),
+        node=np.stack(
+            [nodes.cores, nodes.memory, nodes.wake_time, nodes.asleep, on - off + nodes.wake_energy]
+        ).astype(np.int64),
         since=since.astype(np.int64),
-        first=whole(tasks.before[:, 0]),
-        between=whole(problem.between),
-        horizon=problem.horizon,
-        base=int(np.where(nodes.asleep, off, on).sum()),
+        first=np.ascontiguousarray(tasks.before[:, 0]),
+        between=np.ascontiguousarray(problem.between),
+        whole=np.array([problem.horizon, np.where(nodes.asleep, off, on).sum()], np.int64),
         taken=np.ascontiguousarray(np.stack(list(vars(problem.taken).values()), axis=1)),
     )

@@ -16,7 +16,6 @@ import numpy as np
 
 from optsched.arrays import NONE, Ints
 from optsched.kernels import dispatch as kernel
-from optsched.kernels.schedules import Lines
 from optsched.kernels.schedules import lines as empty_lines
 from optsched.solvers.scheduling.flat import tables
 from optsched.solvers.scheduling.timelines import Option, Timelines
@@ -246,21 +245,18 @@ def _placed(
     kind: int = kernel.KEYED,
 ) -> Schedule:
     """Each task in the order to the node of the least key."""
-    lines = _lines(problem)
-    rank = np.array(order(problem), np.int64)
-    kernel.dispatch(tables(problem), lines, rank, kind, np.ascontiguousarray(key(problem)))
+    flat = tables(problem)
+    lines, rank = empty_lines(flat), np.array(order(problem), np.int64)
+    kernel.dispatch(flat, lines, rank, kind, np.ascontiguousarray(key(problem)))
     return Schedule.of(lines.node, lines.start)
 
 
 def _batched(problem: TaskProblem, _: int, *, kind: int) -> Schedule:
     """The most urgent of a window next."""
-    lines, rank = _lines(problem), np.array(by_arrival(problem), np.int64)
-    kernel.batch(tables(problem), lines, rank, kind, WINDOW)
+    flat = tables(problem)
+    lines, rank = empty_lines(flat), np.array(by_arrival(problem), np.int64)
+    kernel.batch(flat, lines, rank, kind, WINDOW)
     return Schedule.of(lines.node, lines.start)
-
-
-def _lines(problem: TaskProblem) -> Lines:
-    return empty_lines(len(problem.tasks), len(problem.nodes), len(problem.taken))
 
 
 RULES: dict[str, Rule] = {

@@ -32,10 +32,10 @@ def tiny() -> dict[str, Any]:
     """Hyperparameters of a run that takes seconds."""
     changes = {
         "env_kwargs.nodes": "[4, 6]", "env_kwargs.count": "[12, 16]", "clone.rounds": "2",
-        "clone.lessons_per_round": "2", "clone.updates_per_round": "4", "clone.batch_size": "32",
-        "clone.solved": "1.0", "clone.seconds": "0.01", "n_timesteps": "200", "n_worlds": "2",
-        "n_rollouts": "3", "batch_size": "64", "n_epochs": "1", "validate.every": "1",
-        "validate.instances": "3",
+        "clone.first": "2", "clone.lessons_per_round": "2", "clone.updates_per_round": "4",
+        "clone.batch_size": "32", "clone.solved": "1.0", "clone.seconds": "0.01",
+        "n_timesteps": "200", "n_worlds": "2", "n_rollouts": "3", "batch_size": "64",
+        "n_epochs": "1", "validate.every": "1", "validate.instances": "3",
     }  # fmt: skip
     return read("task-placement", None, changes)
 

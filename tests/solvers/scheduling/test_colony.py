@@ -10,6 +10,7 @@ import pytest
 
 from optsched.budget import Budget
 from optsched.generate.tasks import tasks as draw
+from optsched.kernels import ants
 from optsched.kernels import schedules as kernel
 from optsched.kernels.jit import plain
 from optsched.solvers.scheduling import RULES
@@ -38,7 +39,8 @@ def test_the_kernel_builds_what_timelines_build(seed: int, tiny_tasks: Make) -> 
     """The same starts for the same order and nodes, and the values of the evaluator."""
     random = Random(seed)
     problem = tiny_tasks(random, 7)
-    flat, lines = tables(problem), kernel.lines(7, len(problem.nodes))
+    flat = tables(problem)
+    lines = kernel.lines(flat)
     out = np.empty(4, np.int64)
     for _ in range(5):
         order = random.sample(range(7), 7)
@@ -102,7 +104,7 @@ def test_a_scorer_leads_the_ants() -> None:
     colony = Colony(problem, elites=[], scorer=lambda _: worth)
     lines = colony.lines
     order = np.array(colony.rank)
-    kernel.walk(colony.tables, lines, order, colony.tau, colony.eta, 1.0, 0.0, colony.stream)
+    ants.walk(colony.tables, lines, order, colony.tau, colony.eta, 1.0, 0.0, colony.stream)
     assert (lines.node == wanted).mean() > 0.9
     with pytest.raises(ValueError, match="one number above 0"):
         Colony(problem, scorer=lambda _: worth * 0)
@@ -114,8 +116,8 @@ def test_the_plain_twin_is_equal(tiny_tasks: Make) -> None:
     flat, order = tables(problem), np.arange(7)
     ones = np.ones(problem.fits.shape)
     found = []
-    for walk in (kernel.walk, plain(kernel.walk)):
-        lines, stream = kernel.lines(7, len(problem.nodes)), np.array([9], np.uint64)
+    for walk in (ants.walk, plain(ants.walk)):
+        lines, stream = kernel.lines(flat), np.array([9], np.uint64)
         walk(flat, lines, order, ones, ones, 1.0, 1.0, stream)
         found.append((lines.node.tolist(), lines.start.tolist()))
     assert found[0] == found[1]
