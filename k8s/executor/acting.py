@@ -45,11 +45,11 @@ async def evicting(run: Run) -> float:
     """Ask for the evictions of this wave, as fast as the limits allow."""
     await _follow(run)
     why = run.why_stop()
-    if not why and not any(_is_pending(run, one) for one in room.unplaced(run.plan)):
+    todo = [move for move in _wave(run) if _told(run, move).phase is MovePhase.INTENDED]
+    if not why and todo and not any(_is_pending(run, one) for one in room.unplaced(run.plan)):
         why = "nobody is left to help"
     if why:
         return await _abort(run, why)
-    todo = [move for move in _wave(run) if _told(run, move).phase is MovePhase.INTENDED]
     if not todo:
         await run.enter(Phase.PLACING)
         return 0.0

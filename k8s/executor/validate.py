@@ -6,9 +6,10 @@ import asyncio
 
 from optsched.check import check
 from optsched.errors import FormatError
+from optsched.k8s import gates
 from optsched.k8s.mirror import Mirror, is_paused
 from optsched.k8s.records import PlacementPlan, PlannedMove
-from optsched.k8s.settings import Settings
+from optsched.k8s.settings import Deployment, Settings
 from optsched.kube import Cluster, KubeOptions, lower
 from optsched.objective import evaluate
 from optsched.plan import Move, Placement, Plan, Violation, Wave
@@ -51,6 +52,10 @@ def _by_settings(plan: PlacementPlan, mirror: Mirror, settings: Settings) -> str
     for move in plan.spec.moves:
         if move.namespace in names.never or (names.moved and move.namespace not in names.moved):
             return f"pods of namespace {move.namespace} are not to be moved"
+        owner = mirror.workload_of(move.owner, move.owner_kind)
+        held = gates.will_be_held(owner, mirror.namespace(move.namespace))
+        if settings.deployment is Deployment.GATED and not held:
+            return f"what replaces pod {_name(move)} would not be gated"
     return paused_part(plan, mirror, paused)
 
 

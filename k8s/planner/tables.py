@@ -9,7 +9,7 @@ import numpy as np
 
 from optsched.k8s import gates
 from optsched.k8s.mirror import Mirror, is_paused
-from optsched.k8s.settings import Settings
+from optsched.k8s.settings import Deployment, Settings
 from optsched.kube import Cluster, KubeOptions, lower
 from optsched.kube.cluster import pod_name
 from optsched.kube.podspec import Pod
@@ -44,10 +44,12 @@ def view(
     stays: dict[str, str] = {}
     paused = {one.metadata.uid for one in whole.workloads.values() if is_paused(one)}
     allowed = settings.namespaces
+    # Whatever the mode is now: it may be Enforce when the plan is carried out.
+    gated = settings.deployment is Deployment.GATED
     for pod in whole.pods:
         if pod.spec.node_name and (why := _why_stay(pod, cooling, paused, allowed.moved)):
             stays[pod_name(pod.metadata)] = why
-        elif settings.gating and pod.spec.node_name and not _comes_back_held(pod, mirror):
+        elif gated and pod.spec.node_name and not _comes_back_held(pod, mirror):
             stays[pod_name(pod.metadata)] = "what replaces it would not be gated"
     return View(whole, mirror.options(settings, now), stays, settings)
 

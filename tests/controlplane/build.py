@@ -1,5 +1,7 @@
 """Builds what the tests run, from Go modules: etcd, Kubernetes and KWOK; helm and kustomize.
 
+Custom resources of other projects come from their modules too, as they are (`definitions`).
+
     python tests/controlplane/build.py              # builds what is not there; prints where it is
     python tests/controlplane/build.py --minor 1.35 # another minor version than go.mod's
     python tests/controlplane/build.py --list       # prints the minor versions
@@ -15,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -34,6 +37,16 @@ TOOLS = {
     KWOK: ("sigs.k8s.io/kwok/cmd/kwok", "sigs.k8s.io/kwok"),
     "helm": ("helm.sh/helm/v3/cmd/helm", "helm.sh/helm/v3"),
     "kustomize": ("sigs.k8s.io/kustomize/kustomize/v5", "sigs.k8s.io/kustomize/kustomize/v5"),
+}
+# Files of modules that are only looked at: custom resources that the chart makes objects of.
+SCHEMAS = {
+    "github.com/cert-manager/cert-manager": (
+        "deploy/crds/cert-manager.io_certificates.yaml",
+        "deploy/crds/cert-manager.io_issuers.yaml",
+    ),
+    "github.com/prometheus-operator/prometheus-operator": (
+        "example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml",
+    ),
 }
 STAMP = "k8s.io/component-base/version."
 MINOR = "OPTSCHED_KUBERNETES"  # variable that names a minor version, such as 1.35
@@ -143,6 +156,33 @@ def tool(name: str) -> Path:
     return path
 
 
+def definitions() -> list[Path]:
+    """The files of `SCHEMAS`, downloaded unless Go has them; their sums are checked by Go.
+
+    Raises
+    ------
+    BuildError
+        There is no Go, or it fails.
+    """
+    go, home, found = _go(), HERE / "schemas", []
+    if go is None:
+        raise BuildError("custom resources of others cannot be read: there is no Go on the path")
+    for name, files in SCHEMAS.items():
+        version = Module(home / "go.mod", name, home).version
+        done = subprocess.run(
+            [go, "mod", "download", "-json", f"{name}@{version}"],
+            cwd=home, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        )  # fmt: skip
+        if done.returncode:
+            raise BuildError(f"{name} cannot be downloaded: {(done.stderr + done.stdout)[-500:]}")
+        found += [Path(json.loads(done.stdout)["Dir"]) / file for file in files]
+    return found
+
+
+def _go() -> str | None:
+    return shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
+
+
 def build(minor: str = "") -> None:
     """Build what is not there yet, one after another; nothing half built is left behind.
 
@@ -151,7 +191,7 @@ def build(minor: str = "") -> None:
     BuildError
         There is no Go, or it fails.
     """
-    go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
+    go = _go()
     names = (*KUBERNETES, *TOOLS)
     for number, name in enumerate(names, 1):
         what = module(name, minor)
@@ -163,6 +203,8 @@ def build(minor: str = "") -> None:
         print(f"{number} of {len(names)}: building {name} {what.version} ...", flush=True)
         _compile(go, name, what)
         print(f"{number} of {len(names)}: {time.monotonic() - began:.0f} s", flush=True)
+    if go is not None:
+        definitions()
 
 
 def _compile(go: str, name: str, what: Module) -> None:

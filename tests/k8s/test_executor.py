@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -383,6 +384,30 @@ def test_what_happens_before_the_eviction(tmp_path: Path, change: Change, why: s
     assert why in end.status.reason
     assert not w.api.evicted
     assert not w.leftovers()
+
+
+def test_a_pod_that_enters_before_it_is_let(tmp_path: Path) -> None:
+    """Where gates steer it may be placed as soon as the old pod has gone; the plan is then done."""
+
+    def enter(w: World) -> None:
+        (pod,) = (one for one in w.api.all("pods") if one["metadata"]["labels"]["app"] == "big")
+        new = copy.deepcopy(pod)
+        new["spec"]["nodeName"] = "n0"
+        w.api.put("pods", new)
+
+    async def story() -> None:
+        async with world(tmp_path) as w:
+            fragmented(w.cluster)
+            await w.caught_up()
+            plan = await w.create(by_hand(w, *ONE_MOVE))
+            w.point = lambda name: enter(w) if name == "after evict" else None
+            end = await w.drive(plan)
+            assert end.phase is Phase.DONE, end.status.reason
+            assert end.status.placed == {end.spec.placements[0].uid: "n0"}
+            assert evictions(w) == 1
+            clean(w)
+
+    run(story())
 
 
 def test_off_in_the_middle_leaves(tmp_path: Path) -> None:

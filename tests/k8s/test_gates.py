@@ -206,6 +206,28 @@ def test_in_modes_that_only_report_the_planner_touches_no_gate(tmp_path: Path, m
     assert only(w, "big")["spec"]["schedulingGates"]
 
 
+def _ungated(w: World) -> None:
+    w.cluster.gates = ()
+    fragmented(w.cluster)
+
+
+@pytest.mark.parametrize("mode", ["Advisory", "Enforce"])
+def test_pods_that_come_back_without_a_gate_are_not_moved(tmp_path: Path, mode: str) -> None:
+    """In no mode is that proposed: it may be another one when the plan is carried out."""
+    assert not plans(helped(tmp_path, _ungated, MODE=mode))
+
+    async def story() -> None:
+        async with world(tmp_path / "again", settings=gated()) as w:
+            _ungated(w)
+            await w.caught_up()
+            end = await w.drive(await w.create(by_hand(w, *ONE_MOVE)))
+            assert end.phase is Phase.REJECTED
+            assert "would not be gated" in end.status.reason
+            assert not w.api.evicted
+
+    run(story())
+
+
 def test_who_will_be_held() -> None:
     """By the namespace's label, or by the template's own gate."""
     namespace, workload = Namespace(), Workload()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import yaml
 
 from tests.controlplane.api import RefusedError, Tree, bound, until
 from tests.controlplane.beside import Beside, install
-from tests.controlplane.build import binaries
+from tests.controlplane.build import BuildError, binaries, definitions
 from tests.controlplane.charts import FOLDERS, HOME, LABEL, MANIFESTS, kustomize, template, trees
 from tests.controlplane.plane import Plane, free_port
 
@@ -52,6 +53,55 @@ def test_every_object_of_the_chart_is_accepted(installed: Plane, name: str) -> N
         assert not tree["apiVersion"].startswith(FOREIGN)
         made = installed.api.apply(tree, dry=True)
         assert made["metadata"]["uid"]
+
+
+@pytest.fixture(scope="module")
+def served_of_others(installed: Plane) -> Plane:
+    """It also knows the custom resources of cert-manager and of Prometheus' operator."""
+    try:
+        files = definitions()
+    except BuildError as error:
+        if os.environ.get("CI"):
+            pytest.fail(f"these tests must run here: {error}")
+        pytest.skip(str(error))
+    for path in files:
+        for tree in trees(path.read_text()):
+            installed.api.apply(tree)
+    for group in FOREIGN:
+        until(lambda group=group: _kinds(installed, group), f"{group} is not served")
+    return installed
+
+
+def _kinds(plane: Plane, group: str) -> set[str]:
+    """What is served of a group of ours or of others, in version v1."""
+    with contextlib.suppress(RefusedError):
+        found = plane.api.ask("GET", f"/apis/{group}/v1")["resources"]
+        return {one["kind"] for one in found}
+    return set()
+
+
+@pytest.mark.parametrize("deployment", ["SecondScheduler", "ControlPlane"])
+@pytest.mark.parametrize("issuer", [None, {"name": "ours", "kind": "ClusterIssuer"}])
+def test_other_projects_accept_their_objects(
+    served_of_others: Plane, deployment: str, issuer: Tree | None
+) -> None:
+    """Certificates, issuers and monitors are what their own schemas want, field by field."""
+    values: Tree = {
+        "deployment": deployment,
+        "tls": {"source": "CertManager", "certManager": {"issuerRef": issuer or {}}},
+        "serviceMonitor": {"create": True, "labels": {"release": "prometheus"}},
+    }
+    if deployment == "ControlPlane":
+        values["tls"]["clientNames"] = ["system:kube-scheduler"]
+    theirs = [tree for tree in template(values) if tree["apiVersion"].startswith(FOREIGN)]
+    kinds = [tree["kind"] for tree in theirs]
+    assert kinds.count("ServiceMonitor") == 1
+    assert kinds.count("Certificate") == (2 if issuer else 3)
+    for tree in theirs:
+        served_of_others.api.apply(tree, dry=True)
+        wrong = {**tree, "spec": {**tree["spec"], "notAField": 1}}
+        with pytest.raises(RefusedError, match="notAField"):
+            served_of_others.api.apply(wrong, dry=True)
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
