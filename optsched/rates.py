@@ -184,12 +184,22 @@ def with_objective(problem: PlacementProblem, spec: str) -> PlacementProblem:
     Raises
     ------
     ProblemError
-        A word is not understood, or the problem has no such resource.
+        A word is not understood or there twice, the problem has no such resource, or no host is
+        large enough.
     """
     words = [word.strip().lower() for word in spec.split(",") if word.strip()]
     if not words:
         raise ProblemError("the objective names no rate; write one like fr16, or fr16:2,fr64")
-    level = Level(LEVEL, _weighted(problem, [_parse(problem, word) for word in words]))
+    asked = [_parse(problem, word) for word in words]
+    for at, (term, _) in enumerate(asked):
+        if any(term == other for other, _ in asked[:at]):
+            raise ProblemError(f"the objective names {words[at][:40]!r} twice; give it one weight")
+        if len(problem.cells) and not _holds(problem, term):
+            raise ProblemError(
+                f"{words[at][:40]!r}: no host could hold such a VM even if it were empty, so the "
+                "rate is 1 whatever is done; name a smaller one"
+            )
+    level = Level(LEVEL, _weighted(problem, asked))
     kept = [not _about_fragments(one) for one in problem.objective]
     at = kept.index(False) if False in kept else len(kept)
     rest = [one for one, keep in zip(problem.objective, kept, strict=True) if keep]
@@ -258,6 +268,13 @@ def _cells_of(problem: PlacementProblem, resource: int, total: int) -> int:
     """How many cells a block of so many units takes."""
     room = problem.cells.capacity[:, resource]
     return 1 if total <= int(room.min(initial=total)) else 2
+
+
+def _holds(problem: PlacementProblem, term: Term) -> bool:
+    """Whether an empty host has cells for a block."""
+    cells = problem.cells
+    fits = (cells.capacity - cells.fixed_use)[:, term.resource] >= term.size
+    return int(np.bincount(cells.host[fits], minlength=1).max()) >= term.cells
 
 
 def _weighted(

@@ -48,7 +48,9 @@ class Paper:
             table.add_row(*(_clean(str(cell)) for cell in row))
         self._tables.print(table)
         if len(every) > self.max_rows:
-            self.say(f"  ... {len(every) - self.max_rows} more rows; --max-rows shows them")
+            left = len(every) - self.max_rows
+            shows = "row; --max-rows shows it" if left == 1 else "rows; --max-rows shows them"
+            self.say(f"  ... {left} more {shows}")
 
 
 def _closed() -> NoReturn:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from optsched.result import Result
 
 
+PICTURES = {".png", ".jpg", ".jpeg", ".gif", ".webp", ".pdf", ".eps"}
+
+
 @click.command(
     "solve", cls=Command, short_help="Find the best placement and a plan of safe moves to it."
 )
@@ -99,6 +102,8 @@ def command(
         raise click.UsageError(f"--plan-out and --report are the same file, {files[0]}")
     for path in files:
         require_writable(path)
+    if report:
+        _require_page(report, picture=curve)
     with watching(f"reading {file}", quiet=quiet):
         base = wishes.read_any(file)
     if isinstance(base, TaskProblem):
@@ -163,6 +168,14 @@ def command(
 
         write_atomically(report, page(problem, result).encode())
     ctx.exit(exit_code(result, stopped))
+
+
+def _require_page(report: str, *, picture: bool) -> None:
+    """Refuse names of pictures that are not drawn; a page under such a name opens nowhere."""
+    ending = os.path.splitext(report)[1].lower()
+    if ending in PICTURES or (ending == ".svg" and not picture):
+        drawn = "an HTML page or, named .svg, a picture" if picture else "an HTML page"
+        raise click.UsageError(f"--report writes {drawn}; {report[:120]!r} would be neither")
 
 
 def _curve(

@@ -103,6 +103,12 @@ def test_other_rates_may_be_minimised(run: Run, vms: Path) -> None:
     wrong = run("solve", vms, "--objective", "ram")
     assert wrong.exit_code == 2
     assert "'ram' is not understood" in wrong.stderr
+    large = run("solve", vms, "--objective", "fr16,fr90")
+    assert large.exit_code == 2
+    assert "'fr90': no host could hold such a VM" in large.stderr
+    twice = run("solve", vms, "--objective", "fr16,fr16:2")
+    assert twice.exit_code == 2
+    assert "names 'fr16:2' twice" in twice.stderr
 
 
 def test_a_drain_that_is_impossible_names_the_vms(run: Run, vms: Path) -> None:
@@ -176,6 +182,7 @@ def test_a_curve_needs_fragments_and_no_plan(run: Run, vms: Path, snapshot: Path
     for path, options, words in (
         (vms, ("--plan-out", "x.json"), "makes no plan"),
         (vms, ("--goal-fr", 0.3), "leave out --goal-fr"),
+        (vms, ("--report", "curve.png"), "'curve.png' would be neither"),
         (snapshot, (), "counts fragments"),
     ):
         done = run("solve", path, *SEARCH, "--curve", *options)
