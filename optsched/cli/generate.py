@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from .parameters import Command, option, options
 
@@ -217,6 +218,7 @@ def vm(
     Example: the optimum of 8 moves is 8 blocks more
       optsched generate vm --known-gains 12 --pms 20 --moves 8 | optsched solve -
     """
+    _no_more_than(base, known_gains)
     if known_gains is not None:
         from optsched.generate.known_fragments import known_fragments
 
@@ -237,6 +239,21 @@ def vm(
         **rest,
     )
     _write(out, drawn if moves is None else drawn.replace(max_moves=moves))
+
+
+def _no_more_than(base: str | None, known_gains: int | None) -> None:
+    """Refuse options that say what something else says already."""
+    said = {
+        "--base": base and ("pms", "memory"),
+        "--known-gains": known_gains is not None
+        and ("load", "usage", "memory", "drop", "no_refill", "apart", "base"),
+    }
+    context = click.get_current_context()
+    for chosen, others in said.items():
+        for name in others or ():
+            if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+                other = "--" + name.replace("_", "-")
+                raise click.UsageError(f"{other} means nothing with {chosen}; leave out one")
 
 
 @command.command("tasks", cls=Command)

@@ -97,8 +97,17 @@ def option(*names: str, **settings: Any) -> tuple[tuple[str, ...], dict[str, Any
 
 
 def split_names(value: tuple[str, ...]) -> tuple[str, ...]:
-    """Names given as repeated options, as a comma-separated list, or both."""
-    return tuple(name for one in value for name in one.split(",") if name)
+    """Names given as repeated options, as a comma-separated list, or both.
+
+    Raises
+    ------
+    click.UsageError
+        An option is given without a name, as an empty variable of a shell leaves it.
+    """
+    names = tuple(name.strip() for one in value for name in one.split(",") if name.strip())
+    if value and not names:
+        raise click.UsageError("a list of names is empty; leave the option out, or name something")
+    return names
 
 
 @dataclass(frozen=True)

@@ -231,6 +231,8 @@ def _taken(base: PlacementProblem) -> Room:
             f"{base.name[:80]!r} is no VM snapshot: PMs with NUMA nodes of cores and memory, and "
             "VMs that all run, are needed"
         )
+    if not len(items):
+        raise ProblemError(f"{base.name[:80]!r} has no VMs to draw from")
     room = Room.of(cells, len(base.hosts))
     shapes = np.column_stack([items.cells_needed, items.cell_demand]).tolist()
     for shape, own in zip(shapes, items.cells0.tolist(), strict=True):

@@ -35,7 +35,8 @@ def refusal(problem: PlacementProblem, level: Level) -> str | None:
     if len(problem.budgets) or len(problem.inflight) or (items.gang >= 0).any():
         return "budgets, gangs and moves in flight are left to local search"
     hosts = problem.hosts
-    if (hosts.moves_in >= 0).any() or (hosts.moves_out >= 0).any() or problem.owner_at_once >= 0:
+    owned = problem.owner_at_once >= 0 and (items.owner >= 0).any()
+    if (hosts.moves_in >= 0).any() or (hosts.moves_out >= 0).any() or owned:
         return "throttles of hosts and owners are left to local search"
     limits = problem.limits
     if len(limits) and not ((limits.kind == LimitKind.CONFLICT) & (limits.key == 0)).all():

@@ -203,6 +203,21 @@ def test_snapshots_are_drawn_from_files_too(run: Run, vms: Path, tmp_path: Path)
     assert plain.stdout.count('"anti-affinity group') >= 3
 
 
+def test_wishes_about_snapshots_that_mean_nothing_are_refused(run: Run, vms: Path) -> None:
+    """A base has its own PMs; a known instance has no load; a list of names has a name."""
+    for command, words in (
+        (("generate", "vm", "--base", vms, "--pms", 10), "--pms means nothing with --base"),
+        (("generate", "vm", "--known-gains", 3, "--usage", 80), "--usage means nothing with"),
+        (("solve", vms, "--drain", ""), "a list of names is empty"),
+        (("solve", vms, "--fix", ", "), "a list of names is empty"),
+    ):
+        done = run(*command)
+        assert done.exit_code == 2
+        assert words in done.stderr
+    spaced = run("solve", vms, *SEARCH, "--moves", 3, "--drain", "pm-0, pm-1")
+    assert spaced.exit_code == 0
+
+
 def test_solvers_that_cannot_serve_are_found_at_once(run: Run, vms: Path) -> None:
     """Nobody waits for the first solver to hear that the second one cannot."""
     done = run("compare", vms, "--solvers", "greedy,counts", "--time-limit", "1h")

@@ -97,12 +97,14 @@ def test_anti_affinity_groups_hold_from_the_start() -> None:
 def test_what_is_out_of_range_is_refused() -> None:
     """With what may be given."""
     plain = PlacementProblem.of(Hosts.of([[4]]), Items.of([[1]], host0=[0]))
+    bare = snapshot(0, pms=2, drop=1.0, refill=False)
     for options, words in (
         ({"load": "huge"}, "load is one of low, middle, high"),
         ({"usage": 1.2}, "usage of 1.2"),
         ({"drop": -0.5}, "-0.5 VMs cannot leave"),
         ({"pms": 0}, "0 PMs"),
         ({"base": plain}, "is no VM snapshot"),
+        ({"base": bare}, "has no VMs to draw from"),
     ):
         with pytest.raises(ProblemError, match=words):
             snapshot(0, **options)
