@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from optsched.arrays import Ints
+from optsched.budget import Budget
 from optsched.classes import count, deal
 from optsched.plan import Placement
 from optsched.solvers.annealing import polish
 from optsched.solvers.diving import Dive
-from optsched.solvers.enumeration import choose, patterns_within
+from optsched.solvers.enumeration import Pool, choose, columns_within, patterns_within
 from optsched.solvers.master import SCALE
 
 if TYPE_CHECKING:
     from optsched.solvers.column_generation import Generation
 
-REACH = 0.25  # share of the time for one value between bound and incumbent
+BRIEF, LONG = 0.3, 0.6  # shares of the time to decide whether a level can take a value
+PART = 0.5  # share of that for each model with some of the patterns
+FAR = 3  # from the bound; values farther away are left to dives
+NONE, ALL = Fraction(0), Fraction(1)
+SHARES = *(Fraction(n, 16) for n in (2, 3, 4, 6, 8, 12)), ALL  # of the gap
+HALVINGS = 4  # of the first share that allows too many patterns
 DIVING = 0.5  # share of the time for dives after the first; these are randomised
 REPEATS = 3  # dives that end as an earlier one did, before they are given up
-# Patterns that matter: as many as are enumerated at first, and at most; after a failure four times
-# more, as long as time is spent in vain on too many of them.
-FEW, MOST, MORE = 4_000, 64_000, 4
+# Patterns in one model: so many at first, and at most; after a failure four times more.
+FEW, MOST, MORE = 1_000, 64_000, 4
 PER_SECOND = 8_000  # patterns in a model that is built and presolved within a second, at least
 
 
@@ -31,18 +38,21 @@ class Closing:
     """Improves the incumbent, or the bound, of one level with the columns of a generation."""
 
     def __init__(self, run: Generation) -> None:
-        self.run, self.few = run, FEW
+        self.run, self.models = run, 0
         self.random = np.random.default_rng(run.level)
-        self.dives, self.given_up, self.until = 0, -1, 0.0
+        self.dives, self.until = 0, 0.0
+        self.barren: dict[tuple[int, int], Fraction] = {}  # of the gap, by target and bound
         self.ends: set[bytes | None] = set()
         self.repeats = 0
 
     def close(self) -> int:
         """Improve the incumbent or the bound until they meet; the bound of the level."""
         run, level, ladder = self.run, self.run.level, self.run.ladder
+        if run.best_duals is None:
+            return run.bound
         run.add_present()
         self.until = (1 - DIVING) * run.budget.remaining()
-        for way in (self._dive, self._rise, self._dive_on, self._combine, self._decide):
+        for way in (self._dive, self._meet, self._dive_on, self._combine, self._rise):
             if self._over():
                 break
             if way():
@@ -83,55 +93,112 @@ class Closing:
     # --------------------------------------------------------- whole solutions
 
     def _combine(self) -> bool:
-        """A placement from whole multiples of the columns, if one is found."""
+        """Placements of whole multiples of the columns, each better than the last."""
         run = self.run
-        taken = run.master.integer(run.budget.share(0.5).remaining())
-        if taken is not None:
-            for placement in self._deal(run.master.columns, taken):
-                run.ladder.offer(placement)
+        while not self._over():
+            target, budget = run.ladder.values[run.level] - 1, run.budget.share(BRIEF)
+            pool = columns_within(run.master, self._prices(), self._least(target), FEW)
+            if self._offer(pool, target, budget) is not True:
+                break
         return False
 
-    def _rise(self) -> bool:
-        """From the bound upwards: values that the level may take, until one of them is open."""
-        run, step = self.run, 1
+    def _meet(self) -> bool:
+        """From the bound upwards, as long as it can be decided whether the level can take it."""
+        run = self.run
         while not self._over():
-            target = min(run.bound + step, run.ladder.values[run.level]) - 1
-            reached = self._reach(target, REACH)
-            if reached is None:
+            if self._reach(run.bound, BRIEF, MORE * FEW) is None:
                 return False
-            step = 1 if reached else 2 * step
         return run.bound >= run.ladder.values[run.level]
 
-    def _decide(self) -> bool:
-        """Whether anything below the incumbent exists, which only few classes make possible."""
-        run = self.run
-        return self._reach(run.ladder.values[run.level] - 1, 0.5) is False
+    def _rise(self) -> bool:
+        """As `_meet` with more patience; then values that are next to the bound."""
+        run, step = self.run, 0
+        while not self._over() and step <= FAR:
+            most = run.ladder.values[run.level] - 1
+            target = min(run.bound + step, most)
+            if self._reach(target, LONG, MOST) is None:
+                if target == most:
+                    break
+                step = 2 * step + 1
+        return run.bound >= run.ladder.values[run.level]
 
-    def _reach(self, target: int, share: float) -> bool | None:
+    def _reach(self, target: int, patience: float, most: int) -> bool | None:
         """Whether the level can take `target`: then the incumbent does, else the bound rises.
 
-        None: not known, for want of time or because too many patterns matter.
+        Placements that good mostly take patterns that are worth next to as much as the best, so
+        that few of them are often enough. None: not known in a share `patience` of the time, with
+        at most `most` patterns.
         """
         run = self.run
-        gap = target * SCALE - run.scaled
-        if run.best_duals is None or target == self.given_up:
-            return None
-        prices = run.master.prices(run.best_duals)
-        least = [top - gap for top in run.tops]
-        limit = min(self.few, int(run.budget.remaining() * PER_SECOND))
-        pool = patterns_within(run.master, run.integers, prices, least, limit, run.budget)
-        if run.budget.over():
-            return None
-        if pool is None:
-            self.few *= MORE
-            self.given_up = target if self.few > MOST else self.given_up
-            return None
-        verdict = choose(run.master, pool, target, run.budget.share(share))
-        if verdict.none_better:
-            run.shown = max(run.shown, target + 1)
-            return False
+        budget, key = run.budget.share(patience), (target, run.scaled)
+        for pool, share in self._pools(target, budget, self.barren.get(key, NONE), most):
+            own = budget if share == ALL else budget.share(PART)
+            reached = self._offer(pool, target, own)
+            if reached:
+                return True
+            if reached is False:
+                self.barren[key] = share
+                if share == ALL:
+                    run.shown = max(run.shown, target + 1)
+                    return False
+        return None
+
+    def _pools(
+        self, target: int, budget: Budget, low: Fraction, most: int
+    ) -> Iterator[tuple[Pool, Fraction]]:
+        """Patterns within growing shares of the gap, above `low`, as long as at most `most`."""
+        run, size, limit = self.run, 0, FEW
+
+        def within(share: Fraction) -> Pool | None:
+            least = self._least(target, share)
+            many = min(limit, int(budget.remaining() * PER_SECOND))
+            return patterns_within(run.master, run.integers, self._prices(), least, many, budget)
+
+        while not budget.over():
+            high = ALL
+            for share in SHARES:
+                if share <= low:
+                    continue
+                pool = within(share)
+                if pool is None:
+                    high = share
+                    break
+                low, size = share, len(pool.group)
+                yield pool, share
+            largest = None
+            for _ in range(HALVINGS if low < ALL else 0):
+                pool = within(middle := (low + high) / 2)
+                if pool is None:
+                    high = middle
+                else:
+                    low, largest = middle, pool
+            if largest is not None and len(largest.group) > size:
+                size = len(largest.group)
+                yield largest, low
+            if low == ALL or limit >= most:
+                return
+            limit *= MORE
+
+    def _prices(self) -> tuple[Ints, Ints]:
+        duals = self.run.best_duals
+        assert duals is not None
+        return self.run.master.prices(duals)
+
+    def _least(self, target: int, share: Fraction = ALL) -> list[int]:
+        """Per group, what a pattern is worth at least that a placement worth `target` takes.
+
+        With less than the whole of the gap, what most of its patterns are worth.
+        """
+        gap = int(share * (target * SCALE - self.run.scaled))
+        return [top - gap for top in self.run.tops]
+
+    def _offer(self, pool: Pool, target: int, budget: Budget) -> bool | None:
+        """Offer a placement worth `target` of patterns in the pool; False: there is none."""
+        run = self.run
+        self.models += 1
+        verdict = choose(run.master, pool, target, budget, seed=self.models)
         if verdict.taken is None:
-            return None
+            return False if verdict.none_better else None
         used = np.flatnonzero(verdict.taken).tolist()
         patterns = [(int(pool.group[p]), pool.counts[p], pool.stays[p]) for p in used]
         for placement in self._deal(patterns, verdict.taken[used].tolist()):

@@ -21,6 +21,8 @@ from optsched.solvers.linear import total, weighted
 from optsched.solvers.master import Lock, Master
 
 NODES = 500  # of one enumeration, per pattern that is allowed
+MOST_NODES = 8_000_000
+PLAIN = 1_000  # patterns among which CP-SAT chooses without presolve
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def patterns_within(
         found = np.zeros((limit - total, len(which)), np.int64)
         number = patterns_above(
             group.room.astype(np.float64), demand[which].astype(np.float64), value, copies, after,
-            least[g], NODES * limit, found,
+            least[g], min(NODES * limit, MOST_NODES), found,
         )  # fmt: skip
         if number < 0 or budget.over():
             return None
@@ -77,6 +79,20 @@ def patterns_within(
     return Pool(np.concatenate(groups), np.concatenate(counts), np.concatenate(stays))
 
 
+def columns_within(master: Master, prices: tuple[Ints, Ints], least: list[int], limit: int) -> Pool:
+    """The columns worth at least `least` (per group); of many, those that miss the best least."""
+    copy, stay = prices
+    pool = Pool(
+        np.array([g for g, _, _ in master.columns], dtype=np.int64),
+        np.array([counts for _, counts, _ in master.columns]).reshape(-1, len(copy)),
+        np.array([stays for _, _, stays in master.columns]).reshape(-1, len(copy)),
+    )
+    above = pool.counts @ copy + pool.stays @ stay - np.array(least)[pool.group]
+    order = np.argsort(-above, kind="stable")[:limit]
+    some = order[above[order] >= 0]
+    return Pool(pool.group[some], pool.counts[some], pool.stays[some])
+
+
 @dataclass(frozen=True)
 class Verdict:
     """How often each pattern of the pool is taken, or None; and whether nothing better exists."""
@@ -85,10 +101,11 @@ class Verdict:
     none_better: bool
 
 
-def choose(master: Master, pool: Pool, target: int, budget: Budget) -> Verdict:
+def choose(master: Master, pool: Pool, target: int, budget: Budget, *, seed: int = 0) -> Verdict:
     """Find whole multiples of patterns with a goal of at most `target` (CP-SAT).
 
-    CP-SAT rather than HiGHS: it keeps its deadline to the hundredth of a second.
+    CP-SAT rather than HiGHS: it keeps its deadline to the hundredth of a second. Up to `PLAIN`
+    patterns its single search answers sooner than its presolve ends.
     """
     model, many = cp_model.CpModel(), [len(group.hosts) for group in master.groups]
     take = [model.new_int_var(0, many[g], "") for g in pool.group.tolist()]
@@ -116,7 +133,9 @@ def choose(master: Master, pool: Pool, target: int, budget: Budget) -> Verdict:
         model.add(gain >= master.floor(lock))
     if budget.over():
         return Verdict(None, none_better=False)
-    solver = cpsat.prepared(budget)
+    plain = len(pool.group) <= PLAIN
+    solver = cpsat.prepared(budget, seed=seed, workers=1 if plain else None)
+    solver.parameters.cp_model_presolve = not plain
     status = cpsat.run(solver, model, budget)
     if status == cp_model.INFEASIBLE:
         return Verdict(None, none_better=True)
