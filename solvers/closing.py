@@ -52,7 +52,8 @@ class Closing:
             return run.bound
         run.add_present()
         self.until = (1 - DIVING) * run.budget.remaining()
-        for way in (self._dive, self._meet, self._dive_on, self._combine, self._rise):
+        first = self._dive, self._combine, self._tighten, self._meet
+        for way in (*first, self._dive_on, self._combine, self._better, self._rise):
             if self._over():
                 break
             if way():
@@ -93,13 +94,26 @@ class Closing:
     # --------------------------------------------------------- whole solutions
 
     def _combine(self) -> bool:
-        """Placements of whole multiples of the columns, each better than the last."""
+        """A placement as good as the bound, of whole multiples of the columns."""
+        return self._of_columns(self.run.bound)
+
+    def _better(self) -> bool:
+        """A placement that is better at all, of whole multiples of the columns."""
+        return self._of_columns(self.run.ladder.values[self.run.level] - 1)
+
+    def _of_columns(self, target: int) -> bool:
         run = self.run
-        while not self._over():
-            target, budget = run.ladder.values[run.level] - 1, run.budget.share(BRIEF)
-            pool = columns_within(run.master, self._prices(), self._least(target), FEW)
-            if self._offer(pool, target, budget) is not True:
-                break
+        pool = columns_within(run.master, self._prices(), self._least(target), FEW)
+        self._offer(pool, target, run.budget.share(BRIEF))
+        return False
+
+    def _tighten(self) -> bool:
+        """Better prices, at which fewer patterns matter."""
+        run, budget = self.run, self.run.budget
+        run.budget = budget.share(BRIEF)
+        with ThreadPoolExecutor(max_workers=budget.workers) as pool:
+            run.generate(pool, tight=True)
+        run.budget = budget
         return False
 
     def _meet(self) -> bool:
@@ -163,8 +177,9 @@ class Closing:
                 if pool is None:
                     high = share
                     break
+                if len(pool.group) > size or share == ALL:
+                    yield pool, share
                 low, size = share, len(pool.group)
-                yield pool, share
             largest = None
             for _ in range(HALVINGS if low < ALL else 0):
                 pool = within(middle := (low + high) / 2)

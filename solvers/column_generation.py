@@ -41,6 +41,7 @@ LARGEST_PRICE = 1 << 45  # beyond, floating point loses whole units of pattern v
 # Width of the box of duals: at the start, for an average item, in units of the goal; when the best
 # duals lie on its border; after so many rounds that found no better duals.
 WIDTH, WIDER, NARROWER, PATIENCE = 0.2, 2.0, 0.5, 4
+TIGHT = 0.02  # between bound and LP
 
 
 class ColumnGeneration:
@@ -145,8 +146,12 @@ class Generation:
         self.now = now
         self.limits = [np.minimum(g.most, classes.size) for g in self.groups]
 
-    def generate(self, pool: ThreadPoolExecutor) -> int:
-        """The best bound of the level that was reached."""
+    def generate(self, pool: ThreadPoolExecutor, *, tight: bool = False) -> int:
+        """The best bound of the level that was reached.
+
+        It ends when no whole value lies between the bound and the LP; `tight`: when they are next
+        to equal, so that fewer patterns matter.
+        """
         if self.budget.over():
             return 0
         master = self.master
@@ -165,8 +170,9 @@ class Generation:
             if solved is None:
                 break
             closed = self.bound >= math.ceil(solved.value - 1e-6)
+            closed &= not tight or self.scaled >= (solved.value - TIGHT) * SCALE
             if closed and (not solved.strained or width >= PENALTY):
-                break  # no whole value lies between the bound and the LP
+                break
             before = self.scaled
             new = not closed and self._price(solved.duals, pool, solved.duals)
             if closed or self.scaled > before:
@@ -231,15 +237,19 @@ class Generation:
     def answers(
         self, duals: Duals, pool: ThreadPoolExecutor, limits: list[Ints]
     ) -> list[tuple[int, list[Ints]]]:
-        """Per group, an upper bound of the best pattern's value at `duals`, and patterns."""
+        """Per group, an upper bound of the best pattern's value at `duals`, and patterns.
+
+        Nothing if prices are out of range or time is up.
+        """
         copy, stay = self.master.prices(duals)
         if max(np.abs(copy).max(initial=0), np.abs(stay).max(initial=0)) > LARGEST_PRICE:
             return []
 
-        def one(g: int) -> tuple[int, list[Ints]]:
-            return self._best(g, copy, stay, limits[g])
+        def one(g: int) -> tuple[int, list[Ints]] | None:
+            return None if self.budget.over() else self._best(g, copy, stay, limits[g])
 
-        return list(pool.map(one, range(len(self.groups))))
+        answers = [one for one in pool.map(one, range(len(self.groups))) if one is not None]
+        return answers if len(answers) == len(self.groups) else []
 
     def take(self, answers: list[tuple[int, list[Ints]]], true: Duals) -> bool:
         """Add the patterns that lower the LP at its duals `true`; whether there were any."""

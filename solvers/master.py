@@ -17,7 +17,7 @@ import numpy.typing as npt
 from optsched.arrays import Bools, Ints
 from optsched.classes import ItemClasses
 from optsched.problem import Evict, PlacementProblem
-from optsched.solvers.programs import FREE, LinearProgram
+from optsched.solvers.programs import LinearProgram
 
 Floats = npt.NDArray[np.float64]
 
@@ -327,17 +327,3 @@ class Master:
                     reduced -= (lock.moved - lock.evicted) * price
             total += min(0, reduced) * int(self.most_evicted[k])
         return total
-
-    def integer(self, seconds: float) -> list[int] | None:
-        """How often each column is taken in the best whole solution found (HiGHS); None: none."""
-        whole = np.ones(len(self.lp), bool)
-        slack = self._slack.ravel()
-        whole[slack] = False
-        for column in slack.tolist():
-            self.lp.change("upper", column, 0.0)
-        try:
-            found = self.lp.solve_whole(whole, seconds, 0.99)
-        finally:
-            for column in slack.tolist():
-                self.lp.change("upper", column, FREE)
-        return None if found is None else np.rint(found[self._z]).astype(int).tolist()

@@ -118,17 +118,14 @@ class LinearProgram:
             )
         return None
 
-    def solve_whole(self, whole: Bools, seconds: float, gap: float) -> Floats | None:
-        """(N,) the best solution found by HiGHS in which the columns `whole` are whole numbers.
-
-        `gap` is the absolute difference from the optimum that is good enough.
-        """
-        return self.solve_whole_bound(whole, seconds, gap)[0]
-
     def solve_whole_bound(
         self, whole: Bools, seconds: float, gap: float
     ) -> tuple[Floats | None, float]:
-        """As `solve_whole`, with a lower bound of all such solutions."""
+        """(N,) the best solution found by HiGHS in which the columns `whole` are whole numbers.
+
+        With a lower bound of all such solutions. `gap` is the absolute difference from the optimum
+        that is good enough.
+        """
         limits = _limits(seconds)
         limits.absolute_gap_tolerance = gap
         answer = core.solve(

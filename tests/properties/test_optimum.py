@@ -13,8 +13,11 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from optsched import registry
+from optsched.arrays import Ints
 from optsched.budget import Budget
 from optsched.check import check, check_placement
+from optsched.generate.paper import Instance, instance
+from optsched.generate.paper import problem as paper_problem
 from optsched.objective import evaluate
 from optsched.plan import Order, Placement
 from optsched.problem import Budgets, Evict, Limits, PlacementProblem
@@ -224,3 +227,32 @@ def test_whatever_the_rules_the_plan_is_safe(name: str, random: Random, make_pro
     assert report.levels == tuple(level.value for level in result.levels)
     assert report.levels <= evaluate(problem, Placement.current(problem))
     assert not [note for note in result.notes if "refused" in note or "is wrong" in note]
+
+
+def first_fit(drawn: Instance) -> Ints:
+    """(I,) the first node with room for each pod in turn, -1: none."""
+    room = np.tile([drawn.node_cpu, drawn.node_memory], (drawn.nodes, 1))
+    host = np.full(len(drawn.owner()), -1)
+    for pod, demand in enumerate(drawn.demand()):
+        fits = np.flatnonzero((demand <= room).all(axis=1))
+        if len(fits):
+            host[pod] = fits[0]
+            room[fits[0]] -= demand
+    return host
+
+
+@pytest.mark.parametrize("usage", [95, 100, 105])
+@settings(max_examples=12)
+@given(random=SEEDS)
+def test_tight_packings_are_closed_as_counts_close_them(usage: int, random: Random) -> None:
+    """Patterns, few or all of them, end at the optimum of CP-SAT on counts, or below no bound."""
+    drawn = instance(random.randrange(1 << 30), 3, 4, random.choice([1, 2]), usage)
+    asked = paper_problem(drawn, first_fit(drawn))
+    best = climb(asked, CpSat())
+    ladder = climb(asked, ColumnGeneration(stays=False), ColumnGeneration(stays=True))
+    event(f"proven: {ladder.done()}")
+    assert best.done()
+    assert ladder.values >= best.values
+    for k, bound in enumerate(ladder.bounds):
+        if ladder.values[:k] == best.values[:k]:
+            assert bound.value <= best.values[k]

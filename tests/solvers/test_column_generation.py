@@ -14,8 +14,9 @@ from optsched.plan import Placement
 from optsched.problem import Evict, Limit, LimitKind, PlacementProblem
 from optsched.solvers import closing
 from optsched.solvers.column_generation import ColumnGeneration
+from optsched.solvers.enumeration import Pool, Verdict, columns_within
 from optsched.solvers.ladder import Found, Ladder
-from optsched.solvers.master import Master
+from optsched.solvers.master import Group, Lock, Master
 
 Make = Callable[..., PlacementProblem]
 
@@ -164,3 +165,38 @@ def test_enumeration_closes_the_gap(on: Make, monkeypatch: pytest.MonkeyPatch) -
     other = Ladder(problem)
     other.take(ColumnGeneration(stays=False), 0, Budget.of(60))
     assert other.bounds[0].value <= ladder.values[0] <= other.values[0]
+
+
+def test_few_patterns_find_what_dives_miss(on: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few patterns, those that prices like best, make up a placement that meets the bound."""
+    rng = np.random.default_rng(5)
+    problem = on([-1] * 18, [120] * 5, demand=rng.integers(20, 60, (18, 1)))
+    monkeypatch.setattr(closing.Closing, "_dive", lambda _: False)
+    tried: list[tuple[int, bool]] = []
+    choose = closing.choose
+
+    def noted(master: Master, pool: Pool, *args: Any, **options: Any) -> Verdict:
+        verdict = choose(master, pool, *args, **options)
+        tried.append((len(pool.group), verdict.taken is not None))
+        return verdict
+
+    monkeypatch.setattr(closing, "choose", noted)
+    ladder = Ladder(problem)
+    ladder.take(ColumnGeneration(stays=False), 0, Budget.of(60))
+    assert ladder.proven(0)
+    assert tried[-1][1]
+
+
+def test_columns_are_chosen_by_what_they_miss(on: Make) -> None:
+    """Those worth less than the least are left out; of too many, the best are kept."""
+    ladder = Ladder(on([-1] * 3, [4], demand=[[1], [2], [3]]))
+    lock = Lock(np.ones(3, bool), 0, unplaced=1)
+    group = Group(np.array([0]), np.array([4]), np.zeros(3, np.int64), np.ones(3, np.int64))
+    master = Master(ladder.problem, ladder.classes, [group], [], lock)
+    prices = np.array([5, 3, 1]), np.zeros(3, np.int64)
+    assert not len(columns_within(master, prices, [0], 9).group)
+    none = np.zeros(3, np.int64)
+    for counts in ([1, 0, 0], [0, 1, 0], [1, 1, 0], [0, 0, 1]):
+        assert master.add(0, np.array(counts), none)
+    assert columns_within(master, prices, [5], 9).counts.tolist() == [[1, 1, 0], [1, 0, 0]]
+    assert columns_within(master, prices, [0], 1).counts.tolist() == [[1, 1, 0]]
