@@ -14,7 +14,7 @@ from optsched.envs.drawing import BLOCK, EMPTY, FRAGMENT, GAP, USED, Picture
 from optsched.envs.pool import Pool
 from optsched.errors import InputError
 from optsched.generate.tasks import tasks as draw
-from optsched.kernels import events as kernel
+from optsched.kernels import event_tables as tables
 from optsched.kernels import views
 from optsched.simulate.episodes import Episode, weighed
 from optsched.simulate.online import Played
@@ -173,20 +173,20 @@ class TaskPlacement(gym.Env[Any, Any]):
     def render(self) -> str | Picture | None:
         """Words ("ansi"), or bars of cores at work on every node (H, W, 3) ("rgb_array")."""
         run = self._begun()
-        live, cores = run.live, run.setting.host[kernel.HOST_CORES]
+        live, cores = run.live, run.setting.host[tables.HOST_CORES]
         if self.render_mode == "ansi":
             clock = live.clock
             return (
-                f"{run.world.seen.name}: {run.now:,} ms, {clock[kernel.WAITING]} tasks wait, "
-                f"{clock[kernel.ACTIVE]} are on nodes, {clock[kernel.OPEN]} are not done\n"
+                f"{run.world.seen.name}: {run.now:,} ms, {clock[tables.WAITING]} tasks wait, "
+                f"{clock[tables.ACTIVE]} are on nodes, {clock[tables.OPEN]} are not done\n"
             )
         if self.render_mode != "rgb_array":
             return None
         picture = np.full((_HIGH + 2 * GAP, self.most * (_BAR + GAP) + GAP, 3), EMPTY, np.uint8)
-        for j, free in enumerate(live.host[kernel.FREE].tolist()):
+        for j, free in enumerate(live.host[tables.FREE].tolist()):
             left, deep = GAP + j * (_BAR + GAP), round(_HIGH * (1 - free / int(cores[j])))
-            down = bool(live.host[kernel.DOWN_NOW, j])
-            on = live.host[kernel.AWAKE, j] >= 0
+            down = bool(live.host[tables.DOWN_NOW, j])
+            on = live.host[tables.AWAKE, j] >= 0
             colour = FRAGMENT if down else BLOCK if on else (225, 225, 225)
             picture[GAP : GAP + _HIGH, left : left + _BAR] = colour
             picture[GAP + _HIGH - deep : GAP + _HIGH, left : left + _BAR] = USED

@@ -11,9 +11,11 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from . import event_tables as t
 from . import events as e
-from .events import Ints, Live, Setting
+from .event_tables import Ints, Live, Setting
 from .jit import jit
+from .running import reject, renew
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -38,16 +40,16 @@ def soonest(w: Setting, s: Live, i: int, wakes: bool) -> int:
 
     Without `wakes` a node that sleeps is only taken where no other can.
     """
-    best, chosen, asleep = e.NEVER, -1, e.NEVER
+    best, chosen, asleep = t.NEVER, -1, t.NEVER
     begin = np.empty(w.host.shape[1], np.int64)
     e.begins(w, s, i, 0, 0, begin)
     for j in range(w.host.shape[1]):
         start = begin[j]
         if start < 0:
             continue
-        answer = start + w.pair[e.RUN, i, j] + w.pair[e.DOWN, i, j]
-        if not wakes and s.host[e.AWAKE, j] < 0:
-            if best == e.NEVER and answer < asleep:
+        answer = start + w.pair[t.RUN, i, j] + w.pair[t.DOWN, i, j]
+        if not wakes and s.host[t.AWAKE, j] < 0:
+            if best == t.NEVER and answer < asleep:
                 asleep, chosen = answer, j
         elif answer < best:
             best, chosen = answer, j
@@ -57,15 +59,15 @@ def soonest(w: Setting, s: Live, i: int, wakes: bool) -> int:
 @jit
 def follow(w: Setting, s: Live, wakes: bool) -> None:
     """Play on to the end by earliest finish time; what can go nowhere is rejected."""
-    while s.clock[e.CURRENT] >= 0:
-        i = s.clock[e.CURRENT]
+    while s.clock[t.CURRENT] >= 0:
+        i = s.clock[t.CURRENT]
         j = soonest(w, s, i, wakes)
         if j >= 0:
             e.place(w, s, i, j, 0)
         else:
-            e.reject(w, s, i)
+            reject(w, s, i)
         e.advance(w, s)
-        e.renew(w, s)
+        renew(w, s)
 
 
 @jit
@@ -80,7 +82,7 @@ def worth(w: Setting, s: Live, goals: Ints) -> int:
 @jit
 def act(w: Setting, s: Live, action: int, most: int) -> bool:
     """Place on a node, defer (`most`) or reject (`most` + 1), and go on; False: not allowed."""
-    i = s.clock[e.CURRENT]
+    i = s.clock[t.CURRENT]
     if i < 0 or action < 0 or action > most + 1:
         return False
     if action < most:
@@ -91,9 +93,9 @@ def act(w: Setting, s: Live, action: int, most: int) -> bool:
             return False
         e.defer(s, i)
     else:
-        e.reject(w, s, i)
+        reject(w, s, i)
     e.advance(w, s)
-    e.renew(w, s)
+    renew(w, s)
     return True
 
 
@@ -117,48 +119,48 @@ def look(w: Setting, s: Live, goals: Ints, nodes: Floats, task: Floats, mask: Bo
     nodes[:] = 0
     task[:] = 0
     mask[:] = False
-    i, count, most = s.clock[e.CURRENT], w.host.shape[1], nodes.shape[0]
+    i, count, most = s.clock[t.CURRENT], w.host.shape[1], nodes.shape[0]
     if i < 0:
         return
-    now, weight = s.clock[e.NOW], w.task[e.WEIGHT, i]
+    now, weight = s.clock[t.NOW], w.task[t.WEIGHT, i]
     answer, cost, lost = np.empty(count, np.int64), np.empty(count), np.empty(count)
     begin = np.empty(count, np.int64)
     e.begins(w, s, i, 0, 0, begin)
-    ref, least, lowest, at_ref, fastest = e.NEVER, 1e18, 1e18, 0.0, e.NEVER
+    ref, least, lowest, at_ref, fastest = t.NEVER, 1e18, 1e18, 0.0, t.NEVER
     for j in range(count):
-        fastest = min(fastest, w.pair[e.RUN, i, j])
+        fastest = min(fastest, w.pair[t.RUN, i, j])
         start = begin[j]
         answer[j] = -1
         if start < 0:
             continue
         mask[j] = True
-        answer[j] = start + w.pair[e.RUN, i, j] + w.pair[e.DOWN, i, j]
-        cost[j] = w.pair[e.COST, i, j] + 1.0
-        if s.host[e.AWAKE, j] < 0:
-            cost[j] += max(w.host[e.WAKE_COST, j], 0)
-        late = max(min(answer[j], w.whole[e.HORIZON]) - w.task[e.DUE, i], 0)
-        lost[j] = goals[e.RESPONSE] * (answer[j] - now) + goals[e.ENERGY] * cost[j]
-        lost[j] += goals[e.LATENESS] * weight * late + goals[e.SLA] * weight * (late > 0)
+        answer[j] = start + w.pair[t.RUN, i, j] + w.pair[t.DOWN, i, j]
+        cost[j] = w.pair[t.COST, i, j] + 1.0
+        if s.host[t.AWAKE, j] < 0:
+            cost[j] += max(w.host[t.WAKE_COST, j], 0)
+        late = max(min(answer[j], w.whole[t.HORIZON]) - w.task[t.DUE, i], 0)
+        lost[j] = goals[t.RESPONSE] * (answer[j] - now) + goals[t.ENERGY] * cost[j]
+        lost[j] += goals[t.LATENESS] * weight * late + goals[t.SLA] * weight * (late > 0)
         if answer[j] - now < ref:
             ref, at_ref = answer[j] - now, lost[j]
         least, lowest = min(least, cost[j]), min(lowest, lost[j])
     mask[most], mask[most + 1] = e.may_defer(s), True
-    ref = max(ref, 1) if ref < e.NEVER else 1000
+    ref = max(ref, 1) if ref < t.NEVER else 1000
     top = 1
     for j in range(count):
-        top = max(top, w.host[e.POWER, j])
+        top = max(top, w.host[t.POWER, j])
     for j in range(count):
         _node(w.pair, w.task, w.host, s.host, i, j, nodes[j], ref, fastest, top)
         if answer[j] < 0:
             continue
-        row, due = nodes[j], w.task[e.DUE, i]
-        lead = w.pair[e.UP, i, j]
-        if s.host[e.AWAKE, j] < 0:
-            lead = max(lead, w.host[e.WAKE_TIME, j])
+        row, due = nodes[j], w.task[t.DUE, i]
+        lead = w.pair[t.UP, i, j]
+        if s.host[t.AWAKE, j] < 0:
+            lead = max(lead, w.host[t.WAKE_TIME, j])
         row[0] = 1
         row[3] = _log((begin[j] - now - lead) / ref)
         row[EFT] = min(math.log(max(answer[j] - now, 1) / ref), HIGH)
-        row[6] = 1.0 if due >= e.NEVER else max(min((due - answer[j]) / ref, 4.0), -4.0) / 4
+        row[6] = 1.0 if due >= t.NEVER else max(min((due - answer[j]) / ref, 4.0), -4.0) / 4
         row[7] = answer[j] > due
         row[8] = min(math.log(cost[j] / least), HIGH)
         row[REGRET] = _log((lost[j] - lowest) / max(at_ref, 1.0))
@@ -172,20 +174,20 @@ def _node(
     fastest: int, top: int,
 ) -> None:  # fmt: skip
     """What is known of a node whether the task may go there or not."""
-    cores, memory = hosts[e.HOST_CORES, j], max(hosts[e.HOST_MEMORY, j], 1)
-    row[1] = _log(pair[e.UP, i, j] / ref)
-    row[2] = _log(pair[e.RUN, i, j] / ref)
-    row[4] = _log(pair[e.DOWN, i, j] / ref)
-    row[11] = host[e.FREE, j] / cores
-    row[12] = _log(host[e.WORK, j] / cores / ref)
-    row[13] = host[e.AWAKE, j] < 0
-    row[14] = host[e.DOWN_NOW, j]
-    row[15] = (fastest + 1) / (pair[e.RUN, i, j] + 1)
-    row[16] = max(host[e.ROOM, j] - wish[e.MEMORY, i], 0) / memory
-    row[17] = _log(host[e.ON_IT, j] / cores)
-    row[18] = hosts[e.POWER, j] / top / cores
+    cores, memory = hosts[t.HOST_CORES, j], max(hosts[t.HOST_MEMORY, j], 1)
+    row[1] = _log(pair[t.UP, i, j] / ref)
+    row[2] = _log(pair[t.RUN, i, j] / ref)
+    row[4] = _log(pair[t.DOWN, i, j] / ref)
+    row[11] = host[t.FREE, j] / cores
+    row[12] = _log(host[t.WORK, j] / cores / ref)
+    row[13] = host[t.AWAKE, j] < 0
+    row[14] = host[t.DOWN_NOW, j]
+    row[15] = (fastest + 1) / (pair[t.RUN, i, j] + 1)
+    row[16] = max(host[t.ROOM, j] - wish[t.MEMORY, i], 0) / memory
+    row[17] = _log(host[t.ON_IT, j] / cores)
+    row[18] = hosts[t.POWER, j] / top / cores
     row[19] = _log(cores) / 4
-    row[20] = hosts[e.WAKE_TIME, j] / (hosts[e.WAKE_TIME, j] + ref)
+    row[20] = hosts[t.WAKE_TIME, j] / (hosts[t.WAKE_TIME, j] + ref)
     row[21] = 1
 
 
@@ -197,18 +199,18 @@ def _load(w: Setting, s: Live, i: int, most: int) -> float:
     """
     best = 0
     for j in range(w.host.shape[1]):
-        if w.pair[e.RUN, i, j] < w.pair[e.RUN, i, best]:
+        if w.pair[t.RUN, i, j] < w.pair[t.RUN, i, best]:
             best = j
     able = 0.0
     for j in range(w.host.shape[1]):
-        if s.host[e.AWAKE, j] >= 0 and not s.host[e.DOWN_NOW, j]:
-            speed = (w.pair[e.RUN, i, best] + 1) / (w.pair[e.RUN, i, j] + 1)
-            able += w.host[e.HOST_CORES, j] * speed
-    last = s.clock[e.NEXT]
+        if s.host[t.AWAKE, j] >= 0 and not s.host[t.DOWN_NOW, j]:
+            speed = (w.pair[t.RUN, i, best] + 1) / (w.pair[t.RUN, i, j] + 1)
+            able += w.host[t.HOST_CORES, j] * speed
+    last = s.clock[t.NEXT]
     first = max(last - most, 0)
     work = w.offered[best, last] - w.offered[best, first]
-    since = w.task[e.ARRIVAL, w.arrivals[first]] if last > first else 0
-    return _log(work / max(able, 0.1) / (s.clock[e.NOW] - since + 100))
+    since = w.task[t.ARRIVAL, w.arrivals[first]] if last > first else 0
+    return _log(work / max(able, 0.1) / (s.clock[t.NOW] - since + 100))
 
 
 @jit
@@ -216,35 +218,35 @@ def _task(
     w: Setting, s: Live, i: int, goals: Ints, task: Floats, ref: int, fastest: int, least: float
 ) -> None:
     """What is known of the task, and of all nodes together."""
-    now, due, count = s.clock[e.NOW], w.task[e.DUE, i], w.host.shape[1]
+    now, due, count = s.clock[t.NOW], w.task[t.DUE, i], w.host.shape[1]
     free, cores, work, asleep, saving = 0, 0, 0, 0, 0.0
     for j in range(count):
-        if s.host[e.AWAKE, j] < 0:
+        if s.host[t.AWAKE, j] < 0:
             asleep += 1
-            saving += max(w.host[e.WAKE_COST, j], 0)
+            saving += max(w.host[t.WAKE_COST, j], 0)
             continue
-        free += s.host[e.FREE, j]
-        cores += w.host[e.HOST_CORES, j]
-        work += s.host[e.WORK, j]
+        free += s.host[t.FREE, j]
+        cores += w.host[t.HOST_CORES, j]
+        work += s.host[t.WORK, j]
     task[0] = _log(fastest / 100) / 4
     task[1] = _log(ref / 100) / 4
     task[2] = fastest / (fastest + ref)
-    task[3] = due < e.NEVER
-    task[4] = 1.0 if due >= e.NEVER else max(min((due - now) / ref, 8.0), -8.0) / 8
-    task[5] = w.task[e.HARD, i]
-    task[6] = min(w.task[e.WEIGHT, i], 8) / 4
-    task[7] = _log((now - w.task[e.ARRIVAL, i]) / ref)
-    task[8] = _log(s.clock[e.WAITING]) / 4
+    task[3] = due < t.NEVER
+    task[4] = 1.0 if due >= t.NEVER else max(min((due - now) / ref, 8.0), -8.0) / 8
+    task[5] = w.task[t.HARD, i]
+    task[6] = min(w.task[t.WEIGHT, i], 8) / 4
+    task[7] = _log((now - w.task[t.ARRIVAL, i]) / ref)
+    task[8] = _log(s.clock[t.WAITING]) / 4
     task[9] = 1 - free / max(cores, 1)
     task[10] = _log(work / max(cores, 1) / ref)
     task[11] = math.log(count) / 5
     task[12] = asleep / count
-    task[13] = max(w.whole[e.HORIZON] - now, 0) / w.whole[e.HORIZON]
+    task[13] = max(w.whole[t.HORIZON] - now, 0) / w.whole[t.HORIZON]
     task[16], task[17] = _load(w, s, i, LATEST), _load(w, s, i, w.arrivals.shape[0])
-    scale = goals[e.RESPONSE] * ref + 1.0
-    task[14] = min(max(math.log((goals[e.ENERGY] * least + 1.0) / scale), -HIGH), HIGH) / 4
+    scale = goals[t.RESPONSE] * ref + 1.0
+    task[14] = min(max(math.log((goals[t.ENERGY] * least + 1.0) / scale), -HIGH), HIGH) / 4
     if asleep:
-        saving = goals[e.ENERGY] * saving / asleep
+        saving = goals[t.ENERGY] * saving / asleep
         task[15] = min(max(math.log((saving + 1.0) / scale), -HIGH), HIGH) / 4
 
 
@@ -257,9 +259,9 @@ def copy(one: Live, to: Live) -> None:
     to.task[:] = one.task
     to.host[:] = one.host
     to.on[:] = one.on
-    to.heap[:, : one.clock[e.HEAP]] = one.heap[:, : one.clock[e.HEAP]]
+    to.heap[:, : one.clock[t.HEAP]] = one.heap[:, : one.clock[t.HEAP]]
     to.waiting[:] = one.waiting
-    to.lost[: one.clock[e.LOST]] = one.lost[: one.clock[e.LOST]]
+    to.lost[: one.clock[t.LOST]] = one.lost[: one.clock[t.LOST]]
 
 
 @jit

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from optsched.arrays import Ints
+from optsched.kernels import event_tables as tables
 from optsched.kernels import events as kernel
 from optsched.kernels import views
 from optsched.simulate.online import Online
@@ -34,7 +35,7 @@ class Episode(Online):
         self.facts = np.zeros(views.TASK_WIDE, np.float32)
         self.mask = np.zeros(self.most + 2, bool)
         self._out = np.zeros(2, np.int64)
-        self._spare: kernel.Live | None = None
+        self._spare: tables.Live | None = None
         super().__init__(world, order)
 
     def reset(self) -> None:

@@ -18,7 +18,9 @@ import numpy as np
 
 from optsched.arrays import NONE, Bools, Ints
 from optsched.errors import InputError
+from optsched.kernels import event_tables as tables
 from optsched.kernels import events as kernel
+from optsched.kernels import running
 from optsched.simulate.worlds import World
 from optsched.tasks import Evaluation, Lost, Schedule, Taken, TaskProblem, evaluate
 
@@ -60,7 +62,7 @@ class Online:
     Attributes
     ----------
     setting, live
-        The kernel's tables, see `optsched.kernels.events`.
+        The kernel's tables, see `optsched.kernels.event_tables`.
     """
 
     def __init__(self, world: World, order: str = "arrival") -> None:
@@ -83,17 +85,17 @@ class Online:
     @property
     def now(self) -> int:
         """The time in milliseconds."""
-        return int(self.live.clock[kernel.NOW])
+        return int(self.live.clock[tables.NOW])
 
     @property
     def task(self) -> int:
         """The task that is to be decided on; -1: none."""
-        return int(self.live.clock[kernel.CURRENT])
+        return int(self.live.clock[tables.CURRENT])
 
     @property
     def over(self) -> bool:
         """Whether every task has ended or is rejected."""
-        return not self.live.clock[kernel.OPEN]
+        return not self.live.clock[tables.OPEN]
 
     @property
     def values(self) -> tuple[int, ...]:
@@ -115,7 +117,7 @@ class Online:
 
     def waiting(self) -> Ints:
         """The tasks that have arrived, have all they need, and are not decided on."""
-        return self.live.waiting[: self.live.clock[kernel.WAITING]].copy()
+        return self.live.waiting[: self.live.clock[tables.WAITING]].copy()
 
     # ---------------------------------------------------------------- decisions
 
@@ -151,7 +153,7 @@ class Online:
 
     def reject(self) -> None:
         """Never run the task, nor what needs it."""
-        kernel.reject(self.setting, self.live, self._decided())
+        running.reject(self.setting, self.live, self._decided())
         self._advance()
 
     def _decided(self) -> int:
@@ -161,14 +163,14 @@ class Online:
 
     def _advance(self) -> None:
         kernel.advance(self.setting, self.live)
-        kernel.renew(self.setting, self.live)
+        running.renew(self.setting, self.live)
 
     # ------------------------------------------------------------------ windows
 
     def until(self, time: int) -> None:
         """Let everything happen up to a moment, without decisions."""
         kernel.until(self.setting, self.live, time)
-        kernel.renew(self.setting, self.live)
+        running.renew(self.setting, self.live)
 
     def next_time(self) -> int:
         """When something happens next; far away: nothing does."""
@@ -185,7 +187,7 @@ class Online:
         are treated as if they were everywhere already; where they are not, it begins later.
         """
         live, seen = self.live, self.world.seen
-        awake, down = live.host[kernel.AWAKE], live.host[kernel.DOWN_NOW] > 0
+        awake, down = live.host[tables.AWAKE], live.host[tables.DOWN_NOW] > 0
         asleep, idle = seen.nodes.asleep & (awake < 0), seen.nodes.idle
         share = min(1.0, ahead / max(seen.horizon, 1))
         spared = np.rint((idle - seen.nodes.sleep) * (1 - share)).astype(np.int64)
@@ -201,17 +203,17 @@ class Online:
         """Rows of what is on the nodes; promised memory gives way where it is short."""
         live, setting, rows = self.live, self.setting, list[tuple[int, ...]]()
         for j in range(setting.host.shape[1]):
-            own = live.on[j, : live.host[kernel.ON_IT, j]]
+            own = live.on[j, : live.host[tables.ON_IT, j]]
             task, given = live.task[:, own], setting.task[:, own]
-            promised = given[kernel.MEMORY].sum() > setting.host[kernel.HOST_MEMORY, j]
-            memory = np.where(promised & (task[kernel.HELD] == 0), 0, given[kernel.MEMORY])
-            begin, end = task[kernel.BEGIN], task[kernel.END]
-            held = np.minimum(task[kernel.DATA_SEEN], begin)
-            table = (np.full(len(own), j), held, begin, end, given[kernel.CORES], memory)
+            promised = given[tables.MEMORY].sum() > setting.host[tables.HOST_MEMORY, j]
+            memory = np.where(promised & (task[tables.HELD] == 0), 0, given[tables.MEMORY])
+            begin, end = task[tables.BEGIN], task[tables.END]
+            held = np.minimum(task[tables.DATA_SEEN], begin)
+            table = (np.full(len(own), j), held, begin, end, given[tables.CORES], memory)
             rows += zip(*(column.tolist() for column in table), strict=True)
-            awake = int(live.host[kernel.AWAKE, j])
+            awake = int(live.host[tables.AWAKE, j])
             if awake > self.now:
-                cores = int(setting.host[kernel.HOST_CORES, j])
+                cores = int(setting.host[tables.HOST_CORES, j])
                 rows.append((j, self.now, self.now, awake, cores, 0))
         return rows
 
@@ -224,9 +226,9 @@ class Online:
 
     def lead(self, task: int, node: int) -> int:
         """Milliseconds from sending a task to its begin if nobody is there: upload, or waking."""
-        asleep = self.live.host[kernel.AWAKE, node] < 0
-        wake = int(self.setting.host[kernel.WAKE_TIME, node]) if asleep else 0
-        return max(int(self.setting.pair[kernel.UP, task, node]), wake)
+        asleep = self.live.host[tables.AWAKE, node] < 0
+        wake = int(self.setting.host[tables.WAKE_TIME, node]) if asleep else 0
+        return max(int(self.setting.pair[tables.UP, task, node]), wake)
 
     def commit(self, task: int, node: int, start: int) -> bool:
         """Send a waiting task to a node, to begin not before `start`; False: it cannot go there."""
@@ -234,20 +236,20 @@ class Online:
 
     def drop(self, task: int) -> None:
         """Reject a waiting task."""
-        kernel.reject(self.setting, self.live, task)
+        running.reject(self.setting, self.live, task)
 
     # ------------------------------------------------------------------ the end
 
     def score(self) -> Played:
         """What was done so far and what it is worth; what is not decided on counts as rejected."""
         live, true = self.live, self.world.true
-        task, lost = live.task[:, : len(true.tasks)], Lost.of(live.lost[: live.clock[kernel.LOST]])
-        placed = task[kernel.NODE] >= 0
+        task, lost = live.task[:, : len(true.tasks)], Lost.of(live.lost[: live.clock[tables.LOST]])
+        placed = task[tables.NODE] >= 0
         schedule = Schedule.of(
-            task[kernel.NODE].copy(),
-            np.where(placed, task[kernel.BEGIN], NONE),
-            np.where(placed, task[kernel.SENT], true.tasks.arrival),
-            live.host[kernel.WOKEN].copy(),
+            task[tables.NODE].copy(),
+            np.where(placed, task[tables.BEGIN], NONE),
+            np.where(placed, task[tables.SENT], true.tasks.arrival),
+            live.host[tables.WOKEN].copy(),
         )
         row, node = np.arange(len(placed)), np.maximum(schedule.node, 0)
         answer = schedule.start + true.run[row, node] + true.download[row, node]
@@ -259,7 +261,7 @@ class Online:
     def _went(self) -> Taken:
         """What nodes are busy with besides, as it went: later, or cut short where a node broke."""
         taken, rows = self.world.true.taken, self.live.task[:, len(self.world.true.tasks) :]
-        times = rows[kernel.DATA], rows[kernel.BEGIN], rows[kernel.END]
+        times = rows[tables.DATA], rows[tables.BEGIN], rows[tables.END]
         return Taken.of(np.stack([taken.node, *times, taken.cores, taken.memory], axis=1))
 
 
@@ -274,7 +276,7 @@ def ranks(problem: TaskProblem, order: str) -> Ints:
     if order not in ORDERS:
         raise InputError(f"no order {order[:40]!r} (there are: {', '.join(ORDERS)})")
     tasks = problem.tasks
-    due = np.where(tasks.deadline == NONE, kernel.NEVER, tasks.deadline)
+    due = np.where(tasks.deadline == NONE, tables.NEVER, tasks.deadline)
     key = {"arrival": tasks.arrival, "deadline": due, "length": tasks.work}[order]
     rank = np.empty(len(tasks), np.int64)
     rank[np.lexsort((tasks.arrival, key))] = np.arange(len(tasks))

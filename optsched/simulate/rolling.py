@@ -17,7 +17,7 @@ import numpy as np
 
 from optsched.arrays import NONE, Ints
 from optsched.errors import InputError
-from optsched.kernels import events as kernel
+from optsched.kernels import event_tables as tables
 from optsched.simulate.online import Online, Played
 from optsched.simulate.worlds import World
 from optsched.tasks import Schedule, TaskProblem
@@ -98,7 +98,7 @@ def roll(
             if on_window is not None:
                 on_window(told)
         now += window
-        if not len(run.waiting()) and run.next_time() < kernel.NEVER:
+        if not len(run.waiting()) and run.next_time() < tables.NEVER:
             now = max(now, window * -(-run.next_time() // window))
     return run.score()
 
@@ -127,9 +127,9 @@ def _plan(run: Online, tasks: Ints, decide: Decide, window: int) -> Window:
         planned=len(tasks),
         sent=sent,
         rejected=rejected,
-        waiting=int(clock[kernel.WAITING]),
-        active=int(clock[kernel.ACTIVE]),
-        ended=int((run.live.task[kernel.STATUS] == kernel.DONE).sum()),
+        waiting=int(clock[tables.WAITING]),
+        active=int(clock[tables.ACTIVE]),
+        ended=int((run.live.task[tables.STATUS] == tables.DONE).sum()),
         values=run.values,
         seconds=seconds,
     )

@@ -12,11 +12,11 @@ import numpy as np
 
 from optsched.arrays import NONE, Ints
 from optsched.errors import InputError
-from optsched.kernels import events as kernel
+from optsched.kernels import event_tables as tables
 from optsched.tasks import TaskProblem
 from optsched.tasks.evaluation import sent_in_vain
 
-FAR = kernel.NEVER
+FAR = tables.NEVER
 STEP = 1000  # ms between two changes of the bandwidth of a site
 
 
@@ -103,7 +103,7 @@ class World:
             failures = _failures(failing, problem, wish)
         return cls(seen, true, failures, wish.requeue)
 
-    def setting(self, rank: Ints) -> kernel.Setting:
+    def setting(self, rank: Ints) -> tables.Setting:
         """The world as the kernel reads it; of what waits, the smallest rank (I,) is next."""
         seen, true, nodes, tasks = self.seen, self.true, self.seen.nodes, self.seen.tasks
         pair = np.stack(
@@ -137,17 +137,17 @@ class World:
             ]
         ).astype(np.int64)  # fmt: skip
         taken = seen.taken
-        more = np.zeros((kernel.PAIRS, len(taken), len(nodes)), np.int64)
+        more = np.zeros((tables.PAIRS, len(taken), len(nodes)), np.int64)
         rows = np.arange(len(taken))
-        for kind in (kernel.RUN, kernel.RUN_TRUE):
+        for kind in (tables.RUN, tables.RUN_TRUE):
             more[kind, rows, taken.node] = taken.end - taken.begin
-        extra = np.zeros((kernel.TASKS, len(taken)), np.int64)
-        extra[kernel.CORES], extra[kernel.MEMORY] = taken.cores, taken.memory
+        extra = np.zeros((tables.TASKS, len(taken)), np.int64)
+        extra[tables.CORES], extra[tables.MEMORY] = taken.cores, taken.memory
         arrivals = np.lexsort((own, tasks.arrival))
         offered = np.zeros((len(nodes), len(tasks) + 1), np.int64)
         offered[:, 1:] = np.cumsum((seen.run * tasks.cores[:, None])[arrivals], axis=0).T
         base = int(np.where(nodes.asleep, off, on).sum())
-        return kernel.Setting(
+        return tables.Setting(
             np.concatenate([pair, more], axis=1),
             np.concatenate([table, extra], axis=1),
             host,

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from optsched.errors import InputError
 from optsched.generate.tasks import tasks as draw
+from optsched.kernels import event_tables as tables
 from optsched.kernels import events as kernel
 from optsched.simulate import Knobs, Online, World
 from optsched.solvers.scheduling.rules import RULES
@@ -28,7 +29,7 @@ def soonest(run: Online) -> int:
     """The node that answers first; -1: none can."""
     begin, i = run.begins(), run.task
     seen = run.world.seen
-    answer = np.where(begin < 0, kernel.NEVER, begin + seen.run[i] + seen.download[i])
+    answer = np.where(begin < 0, tables.NEVER, begin + seen.run[i] + seen.download[i])
     return int(answer.argmin()) if (begin >= 0).any() else -1
 
 
