@@ -6,6 +6,7 @@ checker read the plan, and falls back to 'stay' if the plan is worse or broken.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -170,6 +171,8 @@ def conclude(
     others: Sequence[Placement] = (),
     notes: Sequence[str] = (),
     stats: dict[str, float | int | str] | None = None,
+    ways: Sequence[Way] = (),
+    deadline: float = math.inf,
 ) -> Result:
     """Sequence, check and grade a placement.
 
@@ -187,6 +190,10 @@ def conclude(
     others
         Placements to fall back on, best first, where moves of the first have to be dropped: the
         plan that reaches the best values is taken.
+    ways
+        What `way` has said of some of these placements already.
+    deadline
+        When to try no more of the others, in seconds of `time.monotonic()`.
 
     Returns
     -------
@@ -194,14 +201,17 @@ def conclude(
         OPTIMAL if every level is proven, whatever had to be dropped; 'stay' if the plan is not
         better than that. A bound above the value of the plan is dropped, with a note.
     """
-    stay = evaluate(problem, Placement.current(problem))
-    ways = []
+    known = {id(one.placement): one for one in ways}
+    tried: list[Way] = []
     for candidate in (placement, *others):
-        ways.append(_sequenced(problem, candidate, order, stay, solver))
-        if not ways[-1].dropped:
+        if tried and id(candidate) not in known and time.monotonic() >= deadline:
+            continue
+        tried.append(known.get(id(candidate)) or way(problem, candidate, order, solver))
+        if not tried[-1].dropped:
             break
-    best = min(ways, key=lambda way: way.values)
+    best = min(tried, key=lambda one: one.values)
     plan, values, notes = best.plan, best.values, [*notes, *best.notes]
+    stay = evaluate(problem, Placement.current(problem))
     # What holds for order-safe plans only says nothing about the others.
     bounds = [b if b and not (b.safe and order is not Order.SAFE) else None for b in bounds]
     graded = _grade(problem, values, stay, evaluate(problem, placement), bounds)
@@ -226,33 +236,41 @@ def conclude(
 
 
 @dataclass(frozen=True)
-class _Way:
-    """A placement as a checked plan."""
+class Way:
+    """A placement as a checked plan; the plan may be 'stay', or reach less than the placement.
 
+    Attributes
+    ----------
+    placement, plan
+        The one that was asked for, and what leads towards it.
+    values
+        Of the plan, per level.
+    dropped
+        Items whose move had to be left out.
+    notes
+        Sentences for people.
+    """
+
+    placement: Placement
     plan: Plan
     values: tuple[int, ...]
     dropped: tuple[int, ...]
     notes: tuple[str, ...] = ()
 
 
-def _sequenced(
-    problem: PlacementProblem,
-    placement: Placement,
-    order: Order,
-    stay: tuple[int, ...],
-    solver: str,
-) -> _Way:
+def way(problem: PlacementProblem, placement: Placement, order: Order, solver: str) -> Way:
     """The plan towards a placement; 'stay' where the plan is not better or the checker refuses."""
+    stay = evaluate(problem, Placement.current(problem))
     sequenced = sequence(problem, placement, order)
     nothing = Plan(sequenced.plan.problem, order)
     report = check(problem, sequenced.plan)
     if report.violations:
         text = report.violations[0].text
         note = f"{solver}: its plan was refused by the checker: {text}"
-        return _Way(nothing, stay, sequenced.dropped, (note,))
+        return Way(placement, nothing, stay, sequenced.dropped, (note,))
     if report.levels >= stay:
-        return _Way(nothing, stay, sequenced.dropped)
-    return _Way(sequenced.plan, report.levels, sequenced.dropped)
+        return Way(placement, nothing, stay, sequenced.dropped)
+    return Way(placement, sequenced.plan, report.levels, sequenced.dropped)
 
 
 def _grade(

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-import threading
 import time
 
-from ortools.sat.python import cp_model
+from ortools.sat.python.cp_model import FEASIBLE, OPTIMAL, UNKNOWN
 
 from optsched.budget import Budget
 from optsched.classes import count, deal
 from optsched.plan import Order, Plan
 from optsched.problem import PlacementProblem
 from optsched.result import Bound, Result, conclude
+from optsched.solvers import cpsat
 from optsched.solvers.count_model import CountModel
 from optsched.solvers.ladder import Found, Ladder, Step
 
@@ -58,7 +58,7 @@ class CpSat:
     """Improves and proves one level with CP-SAT on the class-count model."""
 
     def __init__(self, seed: int = 0) -> None:
-        self.seed = seed % (1 << 31)  # CP-SAT takes 31 bits
+        self.seed = seed
 
     def __call__(self, ladder: Ladder, level: int, budget: Budget) -> Found:
         """Minimise `level` with all earlier ones locked at the incumbent's values."""
@@ -71,8 +71,10 @@ class CpSat:
         counts = count(problem, ladder.classes, ladder.placement)
         cm.hint(counts)
         cm.model.minimize(goal)
-        solver = self._run(cm, budget)
-        if solver is None:
+        if budget.over():
+            return Found()
+        solver = cpsat.prepared(budget, seed=self.seed)
+        if cpsat.run(solver, cm.model, budget) not in (OPTIMAL, FEASIBLE, UNKNOWN):
             return Found()
         low = math.ceil(solver.best_objective_bound - 1e-6)
         bound = Bound(low, "CP-SAT on class counts")
@@ -80,29 +82,3 @@ class CpSat:
             return Found(bound=bound)
         dealt = deal(problem, ladder.classes, *cm.read(solver, counts))
         return Found(ladder.complete(dealt.host, play), bound)
-
-    def _run(self, cm: CountModel, budget: Budget) -> cp_model.CpSolver | None:
-        solver = cp_model.CpSolver()
-        # Outside the main thread its own handler aborts the process; budget.stop is the way.
-        solver.parameters.catch_sigint_signal = False
-        solver.parameters.num_workers = budget.workers
-        solver.parameters.random_seed = self.seed
-        solver.parameters.max_time_in_seconds = budget.remaining()
-        done = threading.Event()
-        watch = threading.Thread(target=_watch, args=(solver, budget, done), daemon=True)
-        watch.start()
-        try:
-            status = solver.solve(cm.model)
-        finally:
-            done.set()
-            watch.join()
-        known = (cp_model.OPTIMAL, cp_model.FEASIBLE, cp_model.UNKNOWN)
-        return solver if status in known else None
-
-
-def _watch(solver: cp_model.CpSolver, budget: Budget, done: threading.Event) -> None:
-    """Stop the search when the user wants to stop."""
-    while not done.wait(0.05):
-        if budget.stop():
-            solver.stop_search()
-            return

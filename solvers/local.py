@@ -21,6 +21,7 @@ from optsched.result import Bound, Result, conclude
 from optsched.solvers.bounds import free_bounds
 from optsched.solvers.consolidation import Consolidation
 from optsched.solvers.ejection import Ejection
+from optsched.solvers.ending import Ending
 from optsched.solvers.fitting import Fitting
 from optsched.solvers.greedy import Group, empty_drained, fill, queue
 from optsched.solvers.migration import migrate
@@ -28,7 +29,6 @@ from optsched.solvers.relaxed import Relaxed
 from optsched.solvers.rounds import Rounds
 from optsched.solvers.search import Search, starting
 
-CONCLUDE = 1e-5  # seconds per item that sequencing and checking take
 BOUNDS = 0.15  # share of the time for bounds, before and after the rounds
 RESTARTS, MOST_RESTARTS = 0.2, 24  # share of the time for ejections from the start, and how often
 GUESTS = 64  # waiting items that are kept in mind while one of them is placed
@@ -67,11 +67,14 @@ class LocalSearch:
         placement = starting(problem, start)
         bounds: list[Bound | None] = [None] * len(problem.objective)
         simpler = [placement]
-        own = conclude_in_time(problem, budget)
+        ending = Ending(problem, order, budget, self.name)
+        own = ending.search()
         if len(problem.items) and len(problem.hosts):
             run = Improvement(problem, placement, seed)
             run.construct(own.share(1 - 2 * BOUNDS))
             simpler.insert(0, run.best.placement)
+            if not own.over():
+                ending.way(run.best.placement)
             tables = run.relaxed
             bounds = free_bounds(
                 problem, run.best.placement, own.share(BOUNDS), relaxed=tables, stop_early=True
@@ -91,6 +94,8 @@ class LocalSearch:
             started=started,
             order=order,
             others=simpler,
+            ways=ending.ways,
+            deadline=budget.deadline,
         )
 
 
@@ -105,12 +110,6 @@ def meets(problem: PlacementProblem, placement: Placement, bounds: list[Bound | 
         return True
 
     return met
-
-
-def conclude_in_time(problem: PlacementProblem, budget: Budget) -> Budget:
-    """The budget, less what sequencing and checking a plan will take."""
-    left = budget.remaining()
-    return budget.until(left - min(0.6 * left, 0.02 + CONCLUDE * len(problem.items)))
 
 
 def improve(

@@ -13,14 +13,14 @@ from optsched.objective import evaluate
 from optsched.plan import Order, Placement, Plan
 from optsched.problem import PlacementProblem
 from optsched.result import Result, conclude
-from optsched.sequence import sequence
 from optsched.solvers.annealing import Annealing
 from optsched.solvers.bounds import free_bounds
 from optsched.solvers.column_generation import NAMES
 from optsched.solvers.counts import CpSat
+from optsched.solvers.ending import Ending
 from optsched.solvers.fragments.exchange import Outcome, in_time, reschedule
 from optsched.solvers.ladder import Ladder, Step
-from optsched.solvers.local import conclude_in_time, improve
+from optsched.solvers.local import improve
 from optsched.solvers.loosening import loosened
 from optsched.solvers.patterns import LARGEST, pattern_steps
 
@@ -74,15 +74,15 @@ class Portfolio:
                 others=exchanged.others,
                 stats=exchanged.stats,
             )
-        own = conclude_in_time(problem, budget)
+        ending = Ending(problem, order, budget, self.name)
         ladder = Ladder(problem, start.placement(problem) if start is not None else None)
         others: list[Placement] = []
         if exchanged is not None:
             others = [exchanged.placement, *exchanged.others]
             adopt(ladder, exchanged)
         if len(problem.items) and len(problem.hosts):
-            others = [*work(ladder, own, seed), *others]
-            others = detour(ladder, own, seed, order, others)
+            others = [*work(ladder, ending, seed), *others]
+            others = detour(ladder, ending, seed, others)
         return conclude(
             problem,
             ladder.placement,
@@ -91,6 +91,8 @@ class Portfolio:
             started=started,
             order=order,
             others=others,
+            ways=ending.ways,
+            deadline=budget.deadline,
         )
 
 
@@ -120,19 +122,19 @@ def adopt(ladder: Ladder, outcome: Outcome) -> None:
             ladder.best.prove(level, bound, ladder.values[:level])
 
 
-def work(ladder: Ladder, budget: Budget, seed: int) -> list[Placement]:
+def work(ladder: Ladder, ending: Ending, seed: int) -> list[Placement]:
     """Local search where the problem is large or bound by more than room; proofs where it is not.
 
     What is bound by room alone and small goes straight to the proofs, which search on their own.
     Returns placements to fall back on.
     """
-    problem = ladder.problem
+    problem, budget = ladder.problem, ending.search()
     pairs = len(ladder.classes) * len(problem.hosts)
     bound_by_more = _bound_by_more_than_room(problem)
     small = pairs <= (LARGEST_BOUND if bound_by_more else LARGEST)
     small &= not problem.items.cells_needed.any()
     if small and not bound_by_more:
-        exact(ladder, budget, seed)
+        exact(ladder, budget, seed, ending)
         return []
     rounds = ROUNDS if small else LARGE if len(problem.items) <= HUGE else SLOW
     others: list[Placement] = []
@@ -142,8 +144,10 @@ def work(ladder: Ladder, budget: Budget, seed: int) -> list[Placement]:
             improve(problem, ladder.placement, share, seed + attempt, lambda v: not any(v))
         )
         others.append(ladder.placement)
+        if not budget.over():
+            ending.way(ladder.placement)
         if attempt != 1:
-            _bound_freely(ladder, budget.share(0.3))
+            _bound_freely(ladder, ending.proofs(ladder.placement).share(0.3))
         if ladder.done() or not small:
             break
         prove_loosened(ladder, budget.share(LOOSENED), seed + attempt)
@@ -163,18 +167,16 @@ def prove_loosened(ladder: Ladder, budget: Budget, seed: int) -> None:
     ladder.offer(loose.placement)
 
 
-def detour(
-    ladder: Ladder, budget: Budget, seed: int, order: Order, others: list[Placement]
-) -> list[Placement]:
+def detour(ladder: Ladder, ending: Ending, seed: int, others: list[Placement]) -> list[Placement]:
     """More placements to fall back on, where not every move of the incumbent can be sequenced.
 
     Each starts from what can be reached and is improved from there.
     """
-    placement, found = ladder.placement, list(others)
+    budget, placement, found = ending.search(), ladder.placement, list(others)
     for attempt in range(1, ATTEMPTS + 1):
         if budget.over():
             break
-        reached = sequence(ladder.problem, placement, order)
+        reached = ending.way(placement)
         if not reached.dropped:
             break
         start = reached.plan.placement(ladder.problem)
@@ -191,15 +193,18 @@ def _bound_freely(ladder: Ladder, budget: Budget) -> None:
             ladder.best.prove(level, bound, given[:level])
 
 
-def exact(ladder: Ladder, budget: Budget, seed: int) -> None:
+def exact(ladder: Ladder, budget: Budget, seed: int, ending: Ending | None = None) -> None:
     """For problems small enough to be proven: rounds over the levels with growing patience.
 
-    With more than one worker, one of them anneals all the time, while the others prove.
+    With more than one worker, one of them anneals all the time, while the others prove. What is
+    kept back for the `ending` is measured after the first round.
     """
     with Roaming(ladder, budget, seed) as prover:
         alone = prover.workers == budget.workers
         search, *patterns = pattern_steps(seed, anneal=800 if alone else 200)
         ladder.climb([search, *patterns], prover)
+        if ending is not None and not prover.over():
+            ending.way(ladder.placement)
         patience = 1
         while not ladder.done() and not budget.over():
             search = Step(Annealing(seed + patience, longest=800 << patience), 0.3)
