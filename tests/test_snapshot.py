@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from optsched import snapshot
+from optsched.api import read
 from optsched.errors import FormatError, InputError, PlanError, ProblemError
 from optsched.limits import LimitKind
 from optsched.plan import Move, Order, Plan, Wave
-from optsched.problem import Evict, PlacementProblem, When
+from optsched.problem import Cells, Evict, Hosts, Items, PlacementProblem, When
 from optsched.result import Certificate, LevelValue, Result, Status
 from optsched.snapshot import (
     decode_plan,
@@ -402,3 +403,28 @@ def test_tables_that_contradict_each_other_keep_their_error() -> None:
     """What the tables refuse stays a ProblemError, with the file named."""
     with pytest.raises(ProblemError, match=r"^cluster\.json: 'x': the tier"):
         decode(item(tier=5))
+
+
+def test_overfull_cells_and_what_fits_none_are_told_of_once(tmp_path: Path) -> None:
+    """A warning names them; it is not doubled when the file is written and read again."""
+    problem = PlacementProblem.of(
+        Hosts.of([[9], [9]], names=["a", "b"]),
+        Items.of(
+            [[1]] * 3,
+            names=["fits", "tight", "huge"],
+            cells_needed=1,
+            cell_demand=[[2], [3], [5]],
+            host0=[0, 0, 1],
+            cells0=[[1], [1], [2]],
+        ),
+        cells=Cells.of([0, 0, 1], [[4]] * 3, kinds=("GPU",)),
+    )
+    path = tmp_path / "crowded.json"
+    path.write_bytes(encode_snapshot(problem))
+    again = read(path)
+    assert again.warnings == (
+        "2 GPUs are overfull, so nothing enters before something leaves: a/1, b/0",
+        "1 item is too large for any GPU, so there is nowhere to go: huge",
+    )
+    path.write_bytes(encode_snapshot(again))
+    assert read(path).warnings == again.warnings

@@ -270,7 +270,7 @@ class _Tables:
         self._say(
             "NUMA node",
             map(self._node, over),
-            "overfull, so nothing enters before VMs leave",
+            "overfull, so nothing enters before something leaves",
         )
         said = [self._differs(at, row) for at, row in enumerate(free.tolist())]
         self._say(

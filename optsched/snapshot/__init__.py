@@ -32,6 +32,7 @@ from optsched.errors import FormatError, InputError
 from optsched.problem import PlacementProblem
 
 from . import records, text
+from .crowded import crowded
 from .decode import problem_of
 from .encode import records_of
 from .files import read_bytes, require_writable, write_atomically
@@ -91,7 +92,9 @@ class SnapshotFormat:
 
     def read(self, data: bytes, path: str, **options: Any) -> PlacementProblem:
         """The problem in the file."""
-        return decode_snapshot(data, path)
+        problem = decode_snapshot(data, path)
+        new = [text for text in crowded(problem) if text not in problem.warnings]
+        return problem.replace(warnings=(*problem.warnings, *new)) if new else problem
 
     def write(self, problem: PlacementProblem) -> bytes:
         """The problem as a file."""

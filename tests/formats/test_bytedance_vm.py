@@ -154,7 +154,7 @@ def test_what_does_not_add_up_is_named(read_it: Callable[..., PlacementProblem])
     vms = [vm(f"v{n}", "pm_0", 0, cpu=24) for n in range(2)]
     problem = read_it(document(*vms, machines=(odd,)))
     assert problem.warnings == (
-        "1 NUMA node is overfull, so nothing enters before VMs leave: pm_0/0",
+        "1 NUMA node is overfull, so nothing enters before something leaves: pm_0/0",
         "2 NUMA nodes are said to have other room than VMs leave there; the VMs were believed: "
         "pm_0/0, pm_0/1",
     )
