@@ -27,7 +27,7 @@ from optsched.simulate.episodes import Episode
 from optsched.solvers.scheduling.bounds import free_bounds
 
 CLIP = 1.0  # of the gradient's norm
-WARMTH, WORST = 2.0, 60.0  # temperature of the loss, and the most that one choice loses in it
+WARMTH, WORST = 2.0, 60.0  # scale of scores in the loss, and the most that a choice loses in it
 NEVER = 5.0  # what a choice loses that no teacher looked at
 
 
@@ -93,21 +93,26 @@ class PlacementCourse:
 
 
 def regret(network: PlacementNetwork, batch: list[Lesson]) -> torch.Tensor:
-    """What the network's choices lose on average, drawn at a temperature that lets it look around.
+    """What every choice loses, times how much the network prefers it to the best one.
 
-    A mistake that costs little teaches little: unlike imitation of the best choice alone, this does
-    not ask to tell nodes apart that are as good.
+    A logistic surrogate of the loss of its choices, pair by pair (the best and another). A mistake
+    that costs little teaches little: unlike imitation of the best choice alone, this does not ask
+    to tell nodes apart that are as good. Unlike the mean loss of choices drawn, it still teaches a
+    network that is sure of the wrong one.
     """
     tables = collate([one.look for one in batch])
     scores = scored(network, tables)
     lost = np.full(scores.shape, NEVER, np.float32)
-    most = lost.shape[1] - 2
+    best, most = np.zeros(len(batch), np.int64), lost.shape[1] - 2
     for row, one in enumerate(batch):
         count = len(one.look.nodes)
         known = np.where(np.isinf(one.lost), NEVER, np.minimum(one.lost, WORST))
         lost[row, :count], lost[row, most:] = known[:count], known[count:]
-    chance = torch.softmax(scores / WARMTH, dim=-1)
-    return (chance * torch.from_numpy(lost).to(scores.device)).sum(dim=1).mean()
+        best[row] = int(one.lost.argmin())
+    device = scores.device
+    ahead = scores - scores.gather(1, torch.from_numpy(best).to(device)[:, None])
+    wrong = torch.nn.functional.softplus(ahead / WARMTH)
+    return (wrong * torch.from_numpy(lost).to(device)).sum(dim=1).mean()
 
 
 class PlacementMeasure:

@@ -121,6 +121,8 @@ class Colony:
 
     def _round(self) -> None:
         wish = self.settings
+        if not self.rounds:  # there may be no time for more
+            self._deepen()
         herd = [self._walk(0)]
         for k in range(1, wish.ants):
             if self.budget.over():
@@ -129,9 +131,7 @@ class Colony:
         herd = self._sorted(herd)
         self._climb(herd[0])
         self._keep(herd[0])
-        deepened = _Trail(*(part.copy() for part in vars(self.best).values()))
-        self._climb(deepened)
-        self._keep(deepened)
+        self._deepen()
         self.tau *= 1 - wish.evaporation
         row = np.arange(len(self.rank))
         for place, trail in enumerate((self.best, *herd[: wish.depositing])):
@@ -150,6 +150,12 @@ class Colony:
         haste, thrift = self.rng.choice([0.0, 1.0, 3.0]), self.rng.choice([0.0, 1.0, 3.0])
         ants.walk(self.tables, self.lines, order, self.tau, self.eta, haste, thrift, self.stream)
         return self._seen(order, self.lines.node.copy())
+
+    def _deepen(self) -> None:
+        """Better the best of all."""
+        trail = _Trail(*(part.copy() for part in vars(self.best).values()))
+        self._climb(trail)
+        self._keep(trail)
 
     def _climb(self, trail: _Trail) -> None:
         """Better one schedule, in parts between which the clock is looked at."""

@@ -24,7 +24,7 @@ from optsched.tasks import Schedule, TaskProblem
 
 FLOOR = 0.02  # the least worth of a node, so that ants may still go everywhere
 BATCH, WARMTH = 8, 1.0  # sampled episodes in step, and their temperature
-SHARE = 0.5  # of the time, for the agent's first episode
+SHARE = 0.35  # of the time, for the agent's first episode
 
 
 class _Led:

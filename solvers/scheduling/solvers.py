@@ -35,10 +35,15 @@ def met(values: Sequence[int], bounds: Sequence[Bound]) -> bool:
     return all(value <= bound.value for value, bound in zip(values, bounds, strict=True))
 
 
-def ruled(problem: TaskProblem, budget: Budget, seed: int) -> list[Schedule]:
-    """The schedules of the rules beside the reference, as many as there is time for."""
-    names = [name for name in (*ELITES, *RULES) if name != FIRST]  # the quick and good ones first
-    names = sorted(dict.fromkeys(names), key=lambda name: name in LAST)
+def ruled(
+    problem: TaskProblem, budget: Budget, seed: int, besides: Sequence[str] = ()
+) -> list[Schedule]:
+    """The schedules of the rules beside the reference, as many as there is time for.
+
+    Those of `besides` come at the end; others that are not compiled and seldom good are left out.
+    """
+    names = [name for name in (*ELITES, *RULES) if name not in (FIRST, *LAST)]  # good ones first
+    names = [*dict.fromkeys(names), *besides]
     if len(problem.tasks) > WINDOWED:
         names = [name for name in names if name not in SLOW]
     found: list[Schedule] = []
@@ -108,7 +113,7 @@ class Greedy(_Solver):
         self, problem: TaskProblem, budget: Budget, seed: int, given: list[Schedule]
     ) -> tuple[Schedule, list[Bound]]:
         """The best rule; bounds that need no search."""
-        found = best_of(problem, [*given, *ruled(problem, budget, seed)])
+        found = best_of(problem, [*given, *ruled(problem, budget, seed, LAST)])
         return found, best_bounds(problem, found, budget)
 
 
