@@ -23,7 +23,7 @@ class _Search:
     """An order and a choice of nodes as a schedule with the value of the first level."""
 
     def __init__(self, problem: TaskProblem, seed: int) -> None:
-        self.problem, self.rng = problem, np.random.default_rng(seed)
+        self.problem, self.rng, self.tried = problem, np.random.default_rng(seed), 0
         self.flat, self.weights = tables(problem), weights(problem)[0]
         self.lines = kernel.lines(self.flat)
         self.ways = [np.flatnonzero(row) for row in problem.fits]
@@ -35,9 +35,14 @@ class _Search:
     def value(self, order: np.ndarray, choice: np.ndarray) -> int:
         """Of the first level."""
         goals = np.empty(4, np.int64)
+        self.tried += 1
         kernel.decode(self.flat, self.lines, order, choice)
         kernel.goals(self.flat, self.lines, goals)
         return int(self.weights @ goals)
+
+    def left(self, ends: float, seconds: float, most: int) -> float:
+        """The share of the time that is left, or of `most` evaluations where they are limited."""
+        return 1 - self.tried / most if most else (ends - clock.now()) / seconds
 
     def keep(self, value: int, order: np.ndarray, choice: np.ndarray) -> None:
         """Remember the best."""
@@ -59,13 +64,13 @@ class _Search:
         return min((self.start, made), key=lambda one: evaluate(self.problem, one).levels)
 
 
-def annealed(problem: TaskProblem, seconds: float, seed: int = 0) -> Schedule:
-    """Simulated annealing (Kirkpatrick et al. 1983), geometric in time."""
+def annealed(problem: TaskProblem, seconds: float, seed: int = 0, most: int = 0) -> Schedule:
+    """Simulated annealing (Kirkpatrick et al. 1983), geometric in time, or in evaluations."""
     ends, search = clock.now() + seconds, _Search(problem, seed)
     value, order, choice = search.found[0], search.order.copy(), search.choice.copy()
     scale = max(1.0, float(value))
-    while (left := ends - clock.now()) > 0:
-        heat = scale * COOL * (HOT / COOL) ** (left / seconds)
+    while (left := search.left(ends, seconds, most)) > 0:
+        heat = scale * COOL * (HOT / COOL) ** left
         new_order, new_choice = order.copy(), choice.copy()
         search.change(new_order, new_choice)
         new = search.value(new_order, new_choice)
@@ -75,7 +80,7 @@ def annealed(problem: TaskProblem, seconds: float, seed: int = 0) -> Schedule:
     return search.schedule()
 
 
-def evolved(problem: TaskProblem, seconds: float, seed: int = 0) -> Schedule:
+def evolved(problem: TaskProblem, seconds: float, seed: int = 0, most: int = 0) -> Schedule:
     """A steady-state genetic algorithm: uniform crossover of nodes, order of one parent."""
     ends, search = clock.now() + seconds, _Search(problem, seed)
     rng, count = search.rng, len(search.order)
@@ -85,7 +90,7 @@ def evolved(problem: TaskProblem, seconds: float, seed: int = 0) -> Schedule:
         for _ in range(max(1, count // 4)):
             search.change(order, choice)
         herd.append((search.value(order, choice), order, choice))
-    while clock.now() < ends:
+    while search.left(ends, seconds, most) > 0:
         one, two = (
             min((herd[k] for k in rng.integers(POPULATION, size=TOURNAMENT)), key=lambda h: h[0])
             for _ in range(2)

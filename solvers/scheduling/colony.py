@@ -49,6 +49,8 @@ class Settings:
         Positions by which an ant's order may differ from the best one.
     belief
         Where a scorer's worth enters: "both", "heuristic" or "pheromone".
+    evaluations
+        Schedules that are built, in all, after which a solver ends; 0: time alone ends it.
     """
 
     ants: int = 16
@@ -58,6 +60,7 @@ class Settings:
     steps: int = 20
     jitter: float = 6.0
     belief: str = "both"
+    evaluations: int = 0
 
 
 def weights(problem: TaskProblem) -> Ints:
@@ -101,7 +104,7 @@ class Colony:
         given = [RULES[name](problem, seed) for name in ELITES] if elites is None else elites
         self.given = [self._trail(one) for one in given]
         self.best = self._choose(self.given) if given else self._rejecting()
-        self.rounds = 0
+        self.rounds = self.evaluations = 0
         self.budget = Budget.of(0)
 
     def run(self, budget: Budget, rounds: int | None = None) -> Schedule:
@@ -111,6 +114,11 @@ class Colony:
             self._round()
             done += 1
         return self.schedule()
+
+    @property
+    def spent(self) -> bool:
+        """Whether as many schedules were built as are allowed."""
+        return 0 < self.settings.evaluations <= self.evaluations
 
     def schedule(self) -> Schedule:
         """The best of all."""
@@ -147,6 +155,7 @@ class Colony:
         key[self.rank if ant % 4 == 3 else self.best.order] = np.arange(len(self.rank))
         jitter = self.settings.jitter * (ant % 4 != 0)
         order = ants.shuffled(key, jitter, self.rank, self.tables, self.stream)
+        self.evaluations += 1
         haste, thrift = self.rng.choice([0.0, 1.0, 3.0]), self.rng.choice([0.0, 1.0, 3.0])
         ants.walk(self.tables, self.lines, order, self.tau, self.eta, haste, thrift, self.stream)
         return self._seen(order, self.lines.node.copy())
@@ -166,6 +175,7 @@ class Colony:
                 self.tables, self.lines, trail.order, trail.choice, trail.values, self.weights,
                 min(part, steps), self.stream,
             )  # fmt: skip
+            self.evaluations += min(part, steps)
             steps -= part
 
     def _keep(self, trail: _Trail) -> None:

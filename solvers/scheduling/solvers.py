@@ -158,7 +158,7 @@ class Ants(_Solver):
         reached: tuple[int, ...] = ()
         bounds, quiet = list[Bound](), 0
         searching = budget.share(SEARCH)
-        while not searching.over():
+        while not searching.over() and not colony.spent:
             found = colony.run(searching, rounds=1)
             values = evaluate(problem, found).levels
             quiet = quiet + 1 if values == reached else 0
