@@ -170,6 +170,16 @@ class Plane:
             parts.append(f"--- {path.name}\n{path.read_text(errors='replace')[-TAIL:]}")
         return "\n".join(parts)
 
+    @contextlib.contextmanager
+    def stopped(self, name: str) -> Iterator[None]:
+        """A component that hangs: it neither answers nor ends, until the context does."""
+        process = self._running[name]
+        process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGCONT)
+
     def _run(self, name: str, *flags: str) -> None:
         log = (self.folder / f"{name}.log").open("ab")
         with log:

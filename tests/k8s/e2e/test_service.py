@@ -30,6 +30,7 @@ def running(plane: Plane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def service(running: Beside, place: Place) -> Iterator[Beside]:
     """It may act, and there are no plans."""
     place.logs.append(running.log)
+    place.api.ask("DELETE", PLANS)  # other tests leave theirs
     running.configure(mode="Enforce")
     yield running
     place.api.empty(place.namespace)
