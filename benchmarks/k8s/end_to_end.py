@@ -10,6 +10,8 @@ One move: two nodes of 2000m with a pod of 900m each, and a pod of 2000m with th
 Measured from the first event that says Unschedulable to the one with a node, in a watch's eyes.
 Random crowds: `tests/controlplane/worlds.py`, with disruption budgets; a witness follows every pod
 and counts each event after which fewer were available than a budget demands.
+Changes of mode: the file is replaced; until both the brain and the front end say that the new one
+is in force.
 """
 
 from __future__ import annotations
@@ -63,6 +65,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="end_to_end", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--moves", type=int, default=20, help="times one move; default 20")
     parser.add_argument("--plans", type=int, default=50, help="random plans; default 50")
+    parser.add_argument("--switches", type=int, default=20, help="changes of mode; default 20")
     parser.add_argument("--seed", type=int, default=1, help="of the first crowd; default 1")
     parser.add_argument("--patience", type=float, default=60.0, help="seconds per crowd")
     parser.add_argument("--minor", default="", help="of Kubernetes, such as 1.35")
@@ -79,6 +82,10 @@ def main() -> None:
         plane.start_scheduler({"extenders": [beside.extender()]})
         warm(plane, beside)
         times = [tell(plane.api, ONE_MOVE, -number, args.patience) for number in range(args.moves)]
+        switches = [
+            switch(beside, ("Advisory", "Enforce")[number % 2]) for number in range(args.switches)
+        ]
+        beside.configure(mode="Enforce")
         stories, skipped, seed = [], 0, args.seed
         while len(stories) < args.plans:
             story = tell(plane.api, draw(seed), seed, args.patience)
@@ -96,10 +103,30 @@ def main() -> None:
     facts = machine.header(
         kubernetes=version, processors_busy=f"{whole / (whole + idle):.0%}", profile=profile
     )
-    page = f"# End to end\n\n{facts}\n\n{timing(times)}\n{counting(stories, skipped)}"
+    parts = (timing(times), switching(switches), counting(stories, skipped))
+    page = f"# End to end\n\n{facts}\n\n" + "\n".join(part for part in parts if part)
     print(page)
     if args.table:
         args.table.write_text(page)
+
+
+def switch(beside: Beside, mode: str) -> float:
+    """Seconds until a mode is in force everywhere."""
+    began = time.monotonic()
+    beside.configure(mode=mode)
+    enforces = mode == "Enforce"
+    until(lambda: ("not looked at" not in beside.front_readiness()) is enforces, f"mode {mode}")
+    return time.monotonic() - began
+
+
+def switching(seconds: list[float]) -> str:
+    """The page's part on changes of mode."""
+    if not seconds:
+        return ""
+    cells = [f"{median(seconds):.2f}", f"{max(seconds):.2f}", sum(one < 1 for one in seconds)]
+    return markdown(
+        [["changes of mode", "median s", "worst s", "within 1 s"], [len(seconds), *cells]]
+    )
 
 
 def timing(stories: list[Story]) -> str:

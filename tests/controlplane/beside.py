@@ -85,6 +85,12 @@ class Beside:
         """What /readyz of the brain says; "" while it does not answer."""
         return self._of_brain("health", "/readyz?verbose")
 
+    def front_readiness(self) -> str:
+        """What /readyz of the front end says."""
+        url = f"http://127.0.0.1:{self.ports['health']}/readyz?verbose"
+        with urllib.request.urlopen(url, timeout=5) as reply:
+            return str(reply.read().decode())
+
     def solved(self) -> int:
         """How often the solver has been asked since the brain started."""
         counts = re.findall(
