@@ -81,7 +81,7 @@ def warm_schedules() -> None:
 
 def _warm_fragments() -> None:
     """Those of exchanges, on a host with two cells of one unit and without items."""
-    from . import ascent, fragments
+    from . import ascent, fragment_traces, fragments
 
     zero, one = np.zeros(1, np.int64), np.ones(1, np.int64)
     square, pair = np.zeros((1, 1), np.int64), np.zeros((1, 2), np.int64)
@@ -101,15 +101,15 @@ def _warm_fragments() -> None:
             np.empty(1), np.zeros((1, 7), np.int64),
         )  # fmt: skip
     many, gains = np.zeros((1, 2, 1), np.int64), np.zeros(1)
-    fragments.trace_cells(
+    fragment_traces.trace_cells(
         zero, pair, one, zero, square, one, zero, price, choice, gain, 1, many, many.copy(), gains
     )
-    fragments.trace_hosts(
+    fragment_traces.trace_hosts(
         zero, np.zeros((1, 7), np.int64), pair, zero, one, zero, 1, square,
         np.zeros((1, 0), np.int64), one, zero, price, choice, choice, gain, none, parts, 1, many,
         many.copy(), gains,
     )  # fmt: skip
-    fragments.multisets(one, zero, zero, 0, 0, square.copy())
+    fragment_traces.multisets(one, zero, zero, 0, 0, square.copy())
     ascent.ascend(
         np.array([0, 2]), np.zeros(2, np.int64), np.zeros(2, np.int64), pair.T.copy(), square, 0, 1,
         pair.T.copy(), square.copy(), yes, zero, price, one, np.zeros(1, bool), one,

@@ -14,7 +14,7 @@ import numpy as np
 
 from optsched.arrays import Ints
 from optsched.budget import Budget
-from optsched.kernels.fragments import multisets
+from optsched.kernels.fragment_traces import multisets
 from optsched.solvers.fragments.columns import Columns, Exchange
 from optsched.solvers.fragments.model import Floats, Model
 from optsched.solvers.fragments.pricing import Offer, Prices

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from optsched.arrays import NONE, Ints
+from optsched.kernels import fragment_traces as traces
 from optsched.kernels import fragments as kernels
 from optsched.solvers.fragments.columns import Columns
 from optsched.solvers.fragments.model import Floats, Model, Shapes
@@ -155,7 +156,7 @@ class Offer:
     def _trace_cells(self, which: Ints, out: Ints, into: Ints, gain: Floats) -> None:
         model, shapes, cells = self.model, self.model.shapes, self.model.cells
         narrow = shapes.narrow
-        kernels.trace_cells(
+        traces.trace_cells(
             which, self._cell_how, cells.row, cells.group, cells.residents, shapes.units[:narrow],
             shapes.memory[:narrow], self._cost[:narrow], self._choice, cells.gain, model.low, out,
             into, gain,
@@ -164,7 +165,7 @@ class Offer:
     def _trace_hosts(self, which: Ints, out: Ints, into: Ints, gain: Floats) -> None:
         model, shapes = self.model, self.model.shapes
         cells, hosts = model.cells, model.hosts
-        kernels.trace_hosts(
+        traces.trace_hosts(
             which, self._host_how, hosts.cells, hosts.group, cells.row, cells.group, shapes.narrow,
             cells.residents, hosts.residents, shapes.units, shapes.memory, self._cost,
             self._choice, self._wide_choice, cells.gain, model.weight, cells.parts, model.low, out,

@@ -10,7 +10,7 @@ import pytest
 
 from optsched import kernels
 from optsched.budget import Budget
-from optsched.kernels import ascent, fragments
+from optsched.kernels import ascent, fragment_traces, fragments
 from optsched.kernels.jit import COMPILED, plain
 from optsched.levels import Level, Term, TermKind
 from optsched.plan import Order
@@ -70,10 +70,10 @@ def kernels_of(module: Any) -> list[Any]:
 
 @pytest.fixture
 def uncompiled(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Takes the compiler's work away from both modules."""
+    """Takes the compiler's work away from all of these modules."""
 
     def run() -> None:
-        for module in (fragments, ascent):
+        for module in (fragments, fragment_traces, ascent):
             for name, one in list(vars(module).items()):
                 if hasattr(one, "py_func"):
                     monkeypatch.setattr(module, name, plain(one))
@@ -126,7 +126,7 @@ def test_ascents_are_those_of_the_twin(
 def test_warming_compiles_all_that_a_solve_calls() -> None:
     """After `warm`, a solve of any kind adds no variant of a kernel."""
     kernels.warm()
-    every = [*kernels_of(fragments), *kernels_of(ascent)]
+    every = [one for m in (fragments, fragment_traces, ascent) for one in kernels_of(m)]
     before = {one.__name__: len(one.signatures) for one in every}
     for terms in TERMS:
         for order in (Order.SAFE, Order.WAVES):
@@ -138,7 +138,7 @@ def test_multisets_are_all_there_once() -> None:
     """Every way to take copies within both rooms, and -1 where there is no place for them."""
     units, memory, most = np.array([1, 2, 3]), np.array([3, 1, 0]), np.array([4, 2, 5])
     found = np.empty((200, 3), np.int64)
-    number = fragments.multisets(units, memory, most, 6, 5, found)
+    number = fragment_traces.multisets(units, memory, most, 6, 5, found)
     expected = {
         (a, b, c)
         for a in range(5)
@@ -147,4 +147,4 @@ def test_multisets_are_all_there_once() -> None:
         if a + 2 * b + 3 * c <= 6 and 3 * a + b <= 5
     }
     assert sorted(map(tuple, found[:number].tolist())) == sorted(expected)
-    assert fragments.multisets(units, memory, most, 6, 5, found[:3]) == -1
+    assert fragment_traces.multisets(units, memory, most, 6, 5, found[:3]) == -1
