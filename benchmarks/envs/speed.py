@@ -1,16 +1,17 @@
-"""How many steps a second the environment of VM rescheduling makes, observation and mask included.
+"""How many steps a second environments make, observation and mask included: VMs, and tasks.
 
     python -m benchmarks.envs.speed --table benchmarks/results/envs_speed.md
 
-Random legal actions. Only the environment is on the clock: steps, masks and resets, on instances
-that were drawn before. Wall time says what one gets on this machine now, processor time what one
-would get on a core of one's own.
+Random legal actions (tasks go to nodes; none is put off or rejected). Only the environment is on
+the clock: steps, masks and resets, on instances that were drawn before. Wall time says what one
+gets on this machine now, processor time what one would get on a core of one's own.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from itertools import product
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,12 +20,14 @@ import numpy as np
 
 from benchmarks import machine
 from benchmarks.markdown import markdown
+from optsched.envs.task_placement import TaskPlacement
 from optsched.envs.vm_batch import VMReschedulingBatch
 from optsched.envs.vm_rescheduling import VMRescheduling
 from optsched.envs.vm_tables import Settings
 from optsched.kernels import warm_migration
 
 ID = "optsched.envs:optsched/VMRescheduling-v0"
+TASKS = "optsched.envs:optsched/TaskPlacement-v0"
 
 
 def main() -> None:
@@ -34,6 +37,8 @@ def main() -> None:
     parser.add_argument("--moves", type=int, default=50, help="per episode; default 50")
     parser.add_argument("--batch", type=int, default=16, help="environments in one; default 16")
     parser.add_argument("--episodes", type=int, default=30, help="per arm; default 30")
+    parser.add_argument("--nodes", type=int, nargs="*", default=[8, 16, 32, 64], help="of tasks")
+    parser.add_argument("--tasks", type=int, default=200, help="per episode; default 200")
     parser.add_argument("--seed", type=int, default=0, help="of the instances; default 0")
     parser.add_argument("--table", type=Path, help="write the table here, as markdown")
     args = parser.parse_args()
@@ -44,10 +49,12 @@ def main() -> None:
         rows.append([f"batch of {args.batch}", shown, *batched(args, copy)])
         rows.append(["single", shown, *single(args, copy, made=False)])
         rows.append(["single, by gymnasium.make", shown, *single(args, copy, made=True)])
-    page = "# Speed of the environment of VM rescheduling\n\n" + machine.header(
-        "gymnasium", PMs=args.pms, migrations_per_episode=args.moves, episodes=args.episodes
-    )
-    page += "\n\n" + markdown(rows)
+    page = "# Speed of the environments\n\n" + machine.header(
+        "gymnasium", PMs=args.pms, migrations_per_episode=args.moves,
+        tasks_per_episode=args.tasks, episodes=args.episodes, load=machine.load(),
+    )  # fmt: skip
+    page += "\n\n## VM rescheduling\n\n" + markdown(rows)
+    page += "\n## Placement of tasks, one process\n\n" + markdown(placement(args))
     print(page)
     if args.table:
         args.table.write_text(page, "utf-8")
@@ -114,6 +121,35 @@ def single(args: argparse.Namespace, copy: bool, made: bool) -> tuple[object, ..
                 masks()
     vms = len(env.unwrapped.tables.pool.get(0).problem.items)
     return *clock.rates(args.episodes * len(actions)), vms
+
+
+def placement(args: argparse.Namespace) -> list[list[object]]:
+    """Decisions a second on clusters of several sizes, resets on a known instance included."""
+    rows: list[list[object]] = [["nodes", "load", "arm", "decisions/s", "decisions per CPU s"]]
+    for nodes, rate, made in product(args.nodes, (0.8, 1.1), (False, True)):
+        options: dict[str, Any] = {
+            "nodes": nodes,
+            "count": args.tasks,
+            "load": rate,
+            "instances": 1,
+        }
+        env: Any = gym.make(TASKS, **options) if made else TaskPlacement(**options)
+        masks, rng = env.get_wrapper_attr("action_masks"), np.random.default_rng(args.seed)
+        env.reset(seed=args.seed)
+        actions, over = list[int](), False
+        while not over:
+            able = np.flatnonzero(masks()[:-2])
+            actions.append(int(rng.choice(able)) if len(able) else nodes + 1)
+            over = env.step(actions[-1])[2]
+        with Clock() as clock:
+            for _ in range(args.episodes):
+                env.reset(seed=args.seed)
+                for action in actions:
+                    env.step(action)
+                    masks()
+        words = "by gymnasium.make" if made else "the class"
+        rows.append([nodes, rate, words, *clock.rates(args.episodes * len(actions))])
+    return rows
 
 
 if __name__ == "__main__":
