@@ -6,11 +6,22 @@ import json
 import logging
 import sys
 import time
+import traceback
+from typing import Any
 
 from optsched.k8s.settings import Logging
 
 
-class JsonLines(logging.Formatter):
+class _Frames(logging.Formatter):
+    """Says where an exception came from and its kind; its text may quote what a tenant wrote."""
+
+    def formatException(self, ei: Any) -> str:
+        """The frames, and the kind."""
+        kind, _, trace = ei
+        return "".join(traceback.format_tb(trace)) + (kind.__name__ if kind else "")
+
+
+class JsonLines(_Frames):
     """One JSON object a line."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -26,7 +37,7 @@ class JsonLines(logging.Formatter):
         return json.dumps(line)
 
 
-class TextLines(logging.Formatter):
+class TextLines(_Frames):
     """Time, level, logger, message."""
 
     converter = time.gmtime  # type: ignore[assignment]

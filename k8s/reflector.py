@@ -21,6 +21,8 @@ from optsched.kube.wire import Wire
 
 log = logging.getLogger(__name__)
 
+NAMED = "and is left out; `optsched simulate` of a dump names it"
+
 T = TypeVar("T")
 BACKOFF = (0.8, 30.0)  # seconds before the first and before late attempts, each times 0 to 1
 WATCH = (300, 600)  # seconds that a watch lasts, drawn anew each time so that they spread
@@ -225,9 +227,9 @@ class Reflector(Generic[T]):
         head = _OBJECT.decode(raw).metadata
         try:
             value = self.decode(raw)
-        except FormatError as error:
+        except FormatError:  # it names the object, and names are a tenant's
             self.unreadable += 1
-            log.warning("an object of kind %s cannot be read: %s", self.resource.kind, error)
+            log.warning("an object of kind %s cannot be read, %s", self.resource.kind, NAMED)
             return
         into[head.namespace, head.name] = Entry(head.uid, head.resource_version, value)
 

@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 IDLE = 1.0  # seconds between looks when nobody waits
 BUSY = 0.2  # seconds between looks while a plan acts
 SHY = 600_000  # ms for which a pod is left alone whose eviction was refused
+# The error names objects, and names are a tenant's.
+UNREADABLE = "the cluster cannot be read; `optsched simulate` of a dump says what is wrong"
 CHANGED = (Phase.DONE, Phase.PARTIALLY_DONE)
 _REFUSED = re.compile(r"eviction of (\S+/\S+) refused")
 
@@ -133,7 +135,7 @@ class Planner:
         except (FormatError, SolverError) as error:
             outcome = "unreadable" if isinstance(error, FormatError) else "failed"
             self.observe(outcome, self.clock.monotonic() - began)
-            log.error("no plan: %s", error)
+            log.error("no plan: %s", UNREADABLE if outcome == "unreadable" else error)
             await self._open(batch)
             self.waiting.tried(uids, self.clock.monotonic())
             return IDLE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -122,3 +123,18 @@ def test_log_lines() -> None:
     assert (line["level"], line["logger"]) == ("error", "optsched.x")
     assert "\n" not in JsonLines().format(record)
     assert "ERROR optsched.x: a" in TextLines().format(record)
+
+
+def test_traces_quote_nobody() -> None:
+    """Where a fault came from is told, and its kind; the text may hold what a tenant wrote."""
+    written = "-".join(("tenant", "name"))
+    try:
+        raise ValueError(written)
+    except ValueError:
+        record = logging.LogRecord("optsched.x", logging.ERROR, "f", 1, "m", (), sys.exc_info())
+    for lines in (TextLines(), JsonLines()):
+        record.exc_text = None
+        told = lines.format(record)
+        assert "ValueError" in told
+        assert "test_front.py" in told
+        assert written not in told

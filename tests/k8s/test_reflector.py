@@ -216,7 +216,7 @@ def test_age() -> None:
     run(story())
 
 
-def test_unreadable() -> None:
+def test_unreadable(caplog: pytest.LogCaptureFixture) -> None:
     """An object that cannot be read is left out and counted; the others are not harmed."""
 
     async def story() -> None:
@@ -228,6 +228,8 @@ def test_unreadable() -> None:
             assert s.one.unreadable == 1
 
     run(story())
+    assert "cannot be read" in caplog.text
+    assert "bad" not in caplog.text
 
 
 def test_many_faults() -> None:
