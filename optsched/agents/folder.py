@@ -10,9 +10,9 @@ tensorboard/
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
-import pickle
 import platform
 import subprocess
 from dataclasses import dataclass
@@ -24,6 +24,7 @@ import torch
 import yaml
 from torch import nn
 
+from optsched.agents.hyperparameters import check
 from optsched.errors import FormatError, InputError
 from optsched.snapshot import write_atomically
 
@@ -81,11 +82,35 @@ class Folder:
         return self.path / "best.pt"
 
     def config(self) -> dict[str, Any]:
-        """What the run was given."""
-        found = yaml.safe_load((self.path / "config.yml").read_text("utf-8"))
-        if not isinstance(found, dict) or "problem" not in found:
-            raise FormatError(f"{str(self.path)!r}: config.yml is damaged")
+        """What the run was given.
+
+        Raises
+        ------
+        FormatError
+            config.yml is damaged, or speaks of a problem or hyperparameters that this version does
+            not know.
+        """
+        told = str(self.path / "config.yml")
+        try:
+            found = yaml.safe_load(Path(told).read_text("utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise FormatError(f"{told!r} is damaged; train anew") from error
+        if not isinstance(found, dict) or set(found) != {"problem", "seed", "hyperparameters"}:
+            raise FormatError(f"{told!r} is damaged; train anew")
+        if not isinstance(found["seed"], int) or not isinstance(found["problem"], str):
+            raise FormatError(f"{told!r} is damaged; train anew")
+        try:
+            check(told, found["problem"], found["hyperparameters"])
+        except InputError as error:
+            raise FormatError(str(error)) from error
         return found
+
+    def discard(self) -> None:
+        """Take away what `new` wrote: a run that could not begin must not bar the next one."""
+        for name in ("config.yml", "versions.json"):
+            (self.path / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # what else is there is not ours
+            self.path.rmdir()
 
     def save(self, path: Path, content: dict[str, Any]) -> None:
         """Write a file as a whole.
@@ -111,16 +136,26 @@ class Folder:
             found = torch.load(path, map_location="cpu", weights_only=True)
         except FileNotFoundError:
             raise InputError(f"{str(path)!r} is not there; has the run validated yet?") from None
-        except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        except Exception as error:  # bytes that are no checkpoint end in whatever they resemble
             raise FormatError(f"{str(path)!r} is damaged") from error
         if not isinstance(found, dict) or found.get("format") != FORMAT:
             raise FormatError(f"{str(path)!r} is of another version")
         return found
 
     def note(self, **known: Any) -> None:
-        """Add a line to progress.jsonl."""
-        with open(self.path / "progress.jsonl", "a", encoding="utf-8") as file:
-            file.write(json.dumps(known) + "\n")
+        """Add a line to progress.jsonl.
+
+        Raises
+        ------
+        InputError
+            There is no room.
+        """
+        path = self.path / "progress.jsonl"
+        try:
+            with open(path, "a", encoding="utf-8") as file:
+                file.write(json.dumps(known) + "\n")
+        except OSError as error:
+            raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def fill(network: nn.Module, weights: dict[str, Any], told: str) -> None:

@@ -14,6 +14,7 @@ from optsched.errors import InputError, MissingExtraError
 _LINEAR = re.compile(r"lin_([0-9.eE+-]+)")
 _OURS = ("clone", "tilt", "validate")  # the rest is Stable-Baselines3's
 _POSITIVE = ("batch_size", "pool")
+_SIZES = ("n_envs", "n_steps", "n_worlds", "n_rollouts", "batch_size", "n_epochs")
 
 
 def read(problem: str, path: str | Path | None, changes: Mapping[str, str]) -> dict[str, Any]:
@@ -40,8 +41,7 @@ def read(problem: str, path: str | Path | None, changes: Mapping[str, str]) -> d
     env_id, name = PROBLEMS[problem].environment, PROBLEMS[problem].hyperparameters
     told = str(path) if path is not None else name
     try:
-        shipped = (resources.files("optsched.envs") / "hyperparams" / name).read_text("utf-8")
-        content = yaml.safe_load(shipped if path is None else Path(path).read_text("utf-8"))
+        content = yaml.safe_load(_shipped(name) if path is None else Path(path).read_text("utf-8"))
         for key, value in changes.items():
             _change(content, env_id, key, yaml.safe_load(value))
     except OSError as error:
@@ -51,8 +51,12 @@ def read(problem: str, path: str | Path | None, changes: Mapping[str, str]) -> d
     if not isinstance(content, dict) or not isinstance(content.get(env_id), dict):
         raise InputError(f"{told!r} has nothing for {env_id!r}")
     found: dict[str, Any] = content[env_id]
-    _check(told, found, yaml.safe_load(shipped)[env_id])
+    check(told, problem, found)
     return found
+
+
+def _shipped(name: str) -> str:
+    return (resources.files("optsched.envs") / "hyperparams" / name).read_text("utf-8")
 
 
 def _change(content: Any, env_id: str, key: str, value: Any) -> None:
@@ -65,28 +69,53 @@ def _change(content: Any, env_id: str, key: str, value: Any) -> None:
     at[last] = value
 
 
-def _check(told: str, found: dict[str, Any], shipped: dict[str, Any]) -> None:
-    """Refuse missing, unknown or ill-typed values of what is ours, by the file that ships."""
-    for name in (one for one in _OURS if one in shipped):
-        part, known = found.get(name), shipped[name]
-        if not isinstance(part, dict) or set(part) != set(known):
-            raise InputError(f"{told!r}: {name} needs exactly {', '.join(known)}")
-        for key, usual in known.items():
-            given = part[key]
-            if key == "learning_rate":
-                schedule(given)
-            elif (
-                isinstance(given, bool)
-                or not isinstance(given, int | float)
-                or given < 0
-                or (isinstance(usual, int) and int(given) != given)
-            ):
-                raise InputError(f"{told!r}: {name}.{key} cannot be {given!r}")
-        if name == "validate" and min(part.values()) < 1:
-            raise InputError(f"{told!r}: validate needs numbers of at least 1")
+def check(told: str, problem: str, found: Any) -> None:
+    """Refuse missing, unknown or ill-typed values, by the file that ships for the problem.
+
+    Raises
+    ------
+    InputError
+        There are some, or there is no such problem.
+    """
+    import yaml
+
+    if problem not in PROBLEMS:
+        raise InputError(f"no environment for {problem[:40]!r}; there are {', '.join(PROBLEMS)}")
+    known = PROBLEMS[problem]
+    shipped = yaml.safe_load(_shipped(known.hyperparameters))[known.environment]
+    if not isinstance(found, dict) or set(shipped) - set(found):
+        left_out = sorted(set(shipped) - set(found)) if isinstance(found, dict) else sorted(shipped)
+        raise InputError(f"{told!r} lacks {', '.join(left_out)} for {problem}")
+    for name, usual in shipped.items():
+        given = found[name]
+        if isinstance(usual, dict):
+            if not isinstance(given, dict) or (name in _OURS and set(given) != set(usual)):
+                raise InputError(f"{told!r}: {name} needs exactly {', '.join(usual)}")
+            if name in _OURS:
+                for key in usual:
+                    _check_one(told, f"{name}.{key}", given[key], usual[key])
+        else:
+            _check_one(told, name, given, usual)
+    if min(found["validate"].values()) < 1:
+        raise InputError(f"{told!r}: validate needs numbers of at least 1")
     clone = found["clone"]
     if clone["rounds"] and min(clone[key] for key in _POSITIVE if key in clone) < 1:
         raise InputError(f"{told!r}: clone needs a pool and a batch size of at least 1")
+    if found["n_timesteps"] and min(found[key] for key in _SIZES if key in found) < 1:
+        raise InputError(f"{told!r}: {', '.join(k for k in _SIZES if k in found)} are at least 1")
+
+
+def _check_one(told: str, name: str, given: Any, usual: Any) -> None:
+    """A number like the one that ships; whole ones stay whole."""
+    if name.endswith("learning_rate"):
+        schedule(given)
+    elif (
+        isinstance(given, bool)
+        or not isinstance(given, int | float)
+        or not 0 <= given < float("inf")
+        or (isinstance(usual, int) and int(given) != given)
+    ):
+        raise InputError(f"{told!r}: {name} cannot be {given!r}")
 
 
 def schedule(value: Any) -> Callable[[float], float]:

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from sb3_contrib import MaskablePPO
 from torch import nn
-from torch.utils.tensorboard import SummaryWriter
 
+from optsched.agents.board import Board
 from optsched.agents.folder import Folder, fill
 from optsched.agents.ppo import AfterRollout
 from optsched.agents.subject import Finishing, subject
-from optsched.errors import InputError
+from optsched.errors import InputError, OptschedError
 
 
 @dataclass(frozen=True)
@@ -81,14 +81,19 @@ class Training:
         self.subject = subject(str(config["problem"]))
         self.network = self.subject.network().to(device)
         self.cloning = self.subject.course(self.network, self.config, self.seed, workers)
-        self.validation = self.subject.measure(self.config)
+        try:
+            self.validation = self.subject.measure(self.config)
+        except OptschedError:
+            raise
+        except (TypeError, ValueError, KeyError) as error:
+            raise InputError(f"env_kwargs make no instances: {error}") from error
         rule = self.config["validate"]
         self.every, self.patience = int(rule["every"]), int(rule["patience"])
         self.best, self.waited, self.seconds = float("inf"), 0, 0.0
         self.learner: MaskablePPO | None = None
         self._ppo: bytes | None = None
         self._finished = False
-        self._writer: SummaryWriter | None = None
+        self._board: Board | None = None
         self._gap: float | None = None
         if folder.checkpoint.exists():
             self._restore()
@@ -96,14 +101,16 @@ class Training:
     def run(self) -> float:
         """Train to the end, or as long as `stop` says so; the best gap on validation."""
         self._clock = time.monotonic()
-        self._writer = SummaryWriter(str(self.folder.path / "tensorboard"))
-        if self._ppo is None:
-            self._clone()
-        if int(self.config["n_timesteps"]) and not self.stop():
-            self._learn()
-        if not self.stop():
-            self._finish()
-        self._writer.close()
+        self._board = Board(self.folder.path / "tensorboard")
+        try:
+            if self._ppo is None:
+                self._clone()
+            if int(self.config["n_timesteps"]) and not self.stop():
+                self._learn()
+            if not self.stop():
+                self._finish()
+        finally:
+            self._board.close()
         return self.best
 
     def _clone(self) -> None:
@@ -173,12 +180,12 @@ class Training:
             weights = {name: part.cpu() for name, part in self.network.state_dict().items()}
             self.folder.save(self.folder.best, {"network": weights, "gap": gap, "stage": stage})
         self.folder.note(stage=stage, done=done, gap=gap, best=self.best, seconds=self._spent())
-        if self._writer is not None:
-            self._writer.add_scalar(f"{stage}/gap", gap, done)
+        if self._board is not None:
+            self._board.add(f"{stage}/gap", gap, done)
 
     def _tell(self, stage: str, done: int, total: int, loss: float | None = None) -> None:
-        if self._writer is not None and loss is not None:
-            self._writer.add_scalar(f"{stage}/loss", loss, done)
+        if self._board is not None and loss is not None:
+            self._board.add(f"{stage}/loss", loss, done)
         best = self.best if np.isfinite(self.best) else None
         self.on_step(Step(stage, done, total, loss, self._gap, best))
 
@@ -230,6 +237,11 @@ def train(
     seed: int,
     **options: Any,
 ) -> Training:
-    """A new run in a folder of its own."""
+    """A new run in a folder of its own, which is left as it was if the run cannot begin."""
     config = {"problem": problem, "seed": seed, "hyperparameters": hyperparameters}
-    return Training(Folder.new(out, config), **options)
+    folder = Folder.new(out, config)
+    try:
+        return Training(folder, **options)
+    except OptschedError:
+        folder.discard()
+        raise

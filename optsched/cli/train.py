@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from optsched.agents import PROBLEMS
+from optsched.errors import InputError
 
 from .exits import Exit
 from .parameters import Command, option, options
@@ -94,7 +95,10 @@ def command(
             given: Any = {"device": device, "on_step": bar.step, "stop": stop}
             given["threads"] = given["workers"] = workers or usable_cores()
             if resume:
-                return Training(Folder.old(Path(out)), **given).run()
+                folder = Folder.old(Path(out))
+                if folder.config()["problem"] != problem:
+                    raise InputError(f"{out!r} holds a run of {folder.config()['problem']}")
+                return Training(folder, **given).run()
             values = read(problem, hyperparameters, dict(map(_change, changes)))
             return train(problem, Path(out), values, seed, **given).run()
 

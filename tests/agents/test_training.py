@@ -150,6 +150,61 @@ def test_damaged_and_foreign_files(tmp_path: Path) -> None:
         Folder.old(tmp_path)
 
 
+def test_bytes_that_resemble_a_checkpoint_are_damaged(tmp_path: Path) -> None:
+    """Whatever a file holds, reading it ends in one sentence, for weights and configuration."""
+    folder = Folder.new(tmp_path / "run", {"problem": "vm-rescheduling"})
+    for content in (b"hello\n", b"", b"\x80\x02}q\x00.", b"PK\x03\x04"):
+        folder.best.write_bytes(content)
+        with pytest.raises(FormatError, match=r"best\.pt' is (damaged|of another version)"):
+            folder.load(folder.best)
+    for text in (": : [", "a list", "problem: vm-rescheduling\n", "problem: 1\nseed: a\n"):
+        (folder.path / "config.yml").write_text(text)
+        with pytest.raises(FormatError, match="damaged"):
+            folder.config()
+    Folder.old(folder.path).discard()
+    assert folder.best.exists(), "what is not of the beginning stays"
+
+
+def test_a_run_that_cannot_begin_leaves_nothing(tmp_path: Path, small: dict[str, Any]) -> None:
+    """Instances that cannot be drawn are refused, and the folder can be used for the next try."""
+    for options in ({"pms": -3}, {"foo": 3}, {"pms": "many"}):
+        bad = small | {"env_kwargs": small["env_kwargs"] | options}
+        with pytest.raises(InputError, match=r"PMs; give|env_kwargs make no instances"):
+            train("vm-rescheduling", tmp_path / "run", bad, 0, device="cpu")
+        assert not (tmp_path / "run").exists()
+
+
+def test_runs_go_on_with_their_own_problem(tmp_path: Path, small: dict[str, Any]) -> None:
+    """--resume does not train VMs where pods were asked for, nor with the values of pods."""
+    from click.testing import CliRunner
+
+    from optsched.cli.train import command
+
+    config = {"problem": "vm-rescheduling", "seed": 0, "hyperparameters": small}
+    Folder.new(tmp_path / "run", config)
+    told = CliRunner().invoke(command, ["pod-packing", "--out", str(tmp_path / "run"), "--resume"])
+    assert isinstance(told.exception, InputError)
+    assert "holds a run of vm-rescheduling" in str(told.exception)
+    folder = Folder.new(tmp_path / "other", config | {"problem": "pod-packing"})
+    with pytest.raises(FormatError, match="lacks critic_rollouts for pod-packing"):
+        folder.config()
+
+
+def test_no_room_for_curves_ends_no_run(
+    tmp_path: Path, small: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk may take TensorBoard's curves; a run that can still be saved goes on."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    def full(*given: object, **named: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(SummaryWriter, "add_scalar", full)
+    run = train("vm-rescheduling", tmp_path / "run", small | {"n_timesteps": 0}, 0, device="cpu")
+    assert run.run() <= 1
+    assert run.folder.checkpoint.exists()
+
+
 def test_weights_of_another_problem_are_refused(tmp_path: Path, small: dict[str, Any]) -> None:
     """Neither a run that goes on nor an export takes the weights of another network."""
     folder = Folder.new(
@@ -186,6 +241,10 @@ def test_hyperparameters_are_checked(tmp_path: Path) -> None:
         ({"clone.rounds": "many"}, "clone.rounds cannot be 'many'"),
         ({"clone.learning_rate": "lin_fast"}, "no number"),
         ({"validate.every": "0"}, "at least 1"),
+        ({"n_steps": "0"}, "at least 1"),
+        ({"n_epochs": "2.5"}, "n_epochs cannot be 2.5"),
+        ({"gamma": "high"}, "gamma cannot be 'high'"),
+        ({"clip_range": ".nan"}, "clip_range cannot be nan"),
     ):
         with pytest.raises(InputError, match=word):
             read("vm-rescheduling", None, changes)
