@@ -94,18 +94,19 @@ def _warm_fragments() -> None:
     gain, parts = np.zeros((1, 3)), np.zeros((0, 1, 3), np.int64)
     for safe in (True, False):
         fragments.exchange_cells(
-            zero, one, zero, 1, safe, out, table, gain, np.empty(1), pair.copy()
+            zero, pair + 1, zero, 1, safe, out, table, gain, np.empty(1), pair.copy()
         )
         fragments.exchange_hosts(
-            pair, zero, zero, one, zero, 1, safe, out, table, out, table, gain, none, parts,
-            np.empty(1), np.zeros((1, 7), np.int64),
+            pair, zero, zero, pair + 1, zero, 1, safe, out, table, out, table, pair, pair[0], gain,
+            none, parts, np.empty(1), np.zeros((1, 8), np.int64),
         )  # fmt: skip
     many, gains = np.zeros((1, 2, 1), np.int64), np.zeros(1)
     fragment_traces.trace_cells(
-        zero, pair, one, zero, square, one, zero, price, choice, gain, 1, many, many.copy(), gains
-    )
+        zero, pair, pair + 1, zero, square, one, zero, price, choice, gain, 1, many, many.copy(),
+        gains,
+    )  # fmt: skip
     fragment_traces.trace_hosts(
-        zero, np.zeros((1, 7), np.int64), pair, zero, one, zero, 1, square,
+        zero, np.zeros((1, 8), np.int64), pair, zero, pair + 1, zero, 1, square,
         np.zeros((1, 0), np.int64), one, zero, price, choice, choice, gain, none, parts, 1, many,
         many.copy(), gains,
     )  # fmt: skip

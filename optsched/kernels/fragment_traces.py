@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .fragments import NEVER, Floats, Ints, whole_parts
+from .fragments import NEVER, Floats, Ints, line, whole_parts
 from .jit import jit
 
 
@@ -61,7 +61,7 @@ def trace_cells(
         t = which[i]
         a, b = how[t, 0], how[t, 1]
         leavers(residents[t], units, cost, a, out[i, 0])
-        newcomers(choice[group[t]], units, memory, row[t], b, into[i, 0])
+        newcomers(choice[group[t]], units, memory, row[t, a], b, into[i, 0])
         gains[i] = gain[t, low + a - b]
 
 
@@ -90,11 +90,10 @@ def trace_hosts(
         for side in range(2):
             t = cells[p, side]
             a, b = how[p, 3 + 2 * side], how[p, 4 + 2 * side]
-            line = row[t] if row[t] == last or taken == last else row[t] - taken
             leavers(residents[t], units[:narrow], cost[:narrow], a, out[i, side, :narrow])
             newcomers(
-                choice[cell_group[t]], units[:narrow], memory[:narrow], line, b,
-                into[i, side, :narrow],
+                choice[cell_group[t]], units[:narrow], memory[:narrow],
+                line(row[t, a], how[p, 7], last), b, into[i, side, :narrow],
             )  # fmt: skip
             at[side] = low + gone - come + a - b
             gains[i] += gain[t, at[side]]

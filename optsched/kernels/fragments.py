@@ -83,6 +83,14 @@ def release(residents: Ints, units: Ints, cost: Floats, table: Floats) -> None:
 
 
 @jit
+def line(row: int, less: int, last: int) -> int:
+    """Row of a table of `earn` with `less` memory than in `row`; below 0: there is none left."""
+    if row == last:
+        return last
+    return min(row - less, last)
+
+
+@jit
 def exchange_cells(
     room: Ints, row: Ints, group: Ints, low: int, safe: bool, out: Floats, into: Floats,
     gain: Floats, best: Floats, how: Ints,
@@ -92,7 +100,8 @@ def exchange_cells(
     Parameters
     ----------
     room, row, group
-        (T,) whole free units (below 0: overfull), row of memory and row of `allowed`.
+        (T,) whole free units (below 0: overfull), (T, A + 1) row of memory when so many units have
+        gone, and (T,) row of `allowed`.
     low
         Column of `gain` that stands for no change; no exchange takes more units.
     safe
@@ -115,7 +124,7 @@ def exchange_cells(
                 continue
             most = max(room[t] if safe else room[t] + a, 0)
             for b in range(most + 1):
-                value = gone + into[group[t], row[t], b] + gain[t, low + a - b]
+                value = gone + into[group[t], row[t, a], b] + gain[t, low + a - b]
                 if value > best[t]:
                     best[t] = value
                     how[t, 0] = a
@@ -124,9 +133,13 @@ def exchange_cells(
 
 @jit
 def net(
-    room: int, shift: int, low: int, safe: bool, out: Floats, into: Floats, value: Floats
-) -> None:
-    """Best value by change of the free units, with `shift` more or less room for newcomers."""
+    room: int, shift: int, low: int, safe: bool, out: Floats, into: Floats, row: Ints, less: int,
+    value: Floats,
+) -> None:  # fmt: skip
+    """Best value by change of the free units, with `shift` more or less room for newcomers.
+
+    They have `less` memory than `row` (A + 1,) says; `into` is (M + 2, B + 1).
+    """
     for x in range(len(value)):
         value[x] = NEVER
     for a in range(len(out)):
@@ -135,8 +148,11 @@ def net(
         most = (room if safe else room + a) + shift
         if most < 0 and shift < 0:
             continue  # what enters besides does not fit
+        at = line(row[a], less, len(into) - 1)
+        if at < 0:
+            continue
         for b in range(max(most, 0) + 1):
-            one = out[a] + into[b]
+            one = out[a] + into[at, b]
             if one > value[low + a - b]:
                 value[low + a - b] = one
 
@@ -193,15 +209,19 @@ def join(
 
 @jit
 def split(
-    x: int, room: int, shift: int, low: int, safe: bool, out: Floats, into: Floats, how: Ints
-) -> None:
+    x: int, room: int, shift: int, low: int, safe: bool, out: Floats, into: Floats, row: Ints,
+    less: int, how: Ints,
+) -> None:  # fmt: skip
     """Find the units that go and come, `how` (2,), behind a change that `net` valued."""
     best = NEVER
     for a in range(len(out)):
         b = low + a - x
         most = (room if safe else room + a) + shift
-        if out[a] > NEVER and 0 <= b <= max(most, 0) and out[a] + into[b] > best:
-            best = out[a] + into[b]
+        at = line(row[a], less, len(into) - 1)
+        if at < 0 or out[a] <= NEVER or b < 0 or b > max(most, 0):
+            continue
+        if out[a] + into[at, b] > best:
+            best = out[a] + into[at, b]
             how[0] = a
             how[1] = b
 
@@ -223,15 +243,14 @@ def host_now(
 ) -> float:  # fmt: skip
     """The best exchange of a host whose newcomers fit in what is free now.
 
-    `kept` (5,) receives wide units out and in, memory of these, and the columns of both changes.
+    `kept` (6,) receives wide units out and in, row of these, the columns of both changes, and how
+    much less memory that leaves to others.
     """
     last, best = into.shape[1] - 1, NEVER
-    any_memory = row[one] == last and row[two] == last
-    memories = 1 if any_memory else min(row[one], row[two]) + 1
+    any_memory = row[one, 0] == last and row[two, 0] == last
+    memories = 1 if any_memory else min(row[one, 0], row[two, 0]) + 1
     for r in range(memories):
         m = last if any_memory else r
-        line_one = last if row[one] == last else row[one] - r
-        line_two = last if row[two] == last else row[two] - r
         for b in range(max(min(room[one], room[two]), 0) + 1):
             earned = into_wide[group, m, b]
             if earned <= NEVER / 2:
@@ -241,57 +260,82 @@ def host_now(
                 if out_wide[p, a] <= NEVER or (a + b == 0 and len(weight) == 0):
                     continue
                 if not ready:
-                    net(room[one], -b, low, True, out[one], into[cell_group[one], line_one], left)
-                    net(room[two], -b, low, True, out[two], into[cell_group[two], line_two], right)
+                    net(
+                        room[one], -b, low, True, out[one], into[cell_group[one]], row[one], r, left
+                    )
+                    net(
+                        room[two], -b, low, True, out[two], into[cell_group[two]], row[two], r,
+                        right,
+                    )  # fmt: skip
                     ready = True
                 value = out_wide[p, a] + earned
                 value += join(one, two, a - b, low, left, right, gain, weight, parts, at)
                 if value > best:
                     best = value
                     kept[0], kept[1], kept[2], kept[3], kept[4] = a, b, m, at[0], at[1]
+                    kept[5] = r
     return best
 
 
 @jit
 def host_then(
     p: int, one: int, two: int, group: int, room: Ints, row: Ints, cell_group: Ints, low: int,
-    out: Floats, into: Floats, out_wide: Floats, into_wide: Floats, gain: Floats,
-    weight: Floats, parts: Ints, left: Floats, right: Floats, at: Ints, kept: Ints,
+    out: Floats, into: Floats, out_wide: Floats, into_wide: Floats, frees: Ints, takes: Ints,
+    gain: Floats, weight: Floats, parts: Ints, left: Floats, right: Floats, at: Ints, kept: Ints,
 ) -> float:  # fmt: skip
-    """As `host_now`, with newcomers that fit in what is free then."""
+    """As `host_now`, with newcomers that fit in what is free then.
+
+    `frees` (P, A + 1) is the most memory that wide residents of so many units give up, and `takes`
+    (B + 1,) the least that wide newcomers take.
+    """
     width, last, best = out_wide.shape[1], into.shape[1] - 1, NEVER
-    # Only the difference of wide units matters to the cells: the best way to each.
+    ever = min(room[one] + most_out(out[one]), room[two] + most_out(out[two]))
+    any_memory = row[one, 0] == last and row[two, 0] == last
+    # Where memory cannot bind, only the difference of wide units matters: the best way to each.
     by_shift = np.full(low + width, NEVER)
     gone = np.zeros(low + width, np.int64)
-    ever = min(room[one] + most_out(out[one]), room[two] + most_out(out[two]))
     for a in range(width):
         if out_wide[p, a] <= NEVER:
             continue
         for b in range(max(ever + a, 0) + 1):
             value = out_wide[p, a] + into_wide[group, last, b]
-            if value > by_shift[low + a - b] and (a + b > 0 or len(weight) > 0):
-                by_shift[low + a - b] = value
-                gone[low + a - b] = a
+            if value <= NEVER / 2 or (a + b == 0 and len(weight) == 0):
+                continue
+            if any_memory:
+                if value > by_shift[low + a - b]:
+                    by_shift[low + a - b] = value
+                    gone[low + a - b] = a
+                continue
+            less = takes[b] - frees[p, a]
+            net(room[one], a - b, low, False, out[one], into[cell_group[one]], row[one], less, left)
+            net(
+                room[two], a - b, low, False, out[two], into[cell_group[two]], row[two], less, right
+            )
+            value += join(one, two, a - b, low, left, right, gain, weight, parts, at)
+            if value > best:
+                best = value
+                kept[0], kept[1], kept[2], kept[3], kept[4] = a, b, last, at[0], at[1]
+                kept[5] = less
     for s in range(low + width):
         if by_shift[s] <= NEVER / 2:
             continue
         shift = s - low
-        net(room[one], shift, low, False, out[one], into[cell_group[one], row[one]], left)
-        net(room[two], shift, low, False, out[two], into[cell_group[two], row[two]], right)
+        net(room[one], shift, low, False, out[one], into[cell_group[one]], row[one], 0, left)
+        net(room[two], shift, low, False, out[two], into[cell_group[two]], row[two], 0, right)
         value = by_shift[s]
         value += join(one, two, shift, low, left, right, gain, weight, parts, at)
         if value > best:
             best = value
             kept[0], kept[1], kept[2] = gone[s], gone[s] - shift, last
-            kept[3], kept[4] = at[0], at[1]
+            kept[3], kept[4], kept[5] = at[0], at[1], 0
     return best
 
 
 @jit
 def exchange_hosts(
     cells: Ints, group: Ints, room: Ints, row: Ints, cell_group: Ints, low: int, safe: bool,
-    out: Floats, into: Floats, out_wide: Floats, into_wide: Floats, gain: Floats,
-    weight: Floats, parts: Ints, best: Floats, how: Ints,
+    out: Floats, into: Floats, out_wide: Floats, into_wide: Floats, frees: Ints, takes: Ints,
+    gain: Floats, weight: Floats, parts: Ints, best: Floats, how: Ints,
 ) -> None:  # fmt: skip
     """The best exchange of every type of host with two cells, those of wide items included.
 
@@ -306,16 +350,17 @@ def exchange_hosts(
         As in `exchange_cells`.
     out_wide, into_wide
         (P, A + 1) of `release` and (G, M + 2, B + 1) of `earn`, exact, for wide items.
+    frees, takes
+        (P, A + 1) and (B + 1,) see `host_then`.
     weight, parts
         (N,) value of a block of each kind that takes a part on both cells, and (N, T, low + A + 1)
         how many such parts a type of cell has after a change.
     best, how
-        (P,) the value and (P, 7) the units and memory (wide out, wide in, memory of these, then
-        out and in of the two cells), to be filled.
+        (P,) the value and (P, 8) the units and memory (wide out, wide in, row of these, out and in
+        of the two cells, and how much less memory their newcomers have), to be filled.
     """
-    last = into.shape[1] - 1
     left, right = np.empty(gain.shape[1]), np.empty(gain.shape[1])
-    at, kept = np.zeros(2, np.int64), np.zeros(5, np.int64)
+    at, kept = np.zeros(2, np.int64), np.zeros(6, np.int64)
     for p in range(len(cells)):
         one, two = cells[p, 0], cells[p, 1]
         if safe:
@@ -326,18 +371,16 @@ def exchange_hosts(
         else:
             best[p] = host_then(
                 p, one, two, group[p], room, row, cell_group, low, out, into, out_wide, into_wide,
-                gain, weight, parts, left, right, at, kept,
+                frees, takes, gain, weight, parts, left, right, at, kept,
             )  # fmt: skip
         if best[p] <= NEVER / 2:
             best[p] = NEVER
             continue
-        how[p, :3] = kept[:3]
+        how[p, :3], how[p, 7] = kept[:3], kept[5]
         shift = -kept[1] if safe else kept[0] - kept[1]
-        taken = 0 if kept[2] == last else kept[2]
         for side in range(2):
             t = cells[p, side]
-            line = row[t] if row[t] == last else row[t] - taken
             split(
-                kept[3 + side], room[t], shift, low, safe, out[t], into[cell_group[t], line],
-                how[p, 3 + 2 * side :],
+                kept[3 + side], room[t], shift, low, safe, out[t], into[cell_group[t]], row[t],
+                kept[5], how[p, 3 + 2 * side :],
             )  # fmt: skip

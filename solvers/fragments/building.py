@@ -62,6 +62,31 @@ def distinct(rows: Ints) -> tuple[Ints, Ints, Ints]:
     return first, inverse, count
 
 
+def most_memory(residents: Ints, units: Ints, memory: Ints, high: int) -> Ints:
+    """(N, high + 1) the most memory of residents (N, K) that take so many units, at most.
+
+    Where no set takes exactly so many, it is that of fewer.
+    """
+    table = np.zeros((len(residents), high + 1), np.int64)
+    for k in range(len(units)):
+        for copies in range(int(residents[:, k].max(initial=0))):
+            some = residents[:, k] > copies
+            with_it = table[some, : high + 1 - units[k]] + memory[k]
+            table[some, units[k] :] = np.maximum(table[some, units[k] :], with_it)
+    return table
+
+
+def _least_memory(units: Ints, memory: Ints, most: int) -> Ints:
+    """(most + 1,) the least memory of items that take exactly so many units; else 0."""
+    never = np.iinfo(np.int64).max // 2
+    table = np.full(most + 1, never)
+    table[0] = 0
+    for taken in range(1, most + 1):
+        fits = np.flatnonzero(units <= taken)
+        table[taken] = min(never, (table[taken - units[fits]] + memory[fits]).min(initial=never))
+    return np.where(table < never, table, 0)
+
+
 def build(problem: PlacementProblem, level: Level, *, safe: bool) -> Model | str:
     """The model, or one sentence why there is none."""
     refused = refusal(problem, level)
@@ -158,7 +183,7 @@ class _Builder:
         found = self._memory(gives + wide)
         if isinstance(found, str):
             return found
-        memory, row, rows, tight = found
+        memory, row, rows = found
         free = self.free[:, self.resource]
         table = np.column_stack([free, row, group[problem.cells.host], self.narrow_at])
         first, of_cell, number = distinct(table)
@@ -166,8 +191,9 @@ class _Builder:
         of_item = np.full(len(problem.items), NONE, np.int64)
         of_item[self.part] = self.of_part
         drained = _drained(problem, self.first).astype(np.float64)
+        by_units = self._rows(memory, row[first], first, rows)
         cells = CellTypes(
-            of_cell, number, self.room[first], row[first], group[problem.cells.host][first],
+            of_cell, number, self.room[first], by_units, group[problem.cells.host][first],
             self.narrow_at[first], gain, parts,
         )  # fmt: skip
         moves = problem.max_moves if problem.max_moves >= 0 else len(self.part)
@@ -177,9 +203,10 @@ class _Builder:
             self.free,
             Shapes(self.members, of_item, self.units, memory, self.narrow, drained),
             cells,
-            self._hosts(of_cell, group, bool(len(weight)) or self.narrow < count),
+            self._hosts(of_cell, group, bool(len(weight)) or self.narrow < count, memory),
             allowed,
             rows,
+            _least_memory(self.units[self.narrow :], memory[self.narrow :], self.low),
             self.low,
             self.high,
             weight,
@@ -189,7 +216,6 @@ class _Builder:
             sum(term.weight for term in self.level.terms) * self.unit / step,
             sum(term.weight * term.size * term.cells for term in self.level.terms) / step,
             self.safe,
-            tight,
             min(moves, len(self.part)),
         )
 
@@ -237,10 +263,11 @@ class _Builder:
             if bound[k] and not self.problem.where.excluded[row, h]:
                 open_to[k, h] = not self.problem.hosts.drain[h]
 
-    def _memory(self, gives: Ints) -> tuple[Ints, Ints, int, bool] | str:
-        """Units of memory by class, row of each cell, number of rows, whether they are exact.
+    def _memory(self, gives: Ints) -> tuple[Ints, Ints, int] | str:
+        """Units of memory by class, those free now on each cell, and the number of rows.
 
-        Memory cannot bind on a cell where even newcomers with the most of it per unit fit.
+        Memory cannot bind on a cell where even newcomers with the most of it per unit fit: there
+        the last row stands for what is free.
         """
         binding = []
         for r in range(self.free.shape[1]):
@@ -259,24 +286,35 @@ class _Builder:
                 binding.append((r, slack, most))
         if not binding:
             zero = np.zeros(len(self.members), np.int64)
-            return zero, np.ones(len(self.free), np.int64), 2, True
+            return zero, np.ones(len(self.free), np.int64), 2
         if len(binding) > 1:
             return "several other resources bind on cells; use local"
         r, slack, most = binding[0]
         unit = int(np.gcd.reduce(self.demand[:, r]))
         memory = self.demand[:, r] // unit
-        free = np.maximum(self.free[:, r], 0)
-        if not self.safe:
-            gives_memory = self.narrow_at @ self.demand[: self.narrow, r]
-            gives_memory += (self.wide_at @ self.demand[self.narrow :, r])[self.problem.cells.host]
-            free = np.maximum(self.free[:, r] + gives_memory, 0)
+        free = np.maximum(self.free[:, r], 0) if self.safe else self.free[:, r]
         ever = np.maximum(self.room if self.safe else self.room + gives, 0)
         useful = -(-most[0] * ever // (most[1] * unit))
         row = np.minimum(free // unit, useful)
-        rows = int(row[~slack].max()) + 2
+        then = row if self.safe else row + self.narrow_at @ memory[: self.narrow]
+        rows = max(int(np.minimum(then, useful)[~slack].max()), 0) + 2
         if rows > MOST_MEMORY:
             return "the units of the second resource are too fine to price; use local"
-        return memory, np.where(slack, rows - 1, row), rows, self.safe
+        return memory, np.where(slack, rows - 1, row), rows
+
+    def _rows(self, memory: Ints, row: Ints, first: Ints, rows: int) -> Ints:
+        """(T, A + 1) rows of memory by the units that residents of types have given up.
+
+        Where newcomers must fit in what is free now, these change nothing. Else the residents with
+        the most memory are taken to have gone: more than there may be, as prices may let others go.
+        """
+        table = np.repeat(row[:, None], self.high + 1, axis=1)
+        if not self.safe:
+            most = most_memory(
+                self.narrow_at[first], self.units[: self.narrow], memory[: self.narrow], self.high
+            )
+            table = np.where((row == rows - 1)[:, None], table, np.maximum(table + most, 0))
+        return np.ascontiguousarray(np.minimum(table, rows - 1))
 
     def _ratios(self, r: int) -> tuple[tuple[int, int], tuple[int, int]]:
         """Most and least of resource r per unit, as fractions."""
@@ -309,7 +347,7 @@ class _Builder:
         stacked = np.array(parts, np.int64).reshape(len(parts), *then.shape)
         return gain / step, stacked, np.array(weights, float) / step, step
 
-    def _hosts(self, of_cell: Ints, group: Ints, meet: bool) -> HostTypes:
+    def _hosts(self, of_cell: Ints, group: Ints, meet: bool, memory: Ints) -> HostTypes:
         problem = self.problem
         hosts = len(problem.hosts)
         cell_host = problem.cells.host
@@ -324,9 +362,10 @@ class _Builder:
         chosen, of_pair, count = distinct(table)
         of_host = np.full(hosts, NONE, np.int64)
         of_host[pairs] = of_pair
-        return HostTypes(
-            of_host, count, two[chosen], first, group[pairs][chosen], self.wide_at[pairs][chosen]
-        )
+        residents = self.wide_at[pairs][chosen]
+        wide = slice(self.narrow, None)
+        frees = most_memory(residents, self.units[wide], memory[wide], self.high)
+        return HostTypes(of_host, count, two[chosen], first, group[pairs][chosen], residents, frees)
 
     def _prize(self, step: int) -> int:
         """More than twice the steps that all cells together can gain or lose."""

@@ -114,7 +114,9 @@ class _Listing:
 
     def _memory(self, p: int) -> int:
         """Memory that wide newcomers may take."""
-        rows = self.model.cells.row[self.model.hosts.cells[p]]
+        if not self.model.safe:
+            return 1 << 60
+        rows = self.model.cells.row[self.model.hosts.cells[p], 0]
         bound = rows[rows < self.model.rows - 1]
         return int(bound.min()) if len(bound) else 1 << 60
 
@@ -185,7 +187,7 @@ class _Listing:
         """What may enter a cell beside wide items."""
         model, cells = self.model, self.model.cells
         room = int(cells.room[t]) + (0 if model.safe else model.high) - taken
-        row = int(cells.row[t])
+        row = int(cells.row[t].max())
         left = 1 << 60 if row == model.rows - 1 else row - (memory if model.safe else 0)
         key = (1, int(cells.group[t]), min(room, model.low), left)
         if key not in self._known:

@@ -66,7 +66,8 @@ class CellTypes:
     room
         (T,) whole free units; below 0: overfull.
     row
-        (T,) units of memory that newcomers may take; `Model.rows - 1`: they cannot take too much.
+        (T, A + 1) units of memory that newcomers may take when residents have given up so many
+        units; `Model.rows - 1`: they cannot take too much.
     group
         (T,) row of `Model.allowed`.
     residents
@@ -103,6 +104,8 @@ class HostTypes:
         (P,) row of `Model.allowed`.
     residents
         (P, W) movable wide items of each class.
+    frees
+        (P, A + 1) the most memory on a cell that they give up with so many units.
     """
 
     of_host: Ints
@@ -111,6 +114,7 @@ class HostTypes:
     first: Ints
     group: Ints
     residents: Ints
+    frees: Ints
 
 
 @dataclass(frozen=True)
@@ -125,6 +129,8 @@ class Model:
         (G, K) what may enter, for each group of cells.
     rows
         Rows of tables by memory; the last one stands for memory that cannot bind.
+    takes
+        (B + 1,) the least memory that wide newcomers of so many units take on a cell.
     low
         Most units that newcomers may take on a cell: the column of `gain` for no change.
     high
@@ -142,8 +148,6 @@ class Model:
         Steps that a unit is worth in whole blocks, and that one block of each kind is worth.
     safe
         Whether newcomers must fit in what is free now, or only in what is free then.
-    tight
-        Whether every exchange can be made; else memory is counted too loosely for some.
     moves
         The most moves.
     """
@@ -156,6 +160,7 @@ class Model:
     hosts: HostTypes
     allowed: Bools
     rows: int
+    takes: Ints
     low: int
     high: int
     weight: Floats
@@ -165,7 +170,6 @@ class Model:
     unit_worth: float
     block_worth: float
     safe: bool
-    tight: bool
     moves: int
 
     @cached_property

@@ -90,7 +90,7 @@ class Offer:
             cells.gain, self.cells, self._cell_how,
         )  # fmt: skip
         self.hosts = np.empty(len(hosts.count))
-        self._host_how = np.zeros((len(hosts.count), 7), np.int64)
+        self._host_how = np.zeros((len(hosts.count), 8), np.int64)
         if len(hosts.count):
             self._price_hosts()
         self.worth = self._worth()
@@ -109,8 +109,8 @@ class Offer:
         kernels.release(hosts.residents, shapes.units[narrow:], self._cost[narrow:], wide_out)
         kernels.exchange_hosts(
             hosts.cells, hosts.group, cells.room, cells.row, cells.group, model.low, model.safe,
-            self._out, self._into, wide_out, wide_into, cells.gain, model.weight, cells.parts,
-            self.hosts, self._host_how,
+            self._out, self._into, wide_out, wide_into, hosts.frees, model.takes, cells.gain,
+            model.weight, cells.parts, self.hosts, self._host_how,
         )  # fmt: skip
 
     def _worth(self) -> float:

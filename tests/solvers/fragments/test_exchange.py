@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from optsched.api import read
@@ -15,6 +17,7 @@ from optsched.options import with_drain
 from optsched.plan import Order
 from optsched.problem import Evict, PlacementProblem
 from optsched.result import Result, Status
+from optsched.solvers.fragments.building import most_memory
 from optsched.solvers.fragments.exchange import Fragments
 
 Draw = Callable[..., PlacementProblem]
@@ -68,6 +71,26 @@ def test_conflicts_are_kept_and_bounded(draw: Draw, best: Best, seed: int) -> No
     result = solve(problem)
     truth = best(problem)
     assert result.levels[0].bound <= truth[0] <= result.levels[0].value <= result.levels[0].stay
+
+
+@pytest.mark.parametrize("seed", [15, 18, 19, 28, 38])
+def test_only_what_leaves_frees_memory(draw: Draw, best: Best, seed: int) -> None:
+    """Where newcomers need the memory of those who leave, waves are proven optimal as well."""
+    problem = draw(seed, memory=14, ratios=(1, 2, 4))
+    result = solve(problem, Order.WAVES)
+    assert result.status is Status.OPTIMAL
+    assert result.levels[0].value == best(problem, safe=False)[0]
+
+
+def test_the_most_memory_of_so_many_units() -> None:
+    """As by trying every set of residents."""
+    residents, units, memory = np.array([[2, 1, 0], [0, 3, 1]]), (2, 3, 1), (5, 1, 4)
+    found = most_memory(residents, np.array(units), np.array(memory), 9)
+    for row, counts in zip(found.tolist(), residents.tolist(), strict=True):
+        sets = list(product(*(range(count + 1) for count in counts)))
+        for a, most in enumerate(row):
+            fits = [n for n in sets if sum(x * u for x, u in zip(n, units, strict=True)) <= a]
+            assert most == max(sum(x * m for x, m in zip(n, memory, strict=True)) for n in fits)
 
 
 def test_evictions_are_left_to_others(draw: Draw) -> None:
