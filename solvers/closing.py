@@ -52,8 +52,10 @@ class Closing:
             return run.bound
         run.add_present()
         self.until = (1 - DIVING) * run.budget.remaining()
-        first = self._dive, self._combine, self._tighten, self._meet
-        for way in (*first, self._dive_on, self._combine, self._better, self._rise):
+        few, dives = (self._tighten, self._meet), (self._dive_on, self._combine)
+        # Where moves count, prices leave few patterns; where they do not, dives are often enough.
+        then = (*few, *dives) if run.master.goal.follows else (*dives, *few)
+        for way in (self._dive, self._combine, *then, self._better, self._rise):
             if self._over():
                 break
             if way():

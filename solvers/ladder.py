@@ -44,6 +44,7 @@ class Step:
     share: float = 1.0
 
 
+LAST = 0.7  # share of the time for a step at the last open level
 SEEN = 12  # placements that an incumbent remembers
 
 
@@ -219,7 +220,7 @@ class Ladder:
         """Go through the levels once, each with the improvers that may still help.
 
         A step's share is of the time that is left when it starts, so that later levels, and later
-        rounds, always get some.
+        rounds, always get some. The last level that is open gets more.
         """
         for level, spec in enumerate(self.problem.objective):
             for step in steps:
@@ -228,7 +229,9 @@ class Ladder:
                 if budget.over():
                     return
                 budget.report(spec.name, value=self.values[level], bound=self.bounds[level].value)
-                self.take(step.improve, level, budget.share(step.share))
+                last = all(map(self.proven, range(level + 1, len(self.values))))
+                share = max(step.share, LAST) if last else step.share
+                self.take(step.improve, level, budget.share(share))
 
     def take(self, improve: Improver, level: int, budget: Budget) -> None:
         """Let one improver work on a level, and keep what it found."""
