@@ -208,8 +208,11 @@ class Generation:
 
     @property
     def bound(self) -> int:
-        """The best bound as a whole number: by prices, or shown otherwise."""
-        return max(self.shown, -((-self.scaled) // SCALE))
+        """The best bound as a whole number: by prices, or shown otherwise, here or elsewhere."""
+        known = 0
+        if self.ladder.values[: self.level] == self.given:
+            known = self.ladder.bounds[self.level].value
+        return max(known, self.shown, -((-self.scaled) // SCALE))
 
     def add_present(self) -> None:
         """Patterns of the incumbent, so that the LP is feasible, and of others seen on the way."""

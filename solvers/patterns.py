@@ -11,6 +11,7 @@ from optsched.result import Result, conclude
 from optsched.solvers.annealing import Annealing
 from optsched.solvers.column_generation import ColumnGeneration
 from optsched.solvers.ladder import Ladder, Step
+from optsched.solvers.perfect import PerfectPacking
 
 # Above this many (class, host) pairs the LP of the first round takes longer than people wait.
 LARGEST = 60_000
@@ -57,6 +58,7 @@ def pattern_steps(seed: int, anneal: int = 800) -> list[Step]:
     """A short search, patterns of host kinds (cheap), then patterns that know who stays."""
     return [
         Step(Annealing(seed, longest=anneal), 0.25),
+        Step(PerfectPacking(), 0.25),
         Step(ColumnGeneration(stays=False), 0.4),
         Step(ColumnGeneration(stays=True), 0.7),
     ]

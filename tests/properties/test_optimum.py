@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from random import Random
@@ -22,11 +23,13 @@ from optsched.objective import evaluate
 from optsched.plan import Order, Placement
 from optsched.problem import Budgets, Evict, Limits, PlacementProblem
 from optsched.result import Status
+from optsched.solvers import perfect
 from optsched.solvers.annealing import Annealing
 from optsched.solvers.bounds import free_bounds
 from optsched.solvers.column_generation import ColumnGeneration
 from optsched.solvers.counts import CpSat
 from optsched.solvers.ladder import Improver, Ladder, Step
+from optsched.solvers.perfect import PerfectPacking
 
 Make = Callable[..., PlacementProblem]
 
@@ -102,6 +105,21 @@ def test_bounds_by_patterns_hold(
     event(f"proven: {ladder.done()}")
     assert check_placement(problem, ladder.placement) == ()
     bounds = [bound.value for bound in ladder.bounds]
+    assert_bounds_hold(everything(problem), ladder.values, bounds)
+
+
+@settings(max_examples=60)
+@given(random=SEEDS)
+def test_full_hosts_bound_what_is_unplaced(
+    random: Random, make_problem: Make, everything: Any
+) -> None:
+    """However much there is to spare, no bound by full hosts is above what can be reached."""
+    problem = draw(random, make_problem, plain=random.random() < 0.5)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(perfect, "SPARE", math.inf)
+        ladder = climb(problem, PerfectPacking())
+    bounds = [bound.value for bound in ladder.bounds]
+    event(f"bounds: {sum(bounds)}")
     assert_bounds_hold(everything(problem), ladder.values, bounds)
 
 

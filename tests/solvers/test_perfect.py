@@ -1,0 +1,71 @@
+"""Whether everything can be placed where that leaves no room."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+
+from optsched.budget import Budget
+from optsched.problem import Hosts, Items, PlacementProblem
+from optsched.solvers import perfect
+from optsched.solvers.ladder import Ladder
+from optsched.solvers.perfect import PerfectPacking
+
+Make = Callable[..., PlacementProblem]
+
+
+def shown(problem: PlacementProblem, level: int = 0) -> int:
+    """The bound of a level for 'stay'; 0: none."""
+    found = PerfectPacking()(Ladder(problem), level, Budget.of(60))
+    return 0 if found.bound is None else found.bound.value
+
+
+@pytest.mark.parametrize(
+    ("demand", "least"),
+    [
+        ([7, 5, 4, 4], 1),  # 7 fills no host of 10
+        ([6, 5, 5, 4], 0),
+        ([8, 8, 2, 2], 0),  # two of a class, one on each
+        ([9, 9, 2], 1),
+        ([5, 5, 5], 0),  # room to spare: nothing is said
+        ([8, 8, 8], 1),  # more than there is
+    ],
+)
+def test_full_hosts(on: Make, demand: Sequence[int], least: int) -> None:
+    """Two hosts of 10 take all, or surely not; where there is room to spare nobody knows."""
+    problem = on([-1] * len(demand), [10, 10], demand=[[d] for d in demand])
+    assert shown(problem) == least
+
+
+@pytest.mark.parametrize(("memory", "least"), [(10, 1), (11, 0)])
+def test_every_resource_counts(memory: int, least: int) -> None:
+    """What fills a host in one resource may not fit in another."""
+    hosts = Hosts.of(np.array([[10, memory]] * 2))
+    items = Items.of(np.array([[6, 5], [4, 6], [5, 5], [5, 4]]), host0=[-1] * 4)
+    assert shown(PlacementProblem.of(hosts, items)) == least
+
+
+def test_hosts_of_several_kinds(on: Make) -> None:
+    """An item that fills one of them is enough."""
+    assert shown(on([-1] * 3, [9, 6], demand=[[7], [6], [2]])) == 0
+    assert shown(on([-1] * 3, [9, 6], demand=[[7], [4], [4]])) == 1
+
+
+def test_too_many_sums_say_nothing(on: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is the same question asked twice."""
+    problem = on([-1] * 5, [10, 10], demand=[[7], [5], [4], [2], [2]])
+    monkeypatch.setattr(perfect, "ROWS", 1)
+    ladder, once = Ladder(problem), PerfectPacking()
+    assert once(ladder, 0, Budget.of(60)).bound is None
+    monkeypatch.undo()
+    assert once(ladder, 0, Budget.of(60)).bound is None
+    assert shown(problem) == 1
+
+
+def test_levels_that_count_moves_get_no_bound(on: Make) -> None:
+    """Full hosts speak of what is placed only."""
+    problem = on([0, 0, -1, -1], [10, 10], demand=[[7], [3], [6], [4]])
+    names = [level.name for level in problem.objective]
+    assert shown(problem, names.index("moved[0]")) == 0
