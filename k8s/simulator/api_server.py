@@ -17,12 +17,24 @@ import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import web
 
-Tree = dict[str, Any]
+from optsched.k8s.simulator.api_objects import (
+    Refusal,
+    Tree,
+    check_pod,
+    check_preconditions,
+    covers,
+    desired,
+    field_of,
+    is_ready,
+    is_terminating,
+    merged,
+    stamp,
+)
+
 Key = tuple[str, str]
 NAMESPACED = {
     "pods", "poddisruptionbudgets", "replicasets", "statefulsets", "daemonsets", "deployments",
@@ -31,32 +43,6 @@ NAMESPACED = {
 HAS_STATUS = {"pods", "nodes", "placementplans", "poddisruptionbudgets", "replicasets", "jobs"}
 IMMUTABLE_SPEC = {"placementplans"}
 GRACE = 30
-
-
-def stamp(milliseconds: int) -> str:
-    """As the API writes times: whole seconds."""
-    return datetime.fromtimestamp(milliseconds // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-class Refusal(Exception):
-    """A reply that says no."""
-
-    def __init__(self, status: int, reason: str, message: str = "", **details: Any) -> None:
-        super().__init__(message)
-        self.status, self.reason, self.message, self.details = status, reason, message, details
-
-    def reply(self) -> web.Response:
-        """The Status object."""
-        body = {
-            "kind": "Status",
-            "code": self.status,
-            "reason": self.reason,
-            "message": self.message,
-            "details": self.details,
-        }
-        after = self.details.get("retryAfterSeconds")
-        headers = {"Retry-After": str(after)} if after else {}
-        return web.json_response(body, status=self.status, headers=headers)
 
 
 @dataclass
@@ -207,7 +193,7 @@ class FakeApi:
         rows = sorted(self.objects[plural].items())
         for term in filter(None, query.get("fieldSelector", "").split(",")):
             path, _, value = term.partition("=")
-            rows = [row for row in rows if _field(row[1], path) == value]
+            rows = [row for row in rows if field_of(row[1], path) == value]
         begin, limit = int(query.get("continue") or 0), int(query.get("limit") or 0)
         end = begin + limit if limit else len(rows)
         meta = {"resourceVersion": str(self.version)}
@@ -259,7 +245,7 @@ class FakeApi:
         if request.method == "GET":
             return found
         if request.method == "DELETE":
-            _check_preconditions(found, body.get("preconditions") or {})
+            check_preconditions(found, body.get("preconditions") or {})
             self.remove(plural, namespace, name)
             return {"kind": "Status", "status": "Success"}
         return self._change(request, plural, found, sub, body)
@@ -292,11 +278,11 @@ class FakeApi:
             raise Refusal(409, "Conflict", "the object has been modified")
         new = copy.deepcopy(found)
         if request.method == "PATCH":
-            merged = _merge(new, body)
+            whole = merged(new, body)
             new = (
-                merged
+                whole
                 if sub or plural not in HAS_STATUS
-                else {**merged, "status": new.get("status", {})}
+                else {**whole, "status": new.get("status", {})}
             )
         elif sub == "status":
             new["status"] = body.get("status", {})
@@ -305,7 +291,7 @@ class FakeApi:
             if plural in HAS_STATUS:
                 new["status"] = found.get("status", {})
         if plural == "pods":
-            _check_pod(found["spec"], new["spec"])
+            check_pod(found["spec"], new["spec"])
         if plural in IMMUTABLE_SPEC and new.get("spec") != found.get("spec"):
             raise Refusal(422, "Invalid", "spec: a plan does not change")
         return self.put(plural, new)
@@ -318,19 +304,19 @@ class FakeApi:
             raise Refusal(404, "NotFound", f"pods {name} not found")
         options = body.get("deleteOptions") or {}
         preconditions, dry = options.get("preconditions") or {}, bool(options.get("dryRun"))
-        if pod.get("status", {}).get("phase") != "Pending" and not _terminating(pod):
+        if pod.get("status", {}).get("phase") != "Pending" and not is_terminating(pod):
             self._spend_budget(pod, dry)
-        _check_preconditions(pod, preconditions)
+        check_preconditions(pod, preconditions)
         if dry:
             return {"kind": "Status", "status": "Success"}
-        if not _terminating(pod):
+        if not is_terminating(pod):
             self.evicted[pod["metadata"]["uid"]] += 1
             self._note_violations(self.terminate(pod))
         return {"kind": "Status", "status": "Success"}
 
     def terminate(self, pod: Tree) -> Tree:
         """Mark the pod as about to go; `fake_cluster` takes it away when its grace is over."""
-        if _terminating(pod):
+        if is_terminating(pod):
             return pod
         new = copy.deepcopy(pod)
         grace = new["spec"].get("terminationGracePeriodSeconds", GRACE)
@@ -349,7 +335,7 @@ class FakeApi:
     def healthy(self, budget: Tree) -> int:
         """How many ready pods a budget covers."""
         return sum(
-            covers(budget, pod) and is_ready(pod) and not _terminating(pod)
+            covers(budget, pod) and is_ready(pod) and not is_terminating(pod)
             for pod in self.all("pods")
             if pod["metadata"]["namespace"] == budget["metadata"]["namespace"]
         )
@@ -384,75 +370,3 @@ def _hang_up(request: web.Request) -> web.Response:
     assert request.transport is not None
     request.transport.abort()
     return web.Response(status=500)
-
-
-def covers(budget: Tree, pod: Tree) -> bool:
-    """Whether a budget's selector picks the pod; one without a selector picks none."""
-    selector = budget["spec"].get("selector")
-    labels = pod["metadata"].get("labels") or {}
-    if selector is None or not (selector.get("matchLabels") or {}).items() <= labels.items():
-        return False
-    return all(_meets(row, labels) for row in selector.get("matchExpressions") or ())
-
-
-def _meets(row: Tree, labels: Tree) -> bool:
-    value, values = labels.get(row["key"]), row.get("values") or ()
-    match row["operator"]:
-        case "In":
-            return value in values
-        case "NotIn":
-            return value not in values
-        case "Exists":
-            return value is not None
-    return value is None
-
-
-def desired(budget: Tree) -> int:
-    """How many pods a budget wants healthy: as its controller has said, else as its spec says."""
-    told = budget.get("status", {}).get("desiredHealthy")
-    return int(told if told is not None else budget["spec"]["minAvailable"])
-
-
-def is_ready(pod: Tree) -> bool:
-    """Whether the pod runs."""
-    rows = pod.get("status", {}).get("conditions", ())
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in rows)
-
-
-def _terminating(pod: Tree) -> bool:
-    return "deletionTimestamp" in pod["metadata"]
-
-
-def _check_pod(old: Tree, new: Tree) -> None:
-    """What may change in a pod: gates go, and while there are any, nodes may be narrowed down."""
-    gates, left = old.get("schedulingGates") or [], new.get("schedulingGates") or []
-    if any(one not in gates for one in left):
-        raise Refusal(422, "Invalid", "spec.schedulingGates: only deletion is allowed")
-    before, after = old.get("nodeSelector") or {}, new.get("nodeSelector") or {}
-    if before != after and not (gates and before.items() <= after.items()):
-        raise Refusal(422, "Invalid", "spec.nodeSelector: may not be changed so")
-
-
-def _check_preconditions(tree: Tree, wanted: Tree) -> None:
-    for name in ("uid", "resourceVersion"):
-        if wanted.get(name) not in (None, tree["metadata"][name]):
-            raise Refusal(409, "Conflict", f"the {name} in the precondition does not match")
-
-
-def _field(tree: Tree, path: str) -> str:
-    for part in path.split("."):
-        tree = tree.get(part, {})
-    return tree if isinstance(tree, str) else ""
-
-
-def _merge(tree: Any, patch: Any) -> Any:
-    """RFC 7386."""
-    if not isinstance(patch, dict):
-        return patch
-    tree = tree if isinstance(tree, dict) else {}
-    for key, value in patch.items():
-        if value is None:
-            tree.pop(key, None)
-        else:
-            tree[key] = _merge(tree.get(key), value)
-    return tree

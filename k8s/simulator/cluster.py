@@ -17,7 +17,8 @@ import numpy as np
 from optsched.errors import FormatError
 from optsched.k8s.mirror import RESOURCES, Mirror
 from optsched.k8s.settings import Settings
-from optsched.k8s.simulator.api_server import FakeApi, covers, desired, is_ready, stamp
+from optsched.k8s.simulator.api_objects import covers, desired, is_ready, stamp
+from optsched.k8s.simulator.api_server import FakeApi
 from optsched.k8s.simulator.clock import SimulatedClock
 from optsched.k8s.simulator.front import FrontEnd
 from optsched.kube import KubeOptions, lower

@@ -11,7 +11,8 @@ import random
 from dataclasses import dataclass, field
 from typing import Any
 
-from optsched.k8s.simulator.api_server import FakeApi, desired, is_ready, stamp
+from optsched.k8s.simulator.api_objects import desired, is_ready, stamp
+from optsched.k8s.simulator.api_server import FakeApi
 from optsched.k8s.simulator.clock import SimulatedClock
 from optsched.k8s.simulator.front import FrontEnd
 

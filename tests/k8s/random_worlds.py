@@ -14,7 +14,7 @@ from fake_cluster import FakeCluster
 from fake_world import CHAIN, World, bench, by_hand, chain, world
 
 from optsched.k8s.records import ENDED, PlacementPlan
-from optsched.k8s.simulator.api_server import Refusal
+from optsched.k8s.simulator.api_objects import Refusal
 
 SIZE = 4000  # milli-CPUs of a node
 DEADLINE = 900  # rounds; far more than any plan takes

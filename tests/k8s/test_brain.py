@@ -21,7 +21,8 @@ import yaml
 from fake_cluster import FakeCluster
 from fake_world import fragmented
 
-from optsched.k8s.simulator.api_server import FakeApi, Refusal
+from optsched.k8s.simulator.api_objects import Refusal
+from optsched.k8s.simulator.api_server import FakeApi
 from optsched.k8s.simulator.clock import SimulatedClock
 from optsched.k8s.simulator.front import FrontEnd
 

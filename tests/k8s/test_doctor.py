@@ -15,7 +15,8 @@ from optsched.cli import group
 from optsched.k8s.configuration import load
 from optsched.k8s.doctor import Finding, examine, scheduler_findings, snippet
 from optsched.k8s.settings import Settings
-from optsched.k8s.simulator.api_server import FakeApi, Refusal
+from optsched.k8s.simulator.api_objects import Refusal
+from optsched.k8s.simulator.api_server import FakeApi
 from optsched.k8s.table import now_ms
 
 GOOD: dict[str, Any] = {

@@ -26,7 +26,7 @@ from optsched.k8s.records import (
     decode_slot,
 )
 from optsched.k8s.settings import Mode, Settings
-from optsched.k8s.simulator.api_server import Refusal
+from optsched.k8s.simulator.api_objects import Refusal
 
 BUDGET = Refusal(429, "TooManyRequests", "no", causes=[{"reason": "DisruptionBudget"}])
 ONE_MOVE = ([("small", "n0", "n1", 0)], [("big", "n0", 1)])

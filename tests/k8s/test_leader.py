@@ -14,7 +14,8 @@ from optsched.k8s.api import Access, Api
 from optsched.k8s.leader import Leader, NotLeaderError
 from optsched.k8s.settings import Client
 from optsched.k8s.settings import Leader as Settings
-from optsched.k8s.simulator.api_server import FakeApi, Refusal
+from optsched.k8s.simulator.api_objects import Refusal
+from optsched.k8s.simulator.api_server import FakeApi
 from optsched.k8s.simulator.clock import SimulatedClock
 
 

@@ -330,7 +330,7 @@ def test_refused_evictions_are_not_tried_again(tmp_path: Path) -> None:
             one = planner(w, solver)
             await think(w, one)
             (plan,) = plans(w)
-            from optsched.k8s.simulator.api_server import Refusal
+            from optsched.k8s.simulator.api_objects import Refusal
 
             name = f"/{plan.spec.moves[0].name}/eviction"
             w.api.fault = lambda method, path: (

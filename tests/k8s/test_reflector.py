@@ -18,7 +18,8 @@ from optsched.k8s.api import Access, Api, cancel
 from optsched.k8s.mirror import NAMESPACES
 from optsched.k8s.reflector import Reflector
 from optsched.k8s.settings import Client
-from optsched.k8s.simulator.api_server import FakeApi, Refusal
+from optsched.k8s.simulator.api_objects import Refusal
+from optsched.k8s.simulator.api_server import FakeApi
 from optsched.k8s.simulator.clock import SimulatedClock
 
 Tree = dict[str, Any]
