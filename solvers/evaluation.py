@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from optsched import registry
 from optsched.budget import Budget
-from optsched.errors import UnsupportedError
 from optsched.generate.vm import snapshot
 from optsched.kernels import warm, warm_migration
 from optsched.plan import Order
 from optsched.problem import PlacementProblem
 from optsched.result import Result, Solver
+from optsched.solvers.arms import Arm, with_agent
+from optsched.solvers.arms import measure as arms_beside
 from optsched.solvers.fragments.exchange import Fragments
 from optsched.solvers.policy import Policy
 
 EPISODE = 600.0  # seconds for the one episode of an agent, which needs a fraction of one
+USUAL = ("fragments-greedy",)  # what stands beside the agent where nothing is named
+HEAD = ("arm", "#mean gap", "#95 %", "#worst", "#ms", "#µs per decision", "#fallbacks")
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,12 @@ class Case:
     best_of: float | None = None
     seconds: float = 10.0
     workers: int = 1
+
+    @classmethod
+    def of(cls, wishes: Mapping[str, Any]) -> Case:
+        """From the options of the command."""
+        given = {name: wishes[name] for name in ("pms", "memory", "moves", "best_of", "workers")}
+        return cls(load=wishes["load"] or cls.load, seconds=wishes["time_limit"], **given)
 
     def problem(self, seed: int) -> PlacementProblem:
         """The instance of a seed."""
@@ -63,6 +73,11 @@ class Run:
     decisions: int
     fallbacks: int
 
+    @property
+    def drawn(self) -> float:
+        """What a plot shows."""
+        return self.gap
+
 
 def measure(
     agent: str | None,
@@ -78,28 +93,27 @@ def measure(
     UnsupportedError
         A solver cannot serve such instances.
     """
-    arms: dict[str, tuple[Solver, float]] = {"agent": (Policy(agent, episodes=1), EPISODE)}
-    if case.best_of is not None:
-        arms[f"agent, best in {case.best_of:g} s"] = Policy(agent), case.best_of
-    for name in against:
-        arms[name] = registry.solver(name), case.seconds
+    others = {name: registry.solver(name) for name in against}
+    solvers: dict[str, tuple[Solver, float]] = with_agent(
+        partial(Policy, agent), EPISODE, case.best_of, others, case.seconds
+    )
     warm()
     warm_migration()
-    found: dict[str, list[Run]] = {name: [] for name in arms}
-    for at, seed in enumerate(seeds):
-        say(f"instance {at + 1}")
-        problem = case.problem(seed)
-        proven = Fragments().solve(problem, Budget.of(60.0), order=Order.SAFE).levels[0].bound
-        for name, (solver, seconds) in arms.items():
-            refusal = solver.supports(problem)
-            if refusal is not None:
-                raise UnsupportedError(f"solver {name!r} cannot serve these instances: {refusal}")
-            begun = time.perf_counter()
-            result = solver.solve(
-                problem, Budget.of(seconds, workers=case.workers), order=Order.SAFE
-            )
-            found[name].append(_run(seed, result, proven, time.perf_counter() - begun))
-    return found
+    arms = {name: _arm(solver, time, case) for name, (solver, time) in solvers.items()}
+    return arms_beside(arms, seeds, case.problem, _runs, say)
+
+
+def _arm(solver: Solver, seconds: float, case: Case) -> Arm[PlacementProblem, Result]:
+    def answer(problem: PlacementProblem, seed: int) -> Result:
+        budget = Budget.of(seconds, workers=case.workers)
+        return solver.solve(problem, budget, order=Order.SAFE)
+
+    return Arm(answer, solver.supports)
+
+
+def _runs(seed: int, problem: PlacementProblem) -> Callable[[Result, float], Run]:
+    proven = Fragments().solve(problem, Budget.of(60.0), order=Order.SAFE).levels[0].bound
+    return lambda result, seconds: _run(seed, result, proven, seconds)
 
 
 def _run(seed: int, result: Result, bound: int, seconds: float) -> Run:

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from optsched.budget import Budget
 from optsched.errors import UnsupportedError
 from optsched.generate.arrivals import arrivals
+from optsched.problem import PlacementProblem
 from optsched.simulate.arrivals import Arrivals
+from optsched.solvers.arms import Arm
+from optsched.solvers.arms import measure as arms_beside
 from optsched.solvers.pod_rules import RULES
 from optsched.solvers.policy import Policy
 
 EPISODE = 600.0  # seconds for the one episode of an agent, which needs a fraction of one
+USUAL = tuple(RULES)  # what stands beside the agent where nothing is named
+HEAD = (
+    "arm", "#agent better", "#agent worse", "#top tier", "#all", "#µs per decision", "#fallbacks",
+)  # fmt: skip
+
+#: Pods placed per tier, fallbacks, and seconds where the agent itself has measured them.
+Outcome = tuple[tuple[int, ...], int, Any]
+Rule = Callable[[Arrivals, np.random.Generator], int]
 
 
 @dataclass(frozen=True)
@@ -27,6 +39,11 @@ class Case:
     ppn: int = 0
     priorities: int = 0
     usage: int = 0
+
+    @classmethod
+    def of(cls, wishes: Mapping[str, Any]) -> Case:
+        """From the options of the command."""
+        return cls(*(wishes[name] or 0 for name in ("nodes", "ppn", "tiers", "usage")))
 
 
 @dataclass(frozen=True)
@@ -50,6 +67,11 @@ class Run:
     decisions: int
     fallbacks: int
 
+    @property
+    def drawn(self) -> float:
+        """What a plot shows: the share of pods that is left."""
+        return 1 - sum(self.placed) / sum(self.pods)
+
 
 def measure(
     agent: str | None,
@@ -69,30 +91,35 @@ def measure(
         if name not in RULES:
             raise UnsupportedError(f"no rule {name[:40]!r}; there are {', '.join(RULES)}")
     solver = Policy(agent, episodes=1)
-    found: dict[str, list[Run]] = {name: [] for name in ("agent", *against)}
-    for at, seed in enumerate(seeds):
-        say(f"instance {at + 1}")
-        problem = arrivals(seed, **vars(case))
-        refusal = solver.supports(problem)
-        if refusal is not None:
-            raise UnsupportedError(f"the agent cannot serve these instances: {refusal}")
-        pods = tuple(np.bincount(problem.items.tier, minlength=len(problem.tiers)).tolist())
-        begun = time.perf_counter()
-        result = solver.solve(problem, Budget.of(EPISODE))
-        seconds = time.perf_counter() - begun
-        runs = problem.items.tier[result.plan.placement(problem).host >= 0]
-        placed = tuple(np.bincount(runs, minlength=len(pods)).tolist())
-        fallbacks = int(result.stats.get("fallbacks", 0))
-        seconds = float(result.stats.get("first_episode_seconds", seconds))
-        found["agent"].append(Run(seed, placed, pods, seconds, sum(pods), fallbacks))
-        for name in against:
-            begun, rng = time.perf_counter(), np.random.default_rng(seed)
-            walk = Arrivals(problem)
-            while not walk.over:
-                walk.step(RULES[name](walk, rng))
-            seconds = time.perf_counter() - begun
-            found[name].append(Run(seed, tuple(walk.placed()), pods, seconds, sum(pods), 0))
-    return found
+    arms = {"agent": Arm(partial(_decide, solver), solver.supports)}
+    arms |= {name: Arm(partial(_follow, RULES[name])) for name in against}
+    return arms_beside(arms, seeds, lambda seed: arrivals(seed, **vars(case)), _runs, say)
+
+
+def _decide(solver: Policy, problem: PlacementProblem, seed: int) -> Outcome:
+    result = solver.solve(problem, Budget.of(EPISODE))
+    there = problem.items.tier[result.plan.placement(problem).host >= 0]
+    placed = tuple(np.bincount(there, minlength=len(problem.tiers)).tolist())
+    stats = result.stats
+    return placed, int(stats.get("fallbacks", 0)), stats.get("first_episode_seconds")
+
+
+def _follow(rule: Rule, problem: PlacementProblem, seed: int) -> Outcome:
+    walk, rng = Arrivals(problem), np.random.default_rng(seed)
+    while not walk.over:
+        walk.step(rule(walk, rng))
+    return tuple(walk.placed()), 0, None
+
+
+def _runs(seed: int, problem: PlacementProblem) -> Callable[[Outcome, float], Run]:
+    pods = tuple(np.bincount(problem.items.tier, minlength=len(problem.tiers)).tolist())
+
+    def row(outcome: Outcome, seconds: float) -> Run:
+        placed, fallbacks, episode = outcome
+        seconds = seconds if episode is None else float(episode)
+        return Run(seed, placed, pods, seconds, sum(pods), fallbacks)
+
+    return row
 
 
 def rows(found: dict[str, list[Run]]) -> list[list[str]]:

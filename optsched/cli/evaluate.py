@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import click
 
 from .parameters import Command, Duration, option, options, split_names
+
+#: Where the agents of a problem are measured: how instances are drawn, arms run and rows told.
+MEASURES = {
+    "vm-rescheduling": "optsched.solvers.evaluation",
+    "pod-packing": "optsched.solvers.pod_evaluation",
+    "task-placement": "optsched.solvers.scheduling.measuring",
+}
 
 
 @click.command("evaluate", cls=Command, short_help="Measure an agent beside solvers.")
@@ -15,7 +23,7 @@ from .parameters import Command, Duration, option, options, split_names
     "What is measured",
     option(
         "--problem",
-        type=click.Choice(["vm-rescheduling", "pod-packing", "task-placement"]),
+        type=click.Choice(list(MEASURES)),
         help="Whose shipped agent, where none is named; default vm-rescheduling.",
     ),
     option(
@@ -96,131 +104,58 @@ def command(
     own = seeds(instances)[seed : seed + count]
     if len(own) < count:
         raise click.UsageError(f"--seed {seed} is beyond the end of {instances}")
-    file, names = _file(agent), split_names(against)
-    shows = {"pod-packing": _pods, "task-placement": _tasks}
-    show = shows.get(_kind(file, problem), _vms)
-    found = show(file, names, own, wishes, plot, f"{count} instances, {instances}", output)
+    file = _file(agent)
+    problem = _kind(file, problem)
+    found = _measure(problem, file, split_names(against), own, wishes, plot)
     if output == "json":
         import json
 
         every = {arm: [vars(one) for one in runs] for arm, runs in found.items()}
         click.echo(json.dumps(every, indent=1))
+    else:
+        from .console import Paper
+
+        measure = import_module(MEASURES[problem])
+        Paper().table(f"{count} instances, {instances}", measure.HEAD, measure.rows(found))
+
+
+def _measure(
+    problem: str,
+    file: str | None,
+    names: tuple[str, ...],
+    own: range,
+    wishes: dict[str, Any],
+    plot: str | None,
+) -> dict[str, list[Any]]:
+    """What every arm did on every instance; drawn where that is wanted."""
+    from optsched.api import usable_cores
+    from optsched.report.gaps import svg
+    from optsched.snapshot import write_atomically
+
+    from .watching import watching
+
+    measure = import_module(MEASURES[problem])
+    case = measure.Case.of({**wishes, "workers": usable_cores()})
+    with watching("measuring") as say:
+        found: dict[str, list[Any]] = measure.measure(file, names or measure.USUAL, own, case, say)
+    if plot:
+        drawn = {arm: [one.drawn for one in runs] for arm, runs in found.items()}
+        write_atomically(plot, svg(drawn).encode())
+    return found
 
 
 def _kind(file: str | None, problem: str | None) -> str:
-    """The problem that an agent is for."""
+    """The problem that an agent is for; files of before do not say it, and are of VMs."""
     from pathlib import Path
 
     from optsched.agents import PROBLEMS
     from optsched.solvers.agent_file import environment_of
 
+    usual = next(iter(MEASURES))
     if file is None:
-        return problem or "vm-rescheduling"
+        return problem or usual
     told = environment_of(Path(file))
-    return next((name for name, known in PROBLEMS.items() if known.environment == told), told)
-
-
-def _vms(
-    file: str | None,
-    names: tuple[str, ...],
-    own: range,
-    wishes: dict[str, Any],
-    plot: str | None,
-    title: str,
-    output: str,
-) -> dict[str, list[Any]]:
-    """Gaps to proven bounds."""
-    from optsched.api import usable_cores
-    from optsched.report.gaps import svg
-    from optsched.snapshot import write_atomically
-    from optsched.solvers.evaluation import Case, measure, rows
-
-    from .console import Paper
-    from .watching import watching
-
-    given = {name: wishes[name] for name in ("pms", "memory", "moves", "best_of")}
-    given["load"] = wishes["load"] or "high"
-    case = Case(seconds=wishes["time_limit"], workers=usable_cores(), **given)
-    with watching("measuring") as say:
-        found = measure(file, names or ("fragments-greedy",), own, case, say)
-    if plot:
-        gaps = {arm: [one.gap for one in runs] for arm, runs in found.items()}
-        write_atomically(plot, svg(gaps).encode())
-    if output == "text":
-        head = ["arm", "#mean gap", "#95 %", "#worst", "#ms", "#µs per decision", "#fallbacks"]
-        Paper().table(title, head, rows(found))
-    return dict(found)
-
-
-def _pods(
-    file: str | None,
-    names: tuple[str, ...],
-    own: range,
-    wishes: dict[str, Any],
-    plot: str | None,
-    title: str,
-    output: str,
-) -> dict[str, list[Any]]:
-    """Who placed more, by tier."""
-    from optsched.report.gaps import svg
-    from optsched.snapshot import write_atomically
-    from optsched.solvers.pod_evaluation import Case, measure, rows
-    from optsched.solvers.pod_rules import RULES
-
-    from .console import Paper
-    from .watching import watching
-
-    case = Case(wishes["nodes"], wishes["ppn"] or 0, wishes["tiers"] or 0, wishes["usage"] or 0)
-    with watching("measuring") as say:
-        found = measure(file, names or tuple(RULES), own, case, say)
-    if plot:
-        left = {
-            arm: [1 - sum(one.placed) / sum(one.pods) for one in runs]
-            for arm, runs in found.items()
-        }
-        write_atomically(plot, svg(left).encode())
-    if output == "text":
-        head = ["arm", "#agent better", "#agent worse", "#top tier", "#all", "#µs per decision",
-                "#fallbacks"]  # fmt: skip
-        Paper().table(title, head, rows(found))
-    return dict(found)
-
-
-def _tasks(
-    file: str | None,
-    names: tuple[str, ...],
-    own: range,
-    wishes: dict[str, Any],
-    plot: str | None,
-    title: str,
-    output: str,
-) -> dict[str, list[Any]]:
-    """The weighted sum over that of EFT."""
-    from optsched.report.gaps import svg
-    from optsched.snapshot import write_atomically
-    from optsched.solvers.scheduling.measuring import Case, measure, rows
-
-    from .console import Paper
-    from .watching import watching
-
-    try:
-        load = float(wishes["load"] or 0.8)
-    except ValueError:
-        raise click.UsageError(f"--load {wishes['load']!r}: of tasks it is a number") from None
-    case = Case(
-        wishes["nodes"], wishes["tasks"], load, wishes["burst"], wishes["best_of"],
-        wishes["time_limit"],
-    )  # fmt: skip
-    usual = ("greedy:eft", "greedy:energy", "greedy:edf", "greedy")
-    with watching("measuring") as say:
-        found = measure(file, names or usual, own, case, say)
-    if plot:
-        ratios = {arm: [one.ratio for one in runs] for arm, runs in found.items()}
-        write_atomically(plot, svg(ratios).encode())
-    if output == "text":
-        head = ["arm", "#over EFT", "#95 %", "#worst", "#not worse", "#ms", "#fallbacks"]
-        Paper().table(title, head, rows(found))
-    return dict(found)
+    return next((name for name, known in PROBLEMS.items() if known.environment == told), usual)
 
 
 def _file(agent: str | None) -> str | None:

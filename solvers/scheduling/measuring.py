@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from optsched import registry
 from optsched.budget import Budget
-from optsched.errors import UnsupportedError
+from optsched.errors import InputError
 from optsched.generate.tasks import tasks as draw
 from optsched.kernels import warm_schedules
+from optsched.outcome import Outcome
 from optsched.simulate.episodes import weighed
+from optsched.solvers.arms import Arm, with_agent
+from optsched.solvers.arms import measure as arms_beside
 from optsched.solvers.evaluation import interval
 from optsched.solvers.scheduling.learned import Policy
 from optsched.solvers.scheduling.rules import RULES
 from optsched.tasks import TaskProblem, evaluate
 
 EPISODE = 10.0  # seconds that one episode may take; it needs some milliseconds
+USUAL = ("greedy:eft", "greedy:energy", "greedy:edf", "greedy")  # where nothing is named
+HEAD = ("arm", "#over EFT", "#95 %", "#worst", "#not worse", "#ms", "#fallbacks")
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,22 @@ class Case:
     burst: bool = False
     best_of: float | None = None
     seconds: float = 1.0
+
+    @classmethod
+    def of(cls, wishes: Mapping[str, Any]) -> Case:
+        """From the options of the command.
+
+        Raises
+        ------
+        InputError
+            The load is no number.
+        """
+        try:
+            load = float(wishes["load"] or cls.load)
+        except ValueError:
+            raise InputError(f"--load {wishes['load']!r}: of tasks it is a number") from None
+        given = wishes["nodes"], wishes["tasks"], load, wishes["burst"], wishes["best_of"]
+        return cls(*given, seconds=wishes["time_limit"])
 
     def problem(self, seed: int) -> TaskProblem:
         """The instance of a seed."""
@@ -60,6 +82,11 @@ class Run:
         """Of the weighted sums: below 1 it is better than EFT."""
         return self.value / self.eft if self.eft else 1.0
 
+    @property
+    def drawn(self) -> float:
+        """What a plot shows."""
+        return self.ratio
+
 
 def measure(
     agent: str | None,
@@ -75,28 +102,26 @@ def measure(
     UnsupportedError
         A solver cannot serve such instances.
     """
-    arms = {"agent": (Policy(agent, episodes=1), EPISODE)}
-    if case.best_of is not None:
-        arms[f"agent, best in {case.best_of:g} s"] = Policy(agent), case.best_of
-    for name in against:
-        arms[name] = registry.task_solver(name), case.seconds
+    others = {name: registry.task_solver(name) for name in against}
+    solvers = with_agent(partial(Policy, agent), EPISODE, case.best_of, others, case.seconds)
     warm_schedules()
-    found: dict[str, list[Run]] = {name: [] for name in arms}
-    for at, seed in enumerate(seeds):
-        say(f"instance {at + 1}")
-        problem = case.problem(seed)
-        eft = evaluate(problem, RULES["eft"](problem, 0)).levels[0]
-        for name, (solver, seconds) in arms.items():
-            refusal = solver.supports(problem)
-            if refusal is not None:
-                raise UnsupportedError(f"solver {name!r} cannot serve these instances: {refusal}")
-            begun = time.perf_counter()
-            told = solver.solve(problem, Budget.of(seconds))
-            spent = time.perf_counter() - begun
-            value = evaluate(problem, told.schedule).levels[0]
-            decisions, fallbacks = (int(told.stats.get(k, 0)) for k in ("decisions", "fallbacks"))
-            found[name].append(Run(seed, value, eft, spent, decisions, fallbacks))
-    return found
+    arms = {name: _arm(solver, time) for name, (solver, time) in solvers.items()}
+    return arms_beside(arms, seeds, case.problem, _runs, say)
+
+
+def _arm(solver: Any, seconds: float) -> Arm[TaskProblem, Outcome]:
+    return Arm(lambda problem, seed: solver.solve(problem, Budget.of(seconds)), solver.supports)
+
+
+def _runs(seed: int, problem: TaskProblem) -> Callable[[Outcome, float], Run]:
+    eft = evaluate(problem, RULES["eft"](problem, 0)).levels[0]
+
+    def row(told: Outcome, seconds: float) -> Run:
+        value = evaluate(problem, told.schedule).levels[0]
+        decisions, fallbacks = (int(told.stats.get(k, 0)) for k in ("decisions", "fallbacks"))
+        return Run(seed, value, eft, seconds, decisions, fallbacks)
+
+    return row
 
 
 def rows(found: dict[str, list[Run]]) -> list[list[str]]:
