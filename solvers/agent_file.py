@@ -11,6 +11,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from optsched.errors import FormatError, MissingExtraError, UnsupportedError
 
 KEY, FORMAT = "optsched", 1
@@ -74,6 +76,18 @@ def answers(
         return dict(zip(names, session.run(names, inputs, options), strict=True))
     except Exception as error:  # onnxruntime raises a dozen classes without a common one
         raise FormatError("the agent cannot read what it is shown") from error
+
+
+def require_numbers(scores: np.ndarray) -> None:
+    """Refuse answers with something that is no number.
+
+    Raises
+    ------
+    FormatError
+        There is such an answer.
+    """
+    if not np.isfinite(scores).all():
+        raise FormatError("the agent answers with something that is no number")
 
 
 def environment_of(path: Path) -> str:

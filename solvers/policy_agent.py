@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from optsched.errors import FormatError
 from optsched.kernels import layout
 from optsched.simulate.walks import Floats, Looks
 from optsched.solvers import agent_file
@@ -61,8 +60,7 @@ class Agent:
             scores[:, :many], scores[:, many : many + 1] = found["group"], found["stop"]
         if second:
             scores[:, many + 1 :] = found["cell"]
-        if not np.isfinite(scores[allowed]).all():
-            raise FormatError("the agent answers with something that is no number")
+        agent_file.require_numbers(scores[allowed])
         return scores
 
 
@@ -76,12 +74,8 @@ def load(path: str | Path | None) -> Agent:
 
     Raises
     ------
-    MissingExtraError
-        onnxruntime is not installed.
-    UnsupportedError
-        No agent comes with this package.
-    FormatError
-        The file is none, is for another problem or version, or is too large.
+    OptschedError
+        As `agent_file.read`.
     """
     chosen = Path(path) if path is not None else shipped()
     return Agent(*agent_file.read(chosen, ENVIRONMENT, TABLES), agent_file.only_asked())

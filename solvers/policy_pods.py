@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from optsched.budget import Budget
-from optsched.errors import FormatError
 from optsched.objective import evaluate
 from optsched.plan import Placement
 from optsched.problem import PlacementProblem
@@ -41,8 +40,7 @@ class PodAgent:
         inputs = {"hosts": hosts, "task": task}
         found = agent_file.answers(self.session, ["host", "leave"], inputs)
         scores = np.concatenate([found["host"], found["leave"]], axis=1)
-        if not np.isfinite(scores).all():
-            raise FormatError("the agent answers with something that is no number")
+        agent_file.require_numbers(scores)
         return scores
 
 

@@ -37,7 +37,9 @@ GREED = 20.0  # of untrained weights, see `agents.placement_network`
 class _Untrained:
     """The session of a network that has learned nothing: twice as late is `GREED` log 2 less."""
 
-    def run(self, names: list[str], inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+    def run(
+        self, names: list[str], inputs: dict[str, np.ndarray], options: Any = None
+    ) -> list[np.ndarray]:
         """Scores, as the network gives them before training."""
         del names
         nodes = inputs["nodes"]

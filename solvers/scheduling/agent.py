@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from optsched.budget import Budget
-from optsched.errors import FormatError
 from optsched.kernels import events, views
 from optsched.simulate.episodes import Episode
 from optsched.simulate.worlds import World
@@ -44,18 +43,13 @@ class TaskAgent:
         Raises
         ------
         FormatError
-            The network answers with something that is no number.
+            The network cannot read these tables, or answers with something that is no number.
         """
-        found: np.ndarray = self.session.run(["scores"], {"nodes": nodes, "task": task})[0]
+        inputs = {"nodes": nodes, "task": task}
+        found: np.ndarray = agent_file.answers(self.session, ["scores"], inputs)["scores"]
         found = np.where(mask, found, LOW)
-        if not np.isfinite(found).all():
-            raise FormatError("the agent answers with something that is no number")
+        agent_file.require_numbers(found)
         return found
-
-
-def shipped() -> Path | None:
-    """The agent that comes with the package; None where none does."""
-    return agent_file.shipped(SHIPPED)
 
 
 def load(path: str | Path | None) -> TaskAgent:
@@ -63,14 +57,10 @@ def load(path: str | Path | None) -> TaskAgent:
 
     Raises
     ------
-    MissingExtraError
-        onnxruntime is not installed.
-    UnsupportedError
-        No agent comes with this package.
-    FormatError
-        The file is none, is for another problem or version, or is too large.
+    OptschedError
+        As `agent_file.read`.
     """
-    chosen = Path(path) if path is not None else shipped()
+    chosen = Path(path) if path is not None else agent_file.shipped(SHIPPED)
     changed = chosen.stat().st_mtime_ns if chosen is not None and chosen.is_file() else 0
     return _read(chosen, changed)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +29,9 @@ class Greedy:
     def __init__(self, fault: float | None = None) -> None:
         self.fault, self.asked = fault, 0
 
-    def run(self, names: list[str], inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+    def run(
+        self, names: list[str], inputs: dict[str, np.ndarray], options: Any = None
+    ) -> list[np.ndarray]:
         """Scores."""
         assert names == ["scores"]
         self.asked += 1
@@ -142,3 +145,14 @@ def test_names_and_files(tmp_path: Path) -> None:
         load(wrong)
     with pytest.raises(FormatError):
         Hybrid(str(wrong)).supports(draw(0, nodes=3, count=3))
+
+
+def test_a_network_that_cannot_read_its_tables() -> None:
+    """Whatever onnxruntime raises, it is told as a fault of the file."""
+
+    class Odd:
+        def run(self, *_: object) -> None:
+            raise RuntimeError("INVALID_ARGUMENT")
+
+    with pytest.raises(FormatError, match="cannot read what it is shown"):
+        play(TaskAgent(Odd(), {}), weighed(draw(0, nodes=5, count=20)), Budget.of(10))
