@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optsched.arrays import Ints
+from optsched.arrays import Bools, Ints
 from optsched.budget import Budget
 from optsched.solvers.fragments.columns import Columns
 from optsched.solvers.fragments.enumeration import exchanges
 from optsched.solvers.fragments.master import GIVEN, MISSING, ROUNDING, Master
+from optsched.solvers.fragments.model import Model
 from optsched.solvers.fragments.pricing import Prices
 
 PATIENCE = 0.5  # share of the time that is left for one search
@@ -96,6 +97,7 @@ def _within(master: Master, slack: float) -> Ints:
 
 def _whole(master: Master, pool: Ints, budget: Budget) -> tuple[Chosen | None, int]:
     """The best whole combination of the columns in the pool, and the most that one can gain."""
+    pool = pool[possible(master.model, master.columns[pool])]
     program = master.program(pool)
     whole = np.ones(len(program), bool)
     x, low = program.solve_whole_bound(whole, PATIENCE * budget.remaining(), GAP)
@@ -107,6 +109,25 @@ def _whole(master: Master, pool: Ints, budget: Budget) -> tuple[Chosen | None, i
     gain = float(columns.gain @ counts[used]) - master.model.prize * round(float(x[MISSING]))
     chosen = Chosen(columns, counts[used], round(gain))
     return chosen, int(np.floor(-low + ROUNDING)) if np.isfinite(low) else 1 << 60
+
+
+def possible(model: Model, columns: Columns) -> Bools:
+    """(N,) whether what enters has the memory that is free and that is freed.
+
+    Prices count what is freed too high where newcomers may use it (`CellTypes.row`).
+    """
+    if model.safe:
+        return np.ones(len(columns), bool)
+    net = (columns.into - columns.out) * model.shapes.memory  # (N, 2, K)
+    wide = net[:, :1, model.shapes.narrow :].sum(axis=2)  # stands in the first row, for both
+    more = net[:, :, : model.shapes.narrow].sum(axis=2) + wide
+    types = np.repeat(columns.cell[:, None], 2, axis=1)
+    on_host = columns.host >= 0
+    types[on_host] = model.hosts.cells[columns.host[on_host]]
+    free = model.cells.row[types, 0]
+    fits = (more <= free) | (free == model.rows - 1)
+    comes = columns.into.any(axis=(1, 2))
+    return np.asarray((fits[:, 0] & (fits[:, 1] | ~on_host)) | ~comes)
 
 
 def _shake(master: Master, rng: np.random.Generator, budget: Budget) -> None:

@@ -73,7 +73,7 @@ def test_conflicts_are_kept_and_bounded(draw: Draw, best: Best, seed: int) -> No
     assert result.levels[0].bound <= truth[0] <= result.levels[0].value <= result.levels[0].stay
 
 
-@pytest.mark.parametrize("seed", [15, 18, 19, 28, 38])
+@pytest.mark.parametrize("seed", [7, 10, 12, 14, 15, 18])
 def test_only_what_leaves_frees_memory(draw: Draw, best: Best, seed: int) -> None:
     """Where newcomers need the memory of those who leave, waves are proven optimal as well."""
     problem = draw(seed, memory=14, ratios=(1, 2, 4))
