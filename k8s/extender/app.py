@@ -31,6 +31,7 @@ Send = Callable[[Message], Awaitable[None]]
 
 SWOLLEN = 1 << 20
 TOGETHER = 8  # largest bodies that may be held at once, of all requests together
+DRAIN = 10.0  # seconds for the rest of a request that is refused
 
 _JSON = (b"content-type", b"application/json")
 _OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
@@ -123,6 +124,7 @@ class Verbs:
             reply = wire.error_reply(str(refused))
             if refused.unread:
                 await _drain(receive, self.settings.body_timeout.seconds)
+                self.swollen = True
         except FormatError as error:
             status, outcome = 400, "malformed"
             reply = wire.error_reply(str(error))
@@ -223,7 +225,10 @@ class Verbs:
 
 
 async def _drain(receive: Receive, seconds: float) -> None:
+    """Read and forget what is still to come, while it comes and not for ever."""
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            while (await receive()).get("more_body", False):
-                pass
+        async with asyncio.timeout(DRAIN):
+            more = True
+            while more:
+                async with asyncio.timeout(seconds):
+                    more = (await receive()).get("more_body", False)
