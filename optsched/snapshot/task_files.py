@@ -75,7 +75,7 @@ class TaskRecord(Record, kw_only=True):
     name: str
     source: str
     arrival: Amount = 0
-    work: int
+    work: Annotated[int, Meta(le=1 << 53)]
     input: Amount = 0
     output: Amount = 0
     cores: Positive = 1

@@ -13,6 +13,7 @@ import numpy as np
 from optsched.arrays import NONE, Bools, Ints, refuse
 from optsched.errors import ProblemError
 from optsched.tasks.network import Network
+from optsched.tasks.ranges import refuse_large
 from optsched.tasks.schedule import Schedule
 from optsched.tasks.tables import Nodes, Objective, Taken, Tasks
 
@@ -69,6 +70,7 @@ class TaskProblem:
         last = int(self.tasks.arrival.max(initial=0))
         if self.horizon <= last:
             raise ProblemError(f"the horizon of {self.horizon} ms ends before the last arrival")
+        refuse_large(self)
 
     def replace(self, **changes: Any) -> TaskProblem:
         """A copy with other tables."""

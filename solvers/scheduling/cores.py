@@ -76,7 +76,14 @@ class Cores:
         self.cheapest = cost.min(axis=1, initial=LARGE // WHOLE)
         self.nodes = self._nodes(alone, weight)
         self.cap = self.free * WHOLE // tasks.cores
-        self.fits = bool((self.cheapest < LARGE // WHOLE // (len(tasks) + 1)).all())
+        most = {
+            Goal.SLA: int(tasks.weight.max(initial=0)),
+            Goal.RESPONSE: problem.horizon,
+            Goal.ENERGY: int(problem.energy.max(initial=0)) + int(wake_costs(problem).max()),
+            Goal.LATENESS: int(tasks.weight.max(initial=0)) * problem.horizon,
+        }
+        top = sum(one * most[goal] for goal, one in weight.items())
+        self.fits = top * WHOLE * (len(tasks) + 1) < LARGE and len(self.nodes) > 0
         if self.fits:
             self._master()
 

@@ -55,6 +55,16 @@ def put(*path: str | int, value: object) -> Change:
     return change
 
 
+def test_numbers_beyond_64_bits_are_refused(tmp_path: Path) -> None:
+    """Each number may be fine; the energy of the run would have come out below 0."""
+    content = document()
+    content["nodes"][0]["busy"] = 1_000_000
+    content["tasks"][0]["work"] = 10**13
+    code, output = run(tmp_path, content)
+    assert code == 2
+    assert "'photo': its work of 10,000,000,000,000 is too large for the slowest node" in output
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -63,6 +73,9 @@ def put(*path: str | int, value: object) -> Change:
         (put("tasks", 0, "after", value=[{"task": "x"}]), "'photo' names the task 'x'"),
         (put("tasks", 0, "deadline", value=5), "'photo': its deadline is before its arrival"),
         (put("tasks", 0, "work", value=-1), "'photo': its work is negative"),
+        (put("nodes", 0, "idle", value=1 << 53), "busy than idle"),
+        (put("objective", value=f"response:{1 << 52}"), "the weight 4,503,599,627,370,496 of resp"),
+        (put("nodes", value=[]), "there are no nodes"),
         (put("tasks", 0, "work", value=1.5), "'photo'"),
         (put("tasks", 0, "hard", value=True), ""),
         (put("tasks", 1, "hard", value=True), "'sound': it is hard without a deadline"),
