@@ -23,6 +23,7 @@ from optsched.result import Bound
 from optsched.solvers.closing import Closing
 from optsched.solvers.ladder import Found, Ladder
 from optsched.solvers.master import PENALTY, SCALE, Duals, Group, Lock, Master
+from optsched.solvers.programs import interrupting
 from optsched.solvers.relaxation import first_duals
 
 NAMES = {
@@ -70,13 +71,16 @@ class ColumnGeneration:
         closing = self._resume(ladder, level, locks)
         run = closing.run
         run.budget = budget.share(GENERATE) if self.integer else budget
-        with ThreadPoolExecutor(max_workers=budget.workers) as pool:
+        with (
+            interrupting(budget.stop) as run.master.lp.interrupter,
+            ThreadPoolExecutor(max_workers=budget.workers) as pool,
+        ):
             bound = run.generate(pool)
-        if not run.started:
-            return Found()
-        run.budget = budget
-        if self.integer:
-            bound = closing.close()
+            if not run.started:
+                return Found()
+            run.budget = budget
+            if self.integer:
+                bound = closing.close()
         return Found(bound=Bound(bound, "patterns (column generation)"))
 
     def _resume(self, ladder: Ladder, level: int, locks: list[Lock]) -> Closing:

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import datetime
 import math
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,20 +25,42 @@ from ortools.math_opt import (
 from ortools.math_opt import parameters_pb2 as settings
 from ortools.math_opt.core.python import solver as core
 from ortools.math_opt.python import mathopt
+from ortools.util.python.solve_interrupter import SolveInterrupter  # type: ignore[import-untyped]
 from pybind11_abseil.status import StatusNotOk
 
 from optsched.arrays import Bools, Ints
 
 Floats = npt.NDArray[np.float64]
 FREE = math.inf
-# What `core.solve` takes after the parameters: all values are wanted, there are no callbacks.
+# What `core.solve` takes after the parameters, before the interrupter: all values are wanted, there
+# are no callbacks.
 _NOTHING = (
     model_parameters_pb2.ModelSolveParametersProto(),
     None,
     callback_pb2.CallbackRegistrationProto(),
     None,
-    None,
 )
+LOOK = 0.02  # seconds between two looks at `Budget.stop`
+
+
+@contextmanager
+def interrupting(stop: Callable[[], bool]) -> Iterator[SolveInterrupter]:
+    """An interrupter for the programs that are solved meanwhile; it is asked for by `stop`."""
+    interrupter, done = SolveInterrupter(), threading.Event()
+
+    def watch() -> None:
+        while not done.wait(LOOK):
+            if stop():
+                interrupter.interrupt()
+                return
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield interrupter
+    finally:
+        done.set()
+        thread.join()
 
 
 @dataclass(frozen=True)
@@ -54,6 +79,11 @@ class LinearProgram:
     ----------
     low, high
         (M,) the rows, all there from the start.
+
+    Attributes
+    ----------
+    interrupter
+        Ends what is being solved early (GLOP only), or None.
     """
 
     def __init__(self, low: Floats, high: Floats) -> None:
@@ -67,6 +97,7 @@ class LinearProgram:
         self._sent = (0, 0)  # columns and entries that the solver has
         self._changed: dict[str, dict[int, float]] = {"cost": {}, "lower": {}, "upper": {}}
         self._solver: core.Solver | None = None
+        self.interrupter: SolveInterrupter | None = None
 
     def __len__(self) -> int:
         return len(self.cost)
@@ -134,6 +165,7 @@ class LinearProgram:
             settings.SolverInitializerProto(),
             limits,
             *_NOTHING,
+            None,
         )
         if not answer.solutions or not answer.solutions[0].HasField("primal_solution"):
             return None, -math.inf
@@ -150,7 +182,8 @@ class LinearProgram:
         self._sent = len(self.cost), len(self._row)
         for table in self._changed.values():
             table.clear()
-        return self._solver.solve(_limits(seconds), *_NOTHING)
+        asked = None if self.interrupter is None else self.interrupter.pybind_interrupter
+        return self._solver.solve(_limits(seconds), *_NOTHING, asked)
 
     def _columns(self, first: int, whole: Bools) -> model_pb2.VariablesProto:
         return model_pb2.VariablesProto(

@@ -73,6 +73,7 @@ class _Relaxation:
         self._fill()
         row, column, value = (np.concatenate(part) for part in zip(*self.entries, strict=True))
         lp.fill(self._cost(), self.upper, row, column, value)
+        lp.interrupter = self.master.lp.interrupter
         return lp
 
     def _rows(self) -> tuple[Floats, Floats]:
