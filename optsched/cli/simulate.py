@@ -155,9 +155,6 @@ def command(
     storageclasses,csinodes -A -o json > cluster.json
       optsched simulate cluster.json --bench
     """
-    import asyncio
-    import logging
-
     from optsched.formats.detect import content
 
     data = content(dump)
@@ -167,29 +164,36 @@ def command(
 
         simulate_tasks(problem, _asked(tasks, seed, quiet, output, max_rows))
         return
+    found = _play(data, config, mode, bench, quiet, now=now, seed=seed, most_plans=max_plans)
+    if output == "json":
+        click.echo(_json(found), nl=False)
+    else:
+        _print(found, max_rows)
+
+
+def _play(
+    data: bytes,
+    config: str | None,
+    mode: str,
+    bench: bool,
+    quiet: bool,
+    *,
+    now: str | None,
+    **wishes: int,
+) -> Simulation:
+    """The service in the cluster of a dump."""
+    import asyncio
+    import logging
+
     from .serve import check_installation
 
     check_installation()
     from optsched.k8s.simulator.run import simulate
 
     logging.disable(logging.ERROR)
-    items = _items(data)
-    settings = _settings(config, mode, bench)
+    items, settings = _items(data), _settings(config, mode, bench)
     told = (lambda text: None) if quiet else (lambda text: click.echo(text, err=True))
-    found = asyncio.run(
-        simulate(
-            items,
-            settings,
-            now=_millis(now),
-            seed=seed,
-            most_plans=max_plans,
-            on_progress=told,
-        )
-    )
-    if output == "json":
-        click.echo(_json(found), nl=False)
-    else:
-        _print(found, max_rows)
+    return asyncio.run(simulate(items, settings, now=_millis(now), on_progress=told, **wishes))
 
 
 def _tasks(ctx: click.Context, data: bytes, path: str, asked: dict[str, Any]) -> TaskProblem | None:

@@ -278,6 +278,62 @@ def distinct(table: Floats, mark: Ints, number: Ints, first: Ints) -> int:
 
 
 @jit
+def look_cells(
+    real: int, wide: bool, cells: Floats, mask: np.ndarray, out: Floats, bias: Floats,
+    actions: Ints, alike: Ints, many: int, top: int,
+) -> int:  # fmt: skip
+    """The cells of `look`, of which the first `real` are there; how many distinct ones there are.
+
+    Theirs are the actions from `many` on, and the choices after `top`, which stops.
+    """
+    count = len(cells)
+    seen = cells.copy()
+    mark, number = np.zeros(count, np.int64), np.empty(count, np.int64)
+    first = np.empty(count, np.int64)
+    for cell in range(count):
+        if not wide:
+            seen[cell, 5] = seen[cell, 6] = seen[cell, 7] = 0.0
+        mark[cell] = mask[cell] if cell < real else -1
+    found = min(distinct(seen, mark, number, first), len(out))
+    times = np.zeros(len(out))
+    for cell in range(count):
+        if 0 <= number[cell] < found:
+            times[number[cell]] += 1
+            if mask[cell]:
+                alike[many + cell] = top + 1 + number[cell]
+    out[:] = 0.0
+    bias[:] = -1e8
+    for at in range(found):
+        out[at] = seen[first[at]]
+        bias[at] = np.log(times[at])
+        out[at, CELL_TIMES] = min(bias[at] / 7, 1.0)
+        if mask[first[at]]:
+            actions[top + 1 + at] = many + first[at]
+    return found
+
+
+@jit
+def look_groups(groups: Floats, mask: np.ndarray, lines: Floats, actions: Ints, alike: Ints) -> int:
+    """The groups of `look` that may be chosen; how many distinct ones there are."""
+    many = len(groups)
+    mark, number = np.zeros(many, np.int64), np.empty(many, np.int64)
+    first = np.empty(many, np.int64)
+    for group in range(many):
+        mark[group] = 0 if mask[group] else -1
+    lead = min(distinct(groups, mark, number, first), len(lines))
+    counts = np.zeros(len(lines))
+    for group in range(many):
+        if 0 <= number[group] < lead:
+            counts[number[group]] += 1
+            alike[group] = number[group]
+    for at in range(lead):
+        lines[at] = groups[first[at]]
+        lines[at, GROUP_TIMES] = min(np.log(counts[at]) / 7, 1.0)
+        actions[at] = first[at]
+    return lead
+
+
+@jit
 def look(
     row: Ints, cells: Floats, groups: Floats, mask: np.ndarray, out: Floats, bias: Floats,
     lines: Floats, actions: Ints, alike: Ints, sizes: Ints,
@@ -305,48 +361,16 @@ def look(
     """
     many, count, top = len(groups), len(cells), len(lines)
     chosen = row[CHOSEN]
-    wide = chosen >= 0 and row[row[GROUP_OTHER] + chosen] >= 0
-    lines[:] = 0.0
-    out[:] = 0.0
-    bias[:] = -1e8
     actions[:] = -1
     alike[:] = -1
-    seen = cells.copy()
-    mark = np.zeros(max(count, many), np.int64)
-    number, first = np.empty(len(mark), np.int64), np.empty(len(mark), np.int64)
-    for cell in range(count):
-        if not wide:
-            seen[cell, 5] = seen[cell, 6] = seen[cell, 7] = 0.0
-        mark[cell] = mask[many + cell] if cell < row[row[HOST_FIRST] + row[HOSTS]] else -1
-    found = min(distinct(seen, mark[:count], number[:count], first[:count]), len(out))
-    times = np.zeros(len(out))
-    for cell in range(count):
-        if 0 <= number[cell] < found:
-            times[number[cell]] += 1
-            if mask[many + cell]:
-                alike[many + cell] = top + 1 + number[cell]
-    for at in range(found):
-        out[at] = seen[first[at]]
-        bias[at] = np.log(times[at])
-        out[at, CELL_TIMES] = min(bias[at] / 7, 1.0)
-        if mask[many + first[at]]:
-            actions[top + 1 + at] = many + first[at]
-    sizes[0], sizes[1] = 0, found
+    real = row[row[HOST_FIRST] + row[HOSTS]]
+    wide = chosen >= 0 and row[row[GROUP_OTHER] + chosen] >= 0
+    sizes[1] = look_cells(real, wide, cells, mask[many:], out, bias, actions, alike, many, top)
+    lines[:] = 0.0
+    sizes[0] = 0
     if chosen >= 0:
         return
-    for group in range(many):
-        mark[group] = 0 if mask[group] else -1
-    lead = min(distinct(groups, mark[:many], number[:many], first[:many]), top)
-    counts = np.zeros(top)
-    for group in range(many):
-        if 0 <= number[group] < lead:
-            counts[number[group]] += 1
-            alike[group] = number[group]
-    for at in range(lead):
-        lines[at] = groups[first[at]]
-        lines[at, GROUP_TIMES] = min(np.log(counts[at]) / 7, 1.0)
-        actions[at] = first[at]
-    sizes[0] = lead
+    sizes[0] = look_groups(groups, mask, lines, actions, alike)
     if mask[many + count]:
         actions[top] = many + count
         alike[many + count] = top
