@@ -88,7 +88,7 @@ class Teaching:
         return found
 
     def _drawn(self, rng: np.random.Generator) -> tuple[int, tuple[tuple[str, Any], ...], int]:
-        """An instance of the training split: as configured, or a smaller and easier one."""
+        """An instance of the training split: as configured, smaller, or with memory that binds."""
         own, options = seeds("train"), dict(self.env)
         seed, moves = int(rng.integers(own.start, own.stop)), int(options.pop("moves", 50))
         if rng.random() < self.clone["smaller"]:
@@ -96,6 +96,8 @@ class Teaching:
             options["pms"] = int(rng.integers(max(pms // 10, 2), pms + 1))
             options["usage"] = float(rng.uniform(0.65, 0.93))
             moves = max(2, int(options["pms"] * rng.uniform(0.06, 0.25)))
+        if rng.random() < self.clone["mixed"]:
+            options["memory"] = "mixed"
         return seed, tuple(sorted(options.items())), moves
 
     def study(self, job: Job, weights: Weights) -> list[Example]:

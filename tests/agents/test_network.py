@@ -144,6 +144,36 @@ def test_the_teacher_goes_on_from_anywhere() -> None:
         assert not check(begun.problem, plan).violations
 
 
+def test_where_memory_binds_the_rest_is_carried_out_or_not_told() -> None:
+    """With mixed memory every plan that is told is legal to its end, and ends where it says."""
+    told = 0
+    for seed in range(6):
+        begun = start(snapshot(seed, pms=30, memory="mixed"), 8)
+        walk, rng = Walk(begun), np.random.default_rng(seed)
+        for _ in range(2 * (seed % 3)):
+            walk.step(int(rng.choice(np.flatnonzero(walk.mask[:-1]))))
+        lesson = rest(begun, walk.row, walk.moves)
+        if lesson is None:
+            continue
+        told += 1
+        again = Walk(lesson.begun)
+        for group, cell in lesson.moves:
+            assert again.mask[group]
+            again.step(group)
+            assert again.mask[begun.groups + cell]
+            again.step(begun.groups + cell)
+        assert begun.levels(again.row)[0] == lesson.best
+    assert told >= 3
+
+
+def test_some_instances_have_mixed_memory() -> None:
+    """As many as the hyperparameter says, of all kinds."""
+    for share, least, most in ((0.0, 0, 0), (0.5, 20, 80), (1.0, 100, 100)):
+        jobs = teaching(mixed=share, jobs_per_round=100).jobs(np.random.default_rng(0), 100)
+        mixed = sum(dict(job.options).get("memory") == "mixed" for job in jobs)
+        assert least <= mixed <= most
+
+
 def teaching(**changes: Any) -> Teaching:
     """With the hyperparameters that ship, but for some."""
     config = read("vm-rescheduling", None, {})
