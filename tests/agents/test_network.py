@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("sb3_contrib", reason="training needs the extra rl: pip install 'optsched[rl]'")
 import torch
 
+from optsched.agents import experts
 from optsched.agents.attention import NEVER
 from optsched.agents.cloning import cross_entropy
 from optsched.agents.experts import rest, whole
@@ -113,6 +114,13 @@ def test_the_exported_file_scores_alike(tmp_path: Path) -> None:
         assert np.allclose(agent.scores(look)[legal], expected[legal], atol=1e-4)
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A teacher that takes its time: how busy the machine is changes no plan."""
+    monkeypatch.setattr(experts, "SECONDS", 60.0)
+
+
+@pytest.mark.usefixtures("patient")
 def test_the_teacher_goes_on_from_anywhere() -> None:
     """Its rest of an episode is legal and, from the start, as good as its plan for the whole."""
     for seed in range(4):
@@ -144,6 +152,7 @@ def test_the_teacher_goes_on_from_anywhere() -> None:
         assert not check(begun.problem, plan).violations
 
 
+@pytest.mark.usefixtures("patient")
 def test_where_memory_binds_the_rest_is_carried_out_or_not_told() -> None:
     """With mixed memory every plan that is told is legal to its end, and ends where it says."""
     told = 0
