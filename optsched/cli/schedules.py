@@ -50,16 +50,18 @@ def solve_tasks(
                 on_progress=lambda progress: say(progress_words(progress)),
             )
         )
-    if output == "json":
-        click.echo(_json(problem, outcome), nl=False)
-    else:
-        _print(Paper(max_rows), problem, outcome)
-    if plan_out:
-        write_atomically(plan_out, encode_schedule(problem, outcome.schedule))
-    if report:
-        from optsched.report.schedules import schedule_page
+    try:  # as for placements: the files all the same where nobody reads the answer to its end
+        if output == "json":
+            click.echo(_json(problem, outcome), nl=False)
+        else:
+            _print(Paper(max_rows), problem, outcome)
+    finally:
+        if plan_out:
+            write_atomically(plan_out, encode_schedule(problem, outcome.schedule))
+        if report:
+            from optsched.report.schedules import schedule_page
 
-        write_atomically(report, schedule_page(problem, outcome).encode())
+            write_atomically(report, schedule_page(problem, outcome).encode())
 
 
 def check_tasks(problem: TaskProblem, path: str, output: str, max_rows: int) -> Exit:

@@ -156,18 +156,26 @@ def command(
 
     unmet = unmet_goal(problem, result.plan, result.levels)
     result = replace(result, notes=(*result.notes, *unmet))
-    # The answer first: where a file cannot be written after all, it must not be lost.
-    _print(problem, result, output, max_rows)
-    if plan_out:
-        from optsched.snapshot import encode_plan, write_atomically
+    # The answer first: where a file cannot be written after all, it must not be lost. The files
+    # all the same where nobody reads the answer to its end.
+    try:
+        _print(problem, result, output, max_rows)
+    finally:
+        _write(problem, result, plan_out, report)
+    ctx.exit(exit_code(result, stopped))
 
+
+def _write(
+    problem: PlacementProblem, result: Result, plan_out: str | None, report: str | None
+) -> None:
+    """The files that were asked for."""
+    from optsched.report import page
+    from optsched.snapshot import encode_plan, write_atomically
+
+    if plan_out:
         write_atomically(plan_out, encode_plan(problem, result.plan))
     if report:
-        from optsched.report import page
-        from optsched.snapshot import write_atomically
-
         write_atomically(report, page(problem, result).encode())
-    ctx.exit(exit_code(result, stopped))
 
 
 def _require_page(report: str, *, picture: bool) -> None:

@@ -11,8 +11,9 @@ import pytest
 from click.testing import Result
 
 from optsched.cli.exits import Exit
+from optsched.cli.parameters import read_placement
 from optsched.problem import Hosts, Items, PlacementProblem
-from optsched.snapshot import encode_snapshot
+from optsched.snapshot import decode_plan, encode_snapshot
 
 Run = Callable[..., Result]
 
@@ -20,9 +21,9 @@ SOLVE = ["solve", "--solver", "greedy", "--workers", "1"]
 OPTSCHED = [sys.executable, "-c", "from optsched.cli import main; main()"]
 
 
-def started(path: Path, stdout: object) -> subprocess.Popen[str]:
+def started(path: Path, stdout: object, *options: str) -> subprocess.Popen[str]:
     """The command as a process of its own, which alone can fail to write."""
-    command = [*OPTSCHED, *SOLVE, str(path)]
+    command = [*OPTSCHED, *SOLVE, str(path), *options]
     return subprocess.Popen(command, stdout=stdout, stderr=subprocess.PIPE, text=True)  # type: ignore[call-overload, no-any-return]
 
 
@@ -45,6 +46,19 @@ def test_a_reader_that_stops_reading(snapshot: Path) -> None:
         said = process.stderr.read()
         assert process.wait(timeout=60) == Exit.CLOSED
     assert said == ""
+
+
+def test_files_are_written_though_nobody_reads(snapshot: Path, tmp_path: Path) -> None:
+    """`solve ... --plan-out plan.json | head -1` keeps the plan."""
+    plan, page = tmp_path / "plan.json", tmp_path / "page.html"
+    wanted = ("--plan-out", str(plan), "--report", str(page))
+    with started(snapshot, subprocess.PIPE, *wanted) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait(timeout=60) == Exit.CLOSED
+    problem = read_placement(str(snapshot))
+    assert decode_plan(plan.read_bytes(), problem).problem == problem.digest()
+    assert page.read_text().rstrip().endswith("</html>")
 
 
 def test_tables_in_pipes_have_one_row_a_line(run: Run, tmp_path: Path) -> None:
