@@ -197,14 +197,24 @@ class Portfolio(_Solver):
         small = int(problem.fits.sum()) <= MANY // 100
         share = (0.15 if small else 0.6) if exact else 1.0
         found, bounds = Ants(self.scorer).search(problem, budget.share(share), seed, given)
-        values = evaluate(problem, found).levels
-        if exact and not met(values, bounds):
+        if exact and small:  # CP-SAT is quick where it is good, and is no use where it is not
+            found, bounds = self._improved(problem, found, bounds, budget.share(PROOF), seed)
+        if exact and not met(evaluate(problem, found).levels, bounds):
             bounds = tighter(bounds, best_bounds(problem, found, budget.share(PROOF)))
-        if exact and not budget.over() and not met(values, bounds):
-            budget.report("CP-SAT")
-            found, own = improve(problem, found, budget.share(SEARCH), seed, bounds)
-            values, before = evaluate(problem, found).levels, values
-            if values[:-1] != before[:-1]:  # those of later levels were for other values
-                bounds = best_bounds(problem, found, budget)
-            bounds = tighter(own, bounds)
+            found, bounds = self._improved(problem, found, bounds, budget, seed)
         return found, bounds
+
+    @staticmethod
+    def _improved(
+        problem: TaskProblem, found: Schedule, bounds: list[Bound], budget: Budget, seed: int
+    ) -> tuple[Schedule, list[Bound]]:
+        """What CP-SAT makes of a schedule and its bounds."""
+        before = evaluate(problem, found).levels
+        if budget.over() or met(before, bounds):
+            return found, bounds
+        budget.report("CP-SAT")
+        found, own = improve(problem, found, budget.share(SEARCH), seed, bounds)
+        values = evaluate(problem, found).levels
+        if values[:-1] != before[:-1]:  # those of later levels were for other values
+            bounds = free_bounds(problem, values)
+        return found, tighter(own, bounds)
