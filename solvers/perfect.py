@@ -19,7 +19,8 @@ from optsched.result import Bound
 from optsched.solvers.ladder import Found, Ladder
 
 SPARE = 0.002  # of the largest host: with more to spare there are too many ways to fill one
-ROWS, PER_SECOND = 3_000_000, 1_000_000  # sums in one half, at most, and for each second left
+# Sums of two resources in one half, at most, and for each second left.
+ROWS, PER_SECOND = 3_000_000, 1_000_000
 MATCHES = 1_000_000  # pairs of halves that agree in one resource
 CLASSES, TYPES = 3, 4  # classes to try, the largest first; kinds of hosts
 
@@ -49,7 +50,7 @@ class PerfectPacking:
         kinds, largest = np.unique(room, axis=0), np.maximum(room.max(axis=0), 1)
         if (spare / largest).min() > SPARE or len(kinds) > TYPES:
             return Found()
-        rows = int(min(ROWS, PER_SECOND * budget.remaining()))
+        rows = int(min(ROWS, PER_SECOND * budget.remaining())) * 2 // max(2, demand.shape[1])
         for k in np.argsort(-(demand / largest).sum(axis=1), kind="stable")[:CLASSES].tolist():
             if budget.over():
                 break
