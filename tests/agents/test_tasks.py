@@ -116,10 +116,11 @@ def test_it_is_compared_with_its_own_world(tiny: dict[str, Any]) -> None:
 
 def test_it_learns_from_its_teacher(tiny: dict[str, Any]) -> None:
     """A few rounds take a good part of what its choices lose on worlds it never saw."""
-    config = tiny | {"clone": tiny["clone"] | {"rounds": 6, "updates_per_round": 30, "solved": 0.0}}
+    wish = {"first": 16, "rounds": 6, "updates_per_round": 30, "solved": 0.0}
+    config = tiny | {"clone": tiny["clone"] | wish}
     network = PlacementNetwork()
     rng = np.random.default_rng(0)
-    worlds = [instance(900_000_000 + k, tiny["env_kwargs"]) for k in range(6)]
+    worlds = [instance(900_000_000 + k, tiny["env_kwargs"]) for k in range(30)]
     unseen = lessons(network, worlds, rng, 0.0)
     with torch.no_grad():
         before = float(regret(network, unseen))
