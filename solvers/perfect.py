@@ -44,6 +44,8 @@ class PerfectPacking:
         # Overcommitted hosts may keep what they hold.
         room = np.maximum(problem.hosts.capacity - pinned_use(problem, classes), now.T @ demand)
         demand, size = demand[must], classes.size[must]
+        if room.sum(axis=0, dtype=np.float64).max() >= 2.0**62:
+            return Found()  # the sums below would not fit 64 bits
         spare = room.sum(axis=0) - size @ demand
         if (spare < 0).any():
             return Found(bound=Bound(1, "more than there is room for"))
@@ -52,9 +54,7 @@ class PerfectPacking:
             return Found()
         rows = int(min(ROWS, PER_SECOND * budget.remaining())) * 2 // max(2, demand.shape[1])
         for k in np.argsort(-(demand / largest).sum(axis=1), kind="stable")[:CLASSES].tolist():
-            if budget.over():
-                break
-            if not any(_fills(demand, size, one, spare, k, rows) for one in kinds):
+            if not any(_fills(demand, size, one, spare, k, rows, budget) for one in kinds):
                 return Found(bound=Bound(1, "no host can be filled as all have to be"))
         return Found()
 
@@ -78,7 +78,9 @@ def _must(ladder: Ladder, level: int) -> Bools | None:
     return must if must.any() else None
 
 
-def _fills(demand: Ints, size: Ints, room: Ints, spare: Ints, k: int, rows: int) -> bool:
+def _fills(
+    demand: Ints, size: Ints, room: Ints, spare: Ints, k: int, rows: int, budget: Budget
+) -> bool:
     """Whether a host with `room` can hold an item of class k and leave at most `spare` free.
 
     True as well where that would take too long to tell.
@@ -86,6 +88,8 @@ def _fills(demand: Ints, size: Ints, room: Ints, spare: Ints, k: int, rows: int)
     left = room - demand[k]
     if (left < 0).any():
         return False
+    if budget.over():
+        return True
     copies = size.copy()
     copies[k] -= 1
     fit = np.where(demand > 0, left // np.maximum(demand, 1), size[:, None]).min(axis=1)
@@ -105,7 +109,9 @@ def _fills(demand: Ints, size: Ints, room: Ints, spare: Ints, k: int, rows: int)
     after = np.searchsorted(other[:, r], left[r] - one[:, r], side="right")
     if (after - first).sum() > MATCHES:
         return True
-    for i in np.flatnonzero(after > first).tolist():
+    for tried, i in enumerate(np.flatnonzero(after > first).tolist()):
+        if tried % 1024 == 0 and budget.over():
+            return True
         rest = left - one[i] - other[first[i] : after[i]]
         if ((rest >= 0) & (rest <= spare)).all(axis=1).any():
             return True
@@ -116,11 +122,12 @@ def _sums(demand: Ints, copies: Ints, room: Ints, rows: int) -> Ints | None:
     """(N, R) loads of all ways to take copies that fit `room`; None: they are more than `rows`."""
     sums = np.zeros((1, len(room)), np.int64)
     for each, most in zip(demand, copies.tolist(), strict=True):
-        parts = [sums]
+        parts, found = [sums], len(sums)
         for _ in range(most):
             more = parts[-1] + each
             parts.append(more[(more <= room).all(axis=1)])
+            found += len(parts[-1])
+            if found > rows:
+                return None
         sums = np.concatenate(parts)
-        if len(sums) > rows:
-            return None
     return sums

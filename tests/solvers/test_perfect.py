@@ -69,3 +69,14 @@ def test_levels_that_count_moves_get_no_bound(on: Make) -> None:
     problem = on([0, 0, -1, -1], [10, 10], demand=[[7], [3], [6], [4]])
     names = [level.name for level in problem.objective]
     assert shown(problem, names.index("moved[0]")) == 0
+
+
+def test_sums_beyond_64_bits_say_nothing(on: Make) -> None:
+    """More room than an integer can tell is not taken for none."""
+    assert shown(on([-1], [2**53] * 1024, demand=[[1]])) == 0
+
+
+def test_out_of_time_says_nothing(on: Make) -> None:
+    """A question that there is no time to answer bounds nothing."""
+    problem = on([-1] * 4, [10, 10], demand=[[7], [5], [4], [4]])
+    assert PerfectPacking()(Ladder(problem), 0, Budget.of(0)).bound is None
