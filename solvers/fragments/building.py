@@ -93,10 +93,28 @@ def build(problem: PlacementProblem, level: Level, *, safe: bool) -> Model | str
     if refused is not None:
         return refused
     resource = level.terms[0].resource
+    ignored = _ignored(problem, resource, safe)
+    if ignored is not None:
+        return ignored
     keys, shapes_of = _classes(problem, resource)
     if isinstance(keys, str):
         return keys
     return _Builder(problem, level, resource, keys, shapes_of, safe).model()
+
+
+def _ignored(problem: PlacementProblem, resource: int, safe: bool) -> str | None:
+    """Why items without any of the resource matter, which exchanges hold in place; None: not.
+
+    Bounds would take them to stay on hosts that are to be emptied, and in the way of newcomers.
+    """
+    items = problem.items
+    idle = items.movable & ((items.cells_needed == 0) | (items.cell_demand[:, resource] == 0))
+    if (idle & items.occupies & problem.hosts.drain[items.host0]).any():
+        return "items to be drained that take none of the resource are left to local search"
+    makes_room = (items.cells_needed > 0) & items.cell_demand.any(axis=1)
+    if not safe and (idle & makes_room).any():
+        return "items that take none of the resource make room that exchanges do not know of"
+    return None
 
 
 def _classes(problem: PlacementProblem, resource: int) -> tuple[Ints | str, Ints]:

@@ -119,6 +119,22 @@ def test_real_hosts_are_drained_as_far_as_can_be(data_path: Callable[[str], Path
     assert (result.levels[0].value, result.levels[0].stay) == (2, 11)
 
 
+def test_vms_without_units_make_room_in_waves(make: Draw, best: Best) -> None:
+    """One that takes memory alone goes first; no bound may hold it in place."""
+    vms = [(0, (0,), 2, 2), (1, (0,), 0, 5), (1, (0,), 2, 0)]
+    problem = make(vms, 2, memory=5, moves=2, pinned=(2,))
+    assert best(problem, safe=False) == (0,)
+    assert solve(problem, Order.WAVES).levels[0].bound == 0
+
+
+def test_vms_without_units_may_leave_a_drained_host(make: Draw, best: Best) -> None:
+    """Nor may a bound say that they stay."""
+    vms = [(0, (0,), 0, 1), (0, (1,), 2, 2)]
+    problem = make(vms, 2, drain=(0,), moves=2)
+    assert best(problem)[0] == 0
+    assert solve(problem).levels[0].bound == 0
+
+
 def test_without_vms_there_is_nothing_to_do(make: Draw) -> None:
     """Empty hosts: as they are is the best there is."""
     result = solve(make([], 2))
