@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -86,7 +87,9 @@ def test_readme_python_runs(
     (tmp_path / "cluster.json").write_bytes(encode_snapshot(small_cluster))
     monkeypatch.chdir(tmp_path)
     (example,) = re.findall(r"```python\n(.*?)```", README, re.S)
-    exec(example, {})
+    names: dict[str, Any] = {}
+    exec(example, names)
+    assert names["result"].levels
 
 
 def test_readme_commands_run(

@@ -221,7 +221,7 @@ def test_every_right_has_a_name(tmp_path: Path, right: str) -> None:
 
     async def story() -> None:
         async with living(tmp_path, lambda api: api.denied.add(right)) as one:
-            await one.ready(right)
+            assert right in await one.ready(right)
 
     asyncio.run(story())
 

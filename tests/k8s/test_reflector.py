@@ -252,5 +252,6 @@ def test_many_faults() -> None:
                     await asyncio.sleep(0)
             s.api.drop_watches()
             await s.until(s.equal)
+            assert s.one.get("", f"n{998 % 37}") is not None
 
     run(story())
