@@ -193,7 +193,8 @@ def conclude(
     ways
         What `way` has said of some of these placements already.
     deadline
-        When to try no more of the others, in seconds of `time.monotonic()`.
+        When to try no more of the others, in seconds of `time.monotonic()`; where nothing better
+        than 'stay' is known by then, they are tried all the same.
 
     Returns
     -------
@@ -201,20 +202,12 @@ def conclude(
         OPTIMAL if every level is proven, whatever had to be dropped; 'stay' if the plan is not
         better than that. A bound above the value of the plan is dropped, with a note.
     """
-    known = {id(one.placement): one for one in ways}
-    tried: list[Way] = []
-    for candidate in (placement, *others):
-        if tried and id(candidate) not in known and time.monotonic() >= deadline:
-            continue
-        tried.append(known.get(id(candidate)) or way(problem, candidate, order, solver))
-        if not tried[-1].dropped:
-            break
-    best = min(tried, key=lambda one: one.values)
-    plan, values, notes = best.plan, best.values, [*notes, *best.notes]
     stay = evaluate(problem, Placement.current(problem))
+    best = _best_way(problem, (placement, *others), ways, order, solver, stay, deadline)
+    notes = [*notes, *best.notes]
     # What holds for order-safe plans only says nothing about the others.
     bounds = [b if b and not (b.safe and order is not Order.SAFE) else None for b in bounds]
-    graded = _grade(problem, values, stay, evaluate(problem, placement), bounds)
+    graded = _grade(problem, best.values, stay, evaluate(problem, placement), bounds)
     notes += [
         f"{solver}: its bound of {level.name} is above the value that the plan has; it is wrong "
         "and was dropped. Please report this."
@@ -224,7 +217,7 @@ def conclude(
     optimal = all(level.proven for level in graded)
     return Result(
         status=Status.OPTIMAL if optimal else Status.FEASIBLE,
-        plan=plan,
+        plan=best.plan,
         levels=graded,
         certificate=_certify(problem, order, graded, any(b and b.safe for b in bounds)),
         solver=solver,
@@ -271,6 +264,35 @@ def way(problem: PlacementProblem, placement: Placement, order: Order, solver: s
     if report.levels >= stay:
         return Way(placement, nothing, stay, sequenced.dropped)
     return Way(placement, sequenced.plan, report.levels, sequenced.dropped)
+
+
+def _best_way(
+    problem: PlacementProblem,
+    candidates: Sequence[Placement],
+    ways: Sequence[Way],
+    order: Order,
+    solver: str,
+    stay: tuple[int, ...],
+    deadline: float,
+) -> Way:
+    """The first of the candidates that can be reached in full, or the best that is reached.
+
+    `ways` are known already; after the deadline no others are made, except in search of anything
+    better than 'stay'.
+    """
+    known = {id(one.placement): one for one in ways}
+    best: Way | None = None
+    for candidate in candidates:
+        late = best is not None and best.values < stay and time.monotonic() >= deadline
+        if late and id(candidate) not in known:
+            continue
+        found = known.get(id(candidate)) or way(problem, candidate, order, solver)
+        if best is None or found.values < best.values:
+            best = found
+        if not found.dropped:
+            break
+    assert best is not None  # there is at least one candidate, and the first is never late
+    return best
 
 
 def _grade(

@@ -37,6 +37,7 @@ class _Limits:
     def add(self) -> None:
         limits = self.problem.limits
         for row in range(len(limits)):
+            self.cm.look()
             kind = LimitKind(limits.kind[row])
             subject = self._classes(int(limits.subject[row]))
             counted = self._classes(int(limits.counted[row]))

@@ -6,7 +6,7 @@ item is which does not matter; see `optsched.classes`. Notation and measurements
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from ortools.sat.python import cp_model
@@ -20,9 +20,22 @@ from optsched.problem import Evict, PlacementProblem, Scope, When
 from optsched.solvers.count_limits import add_limits
 from optsched.solvers.linear import Expr, total, weighted
 
+LOOK = 256  # variables between two looks at the clock
+
+
+class OutOfTime(Exception):
+    """Time was up before the model was complete; what there is of it says nothing."""
+
 
 class CountModel:
     """Variables and rules of a problem, or of its upper tiers, as counts.
+
+    Parameters
+    ----------
+    problem, classes, play
+        Classes out of `play` (K,) are left out.
+    over
+        Asked on the way whether to stop.
 
     Attributes
     ----------
@@ -36,10 +49,21 @@ class CountModel:
         (K, H) counts of the current placement.
     play
         (K,) bool, the classes that are part of the model.
+
+    Raises
+    ------
+    OutOfTime
+        From here or `level`, once `over` says so.
     """
 
-    def __init__(self, problem: PlacementProblem, classes: ItemClasses, play: Bools) -> None:
-        self.problem, self.classes, self.play = problem, classes, play
+    def __init__(
+        self,
+        problem: PlacementProblem,
+        classes: ItemClasses,
+        play: Bools,
+        over: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.problem, self.classes, self.play, self._over = problem, classes, play, over
         self.model = cp_model.CpModel()
         self.now = count(problem, classes, Placement.current(problem))
         self.pinned = pinned_use(problem, classes)
@@ -60,6 +84,11 @@ class CountModel:
         self._add_budgets()
         add_limits(self)
 
+    def look(self) -> None:
+        """Look at the clock."""
+        if self._over():
+            raise OutOfTime
+
     # ------------------------------------------------------------------ variables
 
     def _add_counts(self) -> None:
@@ -75,6 +104,8 @@ class CountModel:
             self.model.add(self.total(k) <= int(self.classes.size[k]))
 
     def _add_count(self, k: int, h: int, top: int) -> None:
+        if len(self.y) % LOOK == 0:
+            self.look()
         present = int(self.now[k, h])
         y = self.model.new_int_var(0, top, "")
         self.y[k, h] = y
@@ -107,6 +138,7 @@ class CountModel:
         capacity = self.problem.hosts.capacity
         use0 = self.pinned + self.now[self.play].T @ self.demand[self.play]
         for h, classes in enumerate(self.classes_on):
+            self.look()
             for r in np.flatnonzero((self.demand[classes] > 0).any(axis=0)).tolist():
                 asked = [k for k in classes if self.demand[k, r] > 0]
                 load = weighted(
@@ -158,6 +190,7 @@ class CountModel:
             return
         polite = ~problem.items.may_evict_others[self.classes.first]
         for h, classes in enumerate(self.classes_on):
+            self.look()
             here = [k for k in classes if (k, h) in self.s]
             for k in here:
                 present = int(self.now[k, h])
@@ -228,6 +261,7 @@ class CountModel:
 
     def level(self, level: Level) -> Expr:
         """The value of a level, as far as items in play and pinned ones make it."""
+        self.look()
         if level.goal:  # of fragments alone
             return total([level_value(self.problem, Placement.current(self.problem), level)])
         return total([t.weight * self._term(t) for t in level.terms])

@@ -7,13 +7,14 @@ import time
 
 from ortools.sat.python.cp_model import FEASIBLE, OPTIMAL, UNKNOWN
 
+from optsched.arrays import Bools, Ints
 from optsched.budget import Budget
 from optsched.classes import count, deal
 from optsched.plan import Order, Plan
 from optsched.problem import PlacementProblem
 from optsched.result import Bound, Result, conclude
 from optsched.solvers import cpsat
-from optsched.solvers.count_model import CountModel
+from optsched.solvers.count_model import CountModel, OutOfTime
 from optsched.solvers.ladder import Found, Ladder, Step
 
 # Above this many (class, host) pairs the model alone takes longer to build than people wait.
@@ -62,16 +63,11 @@ class CpSat:
 
     def __call__(self, ladder: Ladder, level: int, budget: Budget) -> Found:
         """Minimise `level` with all earlier ones locked at the incumbent's values."""
-        problem = ladder.problem
         play = ladder.in_play(level)
-        cm = CountModel(problem, ladder.classes, play)
-        for k in range(level):
-            cm.model.add(cm.level(problem.objective[k]) <= ladder.values[k])
-        goal = cm.level(problem.objective[level])
-        counts = count(problem, ladder.classes, ladder.placement)
-        cm.hint(counts)
-        cm.model.minimize(goal)
-        if budget.over():
+        counts = count(ladder.problem, ladder.classes, ladder.placement)
+        try:
+            cm = _model(ladder, level, play, counts, budget)
+        except OutOfTime:
             return Found()
         solver = cpsat.prepared(budget, seed=self.seed)
         if cpsat.run(solver, cm.model, budget) not in (OPTIMAL, FEASIBLE, UNKNOWN):
@@ -80,5 +76,24 @@ class CpSat:
         bound = Bound(low, "CP-SAT on class counts")
         if not solver.response_proto.solution:
             return Found(bound=bound)
-        dealt = deal(problem, ladder.classes, *cm.read(solver, counts))
+        dealt = deal(ladder.problem, ladder.classes, *cm.read(solver, counts))
         return Found(ladder.complete(dealt.host, play), bound)
+
+
+def _model(ladder: Ladder, level: int, play: Bools, counts: Ints, budget: Budget) -> CountModel:
+    """The model of a level, all earlier ones locked, with the incumbent as a hint.
+
+    Raises
+    ------
+    OutOfTime
+        The budget was over before it was complete.
+    """
+    objective = ladder.problem.objective
+    cm = CountModel(ladder.problem, ladder.classes, play, budget.over)
+    for k in range(level):
+        cm.model.add(cm.level(objective[k]) <= ladder.values[k])
+    goal = cm.level(objective[level])
+    cm.hint(counts)
+    cm.model.minimize(goal)
+    cm.look()
+    return cm

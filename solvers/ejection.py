@@ -9,25 +9,19 @@ from __future__ import annotations
 
 from functools import lru_cache
 from itertools import combinations
-from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from optsched.arrays import Bools, Ints
 from optsched.budget import Budget
-from optsched.problem import Evict, When
-from optsched.rules import limit_blocks
-from optsched.solvers.fitting import Fitting, frontier_rows
+from optsched.problem import Evict
+from optsched.solvers.fitting import Fitting
+from optsched.solvers.leavers import Leavers
 from optsched.solvers.search import Mark, Search
 
 TRIES = 24  # ejections tried per item and depth before it is given up
 HOSTS = 24  # hosts looked at for ejections of several items
-BLUR = 0.4  # of sizes, either way
 TOGETHER = 4  # most items ejected from one host
-LEAVERS = 16  # items on a host of which some are chosen to leave together
-
-Floats: TypeAlias = npt.NDArray[np.float64]
 
 
 class Ejection:
@@ -43,6 +37,11 @@ class Ejection:
         Looked at between tries.
     rng
         Blurs the sizes by which it chooses whom to eject; None: it chooses the same each time.
+
+    Attributes
+    ----------
+    leavers
+        Whom it may eject, in which order.
     """
 
     def __init__(
@@ -52,29 +51,9 @@ class Ejection:
         budget: Budget,
         rng: np.random.Generator | None = None,
     ) -> None:
-        self.search, self.fitting, self.budget, self._rng = search, fitting, budget, rng
-        problem = search.problem
-        # A move off a level that comes early is dearer than any number of later ones.
-        order = {row: k for k, row in enumerate(sorted({*map(tuple, search.worth.moved.tolist())}))}
-        self._price = np.array([order[tuple(row)] for row in search.worth.moved.tolist()])
-        self._affordable = np.ones(len(self._price), bool)  # tiers that may be moved
+        self.search, self.fitting, self.budget = search, fitting, budget
+        self.leavers = Leavers(search, fitting, rng)
         self._partial = False  # a gang is being placed, member by member
-        # Other items that wait: a departure that lets two of them in is worth two.
-        self.guests: list[int] = []
-        self._free = search.loose | (problem.items.host0 < 0)
-        self._roams = self._keep_room()
-        budgets = problem.budgets
-        self._tight = np.zeros(len(problem.items), np.int64)
-        for row in range(len(budgets)):
-            self._tight[budgets.groups[row]] += 1
-
-    def _keep_room(self) -> Bools:
-        """Leave hosts to what waits as far as others have a choice; (I,) bool: who has one."""
-        where, fitting = self.search.problem.where, self.fitting
-        waiting = np.unique(where.item_eligible[self.search.state.host < 0])
-        fitting.sought = (where.excluded[waiting] == 0).any(axis=0)
-        others = (where.excluded == 0) & (fitting.allowed & ~fitting.sought)
-        return np.asarray(others.any(axis=1)[where.item_eligible])
 
     # -- one item --------------------------------------------------------------------------------
 
@@ -91,7 +70,7 @@ class Ejection:
             Whether to evict, as far as the problem allows it, when all else fails.
         """
         start = self.search.mark()
-        self._affordable = self._tiers_worth_moving(item)
+        self.leavers.may_cost(item)
         if self.direct(item, start) or (depth and self._eject(item, start, depth)):
             return True
         return evict and self.search.problem.evict is not Evict.NEVER and self._evict(item, start)
@@ -106,12 +85,6 @@ class Ejection:
             return True
         self.search.undo(start)
         return False
-
-    def _tiers_worth_moving(self, item: int) -> Bools:
-        """(T,) tiers of which one move costs less than a host for `item` is worth."""
-        worth, state = self.search.worth, self.search.state
-        now = worth.of_item(item, int(state.host[item]), state.cells[item])
-        return np.array([tuple(row) < tuple(now.tolist()) for row in worth.moved.tolist()])
 
     def direct(self, item: int, start: Mark) -> bool:
         """Put `item` where there is room."""
@@ -134,102 +107,11 @@ class Ejection:
             return self._several(item, start) or self._chain(item, start, depth)
         return False
 
-    def _in_the_way(self, item: int) -> Ints:
-        """Items of which one must go so that `item` fits, cheapest first."""
-        search, demand = self.search, self.search.problem.items.demand
-        movers = self._movers()
-        movers = movers[movers != item]
-        at = search.state.host[movers]
-        open_hosts = self.fitting.eligible(item)
-        if search.state.host[item] >= 0:
-            open_hosts[search.state.host[item]] = False
-        helps = open_hosts[at]
-        need, given = demand[item] - search.free(), self._given(movers)
-        for r in np.flatnonzero(demand[item]).tolist():
-            helps &= need[at, r] <= given[:, r]
-        if search.problem.items.cells_needed[item]:
-            helps &= search.problem.items.cells_needed[movers] > 0
-        helps &= self._may_unblock(item, movers, at)
-        movers = movers[helps]
-        return movers[self._cheapest(movers, self._shares(item, movers))]
-
-    def _shares(self, item: int, movers: Ints) -> Bools:
-        """(n,) whether `item` and another guest would fit where each of `movers` is."""
-        state, demand = self.search.state, self.search.problem.items.demand
-        at = state.host[movers]
-        left = self.search.free()[at] + self._given(movers) - demand[item]
-        shares = np.zeros(len(movers), bool)
-        for guest in self._smallest_guests(item):
-            fits = ((left >= demand[guest]) | (demand[guest] == 0)).all(axis=1)
-            shares |= fits & self.fitting.eligible(guest)[at]
-        return shares
-
-    def _smallest_guests(self, item: int) -> list[int]:
-        """Guests other than `item` that still wait, without those that need more than another."""
-        demand = self.search.problem.items.demand
-        waiting = [g for g in self.guests if g != item and self.search.state.host[g] < 0]
-        rows = self.search.problem.where.item_eligible[waiting]
-        chosen: list[int] = []
-        for row in np.unique(rows).tolist():
-            mine = [g for g, r in zip(waiting, rows.tolist(), strict=True) if r == row]
-            chosen += [mine[k] for k in frontier_rows(-demand[mine])]
-        return chosen
-
-    def _movers(self) -> Ints:
-        """Items that have a host now and may leave it, at a price that can be paid."""
-        state, items = self.search.state, self.search.problem.items
-        paid = (state.host != items.host0) | self._affordable[items.tier]
-        return np.flatnonzero(self._free & (state.host >= 0) & paid)
-
-    def _given(self, movers: Ints) -> Ints:
-        """(n, R) room that a host gains when each of `movers` leaves it."""
-        problem, state = self.search.problem, self.search.state
-        given = problem.items.demand[movers]
-        if (problem.when == When.DURING).any():
-            held = ~problem.items.lets_go_first[movers]
-            held &= state.host[movers] == problem.items.host0[movers]
-            given = np.where(held[:, None] & (problem.when == When.DURING), 0, given)
-        return given
-
-    def _may_unblock(self, item: int, movers: Ints, at: Ints) -> Bools:
-        """(n,) whether limits let `item` enter where each of `movers` is, once that has gone."""
-        state, counters = self.search.state, self.search.state.counters
-        free = np.ones(len(movers), bool)
-        for row in counters.rows_of_item[item].tolist():
-            blocked = limit_blocks(state, item, row)
-            if blocked is None or not blocked.any():
-                continue
-            members = counters.in_counted[row] | counters.in_subject[row]
-            free &= ~blocked[at] | np.isin(movers, np.fromiter(members, np.int64))
-        return free
-
-    def _cheapest(self, movers: Ints, shares: Bools | None = None) -> Ints:
-        """Order of `movers`: those that have moved anyway, then by level, budgets and size.
-
-        With `shares`, those that make room for more come before others of their level.
-        """
-        alone = np.zeros(len(movers), bool) if shares is None else ~shares
-        rooted, tight = ~self._roams[movers], self._tight[movers] > 0
-        return np.lexsort((self._blurred(movers), tight, rooted, alone, self._at(movers)))
-
-    def _at(self, movers: Ints) -> Ints:
-        """(n,) rank of the level that a move of each of `movers` costs; 0: none."""
-        items, state = self.search.problem.items, self.search.state
-        at_home = (state.host[movers] == items.host0[movers]) & (items.host0[movers] >= 0)
-        return np.where(at_home, 1 + self._price[items.tier[movers]], 0)
-
-    def _blurred(self, movers: Ints) -> Floats:
-        """(n,) sizes, blurred if choices are drawn."""
-        size = self.fitting.sizes(movers)
-        if self._rng is not None:
-            size = size * self._rng.uniform(1 - BLUR, 1 + BLUR, len(size))
-        return size
-
     def _single(self, item: int, start: Mark) -> bool:
         """Move one item away and put `item` in its place."""
         search, tries = self.search, 0
         dead: set[int] = set()
-        for other in self.fitting.with_room(self._in_the_way(item)):
+        for other in self.fitting.with_room(self.leavers.in_the_way(item)):
             kind = int(self.fitting.kind[other])
             if kind in dead:
                 continue
@@ -251,9 +133,9 @@ class Ejection:
         search, counters = self.search, self.search.state.counters
         rows = counters.rows_of_item[item].tolist()
         members = {other for row in rows for other in counters.in_counted[row]} - {item}
-        movers = np.array([i for i in sorted(members) if self._free[i]], dtype=np.int64)
+        movers = np.array([i for i in sorted(members) if self.leavers.free[i]], dtype=np.int64)
         movers = movers[search.state.host[movers] >= 0]
-        for other in movers[self._cheapest(movers)][:TRIES].tolist():
+        for other in movers[self.leavers.cheapest(movers)][:TRIES].tolist():
             targets = self.fitting.hosts(other)
             if targets.any() and self._send(other, targets) and self.direct(item, start):
                 return True
@@ -281,9 +163,9 @@ class Ejection:
         """Hosts that lack least for `item` and could make the room, nearest first."""
         search, problem = self.search, self.search.problem
         state, demand = search.state, problem.items.demand[item]
-        movers = self._movers()
+        movers = self.leavers.movers()
         give = np.zeros(problem.hosts.capacity.shape, np.int64)
-        np.add.at(give, state.host[movers], self._given(movers))
+        np.add.at(give, state.host[movers], self.leavers.given(movers))
         asked = demand > 0
         need = np.maximum(demand - search.free(), 0)[:, asked]
         could = self.fitting.eligible(item) & (give[:, asked] >= need).all(axis=1)
@@ -319,11 +201,11 @@ class Ejection:
 
         `sendable` remembers the kinds for which some host has room.
         """
-        movers = self._leavers(host, sendable)
-        given = self._given(movers)
+        movers = self.leavers.of_host(host, sendable)
+        given = self.leavers.given(movers)
         asked = self.search.problem.items.demand[item] > 0
         need = (self.search.problem.items.demand[item] - self.search.free()[host])[asked]
-        price, size = self._at(movers), self._blurred(movers)
+        price, size = self.leavers.prices(movers), self.leavers.blurred(movers)
         for number in range(2, min(TOGETHER, len(movers)) + 1):
             index = _choices(len(movers), number)
             enough = index[(given[:, asked][index].sum(axis=1) >= need).all(axis=1)]
@@ -332,28 +214,10 @@ class Ejection:
                 return [tuple(movers[row].tolist()) for row in enough[order[:3]]]
         return []
 
-    def _leavers(self, host: int, sendable: dict[int, bool]) -> Ints:
-        """Items on `host` that another has room for: cheap ones first, then large ones."""
-        rows = self.search.state.counters.rows_of_item
-        movers = self._movers()
-        movers = movers[self.search.state.host[movers] == host]
-        rooted, tight = ~self._roams[movers], self._tight[movers] > 0
-        order = np.lexsort((-self._blurred(movers), tight, rooted, self._at(movers)))
-        chosen: list[int] = []
-        for other in movers[order].tolist():
-            kind = int(self.fitting.kind[other])
-            if kind not in sendable or rows[other].size:
-                sendable[kind] = bool(self.fitting.hosts(other).any())
-            if sendable[kind]:
-                chosen.append(other)
-            if len(chosen) == LEAVERS:
-                break
-        return np.array(chosen, dtype=np.int64)
-
     def _chain(self, item: int, start: Mark, depth: int) -> bool:
         """Put `item` where another item is, which then ejects in its turn."""
         search, tried = self.search, set()
-        for other in self._in_the_way(item).tolist():
+        for other in self.leavers.in_the_way(item).tolist():
             kind = int(self.fitting.kind[other])
             if kind in tried:
                 continue

@@ -44,7 +44,7 @@ class Step:
     share: float = 1.0
 
 
-LAST = 0.7  # share of the time for a step at the last open level
+LAST = 0.7  # least share of the time for a step at the last open level
 SEEN = 12  # placements that an incumbent remembers
 
 
@@ -220,7 +220,8 @@ class Ladder:
         """Go through the levels once, each with the improvers that may still help.
 
         A step's share is of the time that is left when it starts, so that later levels, and later
-        rounds, always get some. The last level that is open gets more.
+        rounds, always get some. At the last level that is open only later steps and rounds are to
+        come: there every step gets at least the share `LAST`.
         """
         for level, spec in enumerate(self.problem.objective):
             for step in steps:

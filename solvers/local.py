@@ -209,7 +209,7 @@ class Improvement:
         ejection = Ejection(search, fitting, budget, rng)
         groups = queue(search, fitting, small_first=small_first, rng=rng)
         if shares:
-            ejection.guests = [group.items[-1] for group in groups][-GUESTS:]
+            ejection.leavers.guests = [group.items[-1] for group in groups][-GUESTS:]
         tier = search.problem.items.tier
         for _, alike in groupby(groups, key=lambda group: int(tier[group.items[0]])):
             of_tier = list(alike)

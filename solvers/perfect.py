@@ -21,23 +21,38 @@ from optsched.solvers.ladder import Found, Ladder
 SPARE = 0.002  # of the largest host: with more to spare there are too many ways to fill one
 # Sums of two resources in one half, at most, and for each second left.
 ROWS, PER_SECOND = 3_000_000, 1_000_000
+MORE = 2  # times the sums that were allowed before make it worth to ask again
 MATCHES = 1_000_000  # pairs of halves that agree in one resource
 CLASSES, TYPES = 3, 4  # classes to try, the largest first; kinds of hosts
 
 
 class PerfectPacking:
-    """Proves that a level cannot be 0 because not everything it counts can be placed."""
+    """Proves that a level cannot be 0 because not everything it counts can be placed.
+
+    A question that was answered is not asked again, unless with far more sums than before; one that
+    was cut short by the clock is.
+    """
 
     def __init__(self) -> None:
-        self._tried: set[tuple[int, ...]] = set()
+        self._tried: dict[tuple[int, ...], int] = {}  # questions, and the sums allowed then
 
     def __call__(self, ladder: Ladder, level: int, budget: Budget) -> Found:
         """A bound of 1, or nothing."""
         must = _must(ladder, level)
         key = (level, *ladder.values[:level])
-        if must is None or ladder.bounds[level].value or key in self._tried:
+        if must is None or ladder.bounds[level].value:
             return Found()
-        self._tried.add(key)
+        wide = max(2, ladder.problem.items.demand.shape[1])
+        rows = int(min(ROWS, PER_SECOND * budget.remaining())) * 2 // wide
+        if rows < MORE * self._tried.get(key, 0):
+            return Found()
+        found = self._ask(ladder, must, rows, budget)
+        if not budget.over():
+            self._tried[key] = rows
+        return found
+
+    def _ask(self, ladder: Ladder, must: Bools, rows: int, budget: Budget) -> Found:
+        """A bound of 1 if not all of the classes in `must` (K,) can be placed."""
         problem, classes = ladder.problem, ladder.classes
         demand = problem.items.demand[classes.first]
         now = count(problem, classes, Placement.current(problem))
@@ -50,9 +65,9 @@ class PerfectPacking:
         if (spare < 0).any():
             return Found(bound=Bound(1, "more than there is room for"))
         kinds, largest = np.unique(room, axis=0), np.maximum(room.max(axis=0), 1)
-        if (spare / largest).min() > SPARE or len(kinds) > TYPES:
+        asked = demand.any(axis=0)  # what nobody asks for is not wasted where there is none of it
+        if (spare / largest)[asked].min() > SPARE or len(kinds) > TYPES:
             return Found()
-        rows = int(min(ROWS, PER_SECOND * budget.remaining())) * 2 // max(2, demand.shape[1])
         for k in np.argsort(-(demand / largest).sum(axis=1), kind="stable")[:CLASSES].tolist():
             if not any(_fills(demand, size, one, spare, k, rows, budget) for one in kinds):
                 return Found(bound=Bound(1, "no host can be filled as all have to be"))
@@ -94,9 +109,11 @@ def _fills(
     copies[k] -= 1
     fit = np.where(demand > 0, left // np.maximum(demand, 1), size[:, None]).min(axis=1)
     copies = np.minimum(copies, fit)
-    r = int(np.argmin(spare / np.maximum(room, 1)))
-    order = np.argsort(-demand[:, r], kind="stable")
-    order = order[copies[order] > 0]
+    order = np.flatnonzero(copies)
+    # The halves meet in the resource of which least can be spared, of those that tell them apart.
+    told = demand[order].any(axis=0)
+    r = int(np.argmin(np.where(told, spare / np.maximum(room, 1), np.inf)))
+    order = order[np.argsort(-demand[order, r], kind="stable")]
     halves = []
     for part in (order[::2], order[1::2]):
         sums = _sums(demand[part], copies[part], left, rows)

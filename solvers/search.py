@@ -12,12 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optsched.arrays import Bools, Ints, Ragged
+from optsched.arrays import Bools, Ints
 from optsched.counters import Counters
 from optsched.objective import evaluate
 from optsched.plan import Placement, Plan
 from optsched.problem import Evict, LimitKind, PlacementProblem, Scope
 from optsched.rules import limit_blocks, may_enter
+from optsched.solvers.plan_rules import PlanRules
 from optsched.solvers.worth import Worth
 from optsched.state import State, placement_violations
 
@@ -87,11 +88,10 @@ class Search:
             self.on[host].add(item)
         occupying = items.occupies & (state.host >= 0)
         self.occupants = np.bincount(state.host[occupying], minlength=len(problem.hosts))
-        self.entered = set(np.flatnonzero((state.host >= 0) & (state.host != items.host0)).tolist())
         self.stamp = np.zeros(len(problem.hosts), np.int64)
         self.clock = 0
         self._log: list[tuple[int, int]] = []
-        self._plan = _PlanRules(problem, self.state)
+        self._plan = PlanRules(problem, self.state)
         self.entered, self.disturbed = self._plan.entered, self._plan.disturbed
         self.total = self._whole_value()
 
@@ -275,104 +275,6 @@ class Search:
                 if blocked is not None and blocked[state.host[other]]:
                     return False
         return True
-
-
-class _PlanRules:
-    """Rules 6 to 9, kept as counts."""
-
-    def __init__(self, problem: PlacementProblem, state: State) -> None:
-        self.problem, self.state = problem, state
-        budgets = problem.budgets
-        self.entered: set[int] = set()
-        self.away: dict[int, set[int]] = {}  # per host, the items that left it
-        self.disturbed: set[int] = set()
-        self.moves = 0
-        self.of_item: dict[int, list[int]] = {}
-        self.drawn: dict[int, int] = {}
-        for row in np.flatnonzero(budgets.scope == Scope.PLAN).tolist():
-            self.drawn[row] = 0
-            for item in budgets.groups[row].tolist():
-                self.of_item.setdefault(item, []).append(row)
-        self.gangs = _gang_lists(problem)
-        items = problem.items
-        suspects = (state.host != items.host0) | (items.cells_needed > 0)
-        for item in np.flatnonzero(suspects).tolist():
-            self.refresh(item)
-
-    def refresh(self, item: int) -> None:
-        """Take over where `item` is now."""
-        items, host = self.problem.items, int(self.state.host[item])
-        home = int(items.host0[item])
-        changed = host != home or bool(
-            items.cells_needed[item]
-            and (np.sort(self.state.cells[item]) != np.sort(items.cells0[item])).any()
-        )
-        self.moves -= int(item in self.disturbed and item in self.entered)
-        (self.entered.add if changed and host >= 0 else self.entered.discard)(item)
-        if home < 0:
-            return
-        left = self.away.setdefault(home, set())
-        (left.add if host != home else left.discard)(item)
-        if changed != (item in self.disturbed):
-            (self.disturbed.add if changed else self.disturbed.discard)(item)
-            for row in self.of_item.get(item, ()):
-                self.drawn[row] += 1 if changed else -1
-        self.moves += int(changed and host >= 0)
-
-    def holds(self, search: Search, changed: list[int]) -> bool:
-        problem, items, host = self.problem, self.problem.items, self.state.host
-        if 0 <= problem.max_moves < self.moves:
-            return False
-        for item in changed:
-            if item in self.disturbed and not search.loose[item]:
-                return False
-            if host[item] < 0 <= items.host0[item] and (
-                problem.evict is Evict.NEVER or not items.evictable[item]
-            ):
-                return False
-            if any(
-                self.drawn[row] > problem.budgets.allowed[row] for row in self.of_item.get(item, ())
-            ):
-                return False
-        if not problem.protect_higher and problem.evict is not Evict.LOWER:
-            return True
-        homes = {int(items.host0[i]) for i in changed} | {int(host[i]) for i in changed}
-        return all(self._displaces_rightly(search, h) for h in homes - {-1})
-
-    def gangs_whole(self, changed: list[int]) -> bool:
-        items, host = self.problem.items, self.state.host
-        for gang in {int(items.gang[i]) for i in changed} - {-1}:
-            members = self.gangs[gang]
-            placed = host[members] >= 0
-            untouched = (host[members] == items.host0[members]).all()
-            if placed.any() and not placed.all() and not untouched:
-                return False
-        return True
-
-    def _displaces_rightly(self, search: Search, host: int) -> bool:
-        """Rules 6 (LOWER) and 7 on one host."""
-        problem, items = self.problem, self.problem.items
-        left = self.away.get(host)
-        if not left:
-            return True
-        entering = [i for i in search.on[host] if items.host0[i] != host]
-        if not entering:
-            return True
-        lowest = max(int(items.tier[i]) for i in entering)
-        if problem.protect_higher and lowest > min(int(items.tier[i]) for i in left):
-            return False
-        lost = [int(items.tier[i]) for i in left if self.state.host[i] < 0]
-        if problem.evict is not Evict.LOWER or not lost:
-            return True
-        return lowest < min(lost) and all(items.may_evict_others[i] for i in entering)
-
-
-def _gang_lists(problem: PlacementProblem) -> Ragged:
-    gang = problem.items.gang
-    order = np.argsort(gang, kind="stable")
-    order = order[gang[order] >= 0]
-    start = np.searchsorted(gang[order], np.arange(len(problem.gangs) + 1))
-    return Ragged(start.astype(np.int64), order.astype(np.int64))
 
 
 def loose_items(problem: PlacementProblem) -> Bools:

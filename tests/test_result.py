@@ -91,6 +91,28 @@ def test_the_next_best_placement_is_taken_where_the_best_cannot_be_reached() -> 
     assert found.levels[0].value == 1
 
 
+def test_nothing_but_stay_at_the_deadline_is_not_the_end() -> None:
+    """As long as nothing better is known, the others are tried however late it is."""
+    problem = cramped([0, 1, -1], hosts=3)
+    goal, other = [2, 1, 0], Placement.of(problem, [0, 1, 2])
+    assert graded(problem, goal, order=Order.SAFE).plan.waves == ()
+    late = graded(problem, goal, order=Order.SAFE, others=[other], deadline=0.0)
+    assert late.levels[0].value == 0
+
+
+def test_after_the_deadline_what_is_better_than_stay_is_enough() -> None:
+    """Others are then looked at only where their plans are known already."""
+    problem = cramped([0, 1, -1, -1], hosts=4)
+    other = Placement.of(problem, [0, 1, 2, 3])
+    asked: dict[str, Any] = {"order": Order.SAFE, "others": [other]}
+    known = module.way(problem, other, Order.SAFE, "test")
+    placed = [
+        graded(problem, [2, 1, 0, 3], **asked, **more).levels[0].value
+        for more in ({}, {"deadline": 0.0}, {"deadline": 0.0, "ways": [known]})
+    ]
+    assert placed == [0, 1, 0]
+
+
 def test_a_refused_plan_becomes_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the checker refuses is never returned, and a note says why."""
     problem = cramped([0, -1])

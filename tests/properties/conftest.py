@@ -73,14 +73,18 @@ def tiny_problem(
         What to choose from.
     """
     host_count, item_count = random.randint(*hosts), random.randint(*items)
-    table = tiny_items(random, item_count, host_count, crowd, cells)
+    wide = random.choice([2, 2, 3])  # the third is one that hosts may lack
+    table = tiny_items(random, item_count, host_count, crowd, cells, wide)
     owned = table.pop("cell_table")
     flying = [i for i in some(random, item_count, 0.08) if table["host0"][i] >= 0]
     table["movable"] = [i not in flying and random.random() < 0.9 for i in range(item_count)]
     made = Items.of(**table)
     places = Hosts.of(
-        [[random.randint(3, 8), random.randint(1, 4)] for _ in range(host_count)],
-        fixed_use=[[random.randrange(2), 0] for _ in range(host_count)],
+        [
+            [random.randint(3, 8), random.randint(0, 4), random.choice([0, 0, 1, 2])][:wide]
+            for _ in range(host_count)
+        ],
+        fixed_use=[[random.randrange(2), 0, 0][:wide] for _ in range(host_count)],
         cost=[random.randint(0, 2) for _ in range(host_count)],
         drain=flags(random, host_count, 0.1),
         moves_in=[random.choice([-1, -1, 1]) if waves else -1 for _ in range(host_count)],
@@ -94,7 +98,7 @@ def tiny_problem(
         limits=[tiny_limit(random) for _ in range(random.choice([0, 1, 2, 3]))],
         budgets=tiny_budgets(random, item_count, waves),
         inflight=tiny_inflight(random, flying, made, host_count),
-        when=[random.choice([0, 0, 1]) for _ in range(2)],
+        when=[random.choice([0, 0, 1]) for _ in range(wide)],
         objective=tiny_objective(random, owned),
         evict=random.choice(list(evict)),
         protect_higher=random.random() < 0.3,
@@ -107,7 +111,7 @@ def tiny_problem(
 
 
 def tiny_items(
-    random: Random, count: int, host_count: int, crowd: float, cells: bool
+    random: Random, count: int, host_count: int, crowd: float, cells: bool, wide: int
 ) -> dict[str, object]:
     """Columns of items, many of them alike, and the cells ("cell_table") they sit on."""
     kinds = random.randint(1, 4)
@@ -137,7 +141,9 @@ def tiny_items(
     )
     return {
         "cell_table": owned,
-        "demand": alike(lambda: (random.choice([0, 1, 2, 3]), random.choice([0, 0, 1]))),
+        "demand": alike(
+            lambda: [random.choice(some) for some in ([0, 1, 2, 3], [0, 0, 1], [0, 0, 0, 1])][:wide]
+        ),
         "cells_needed": needed,
         "cell_demand": alike(lambda: (random.randint(0, 3),)) if cell_host else None,
         "cell_kind": alike(lambda: random.choice([-1, -1, 0])),
@@ -255,6 +261,9 @@ def any_placement(random: Random, problem: PlacementProblem, calm: float = 0.6) 
 class Everything:
     """All placements of a tiny problem, with their values; allowed ones by the checker.
 
+    What no wave may disturb, or no wave may bring, is left where it is; the rest of what binds
+    single waves is not looked at.
+
     Attributes
     ----------
     host
@@ -288,13 +297,15 @@ class Everything:
         """Where an item may sit, as (host, cells)."""
         items, cells = self.problem.items, self.problem.cells
         now = self._now(item)
-        if now[0] >= 0 and not items.movable[item]:
+        if now[0] >= 0 and (not items.movable[item] or self._held(item)):
             return [now]
         ways = {now}
         if now[0] < 0 or (self.problem.evict and items.evictable[item]):
             ways.add((-1, ()))
         shut = self.problem.where.excluded[self.problem.where.item_eligible[item]] != 0
         for host in np.flatnonzero(~shut & ~self.problem.hosts.drain).tolist():
+            if 0 <= self.problem.hosts.moves_in[host] <= self._flying("to", host):
+                continue
             right = (cells.host == host) & (
                 (cells.kind == items.cell_kind[item]) | (items.cell_kind[item] < 0)
             )
@@ -302,6 +313,27 @@ class Everything:
             some = itertools.combinations(np.flatnonzero(right).tolist(), needed)
             ways |= {(host, chosen) for chosen in some}
         return sorted(ways)
+
+    def _flying(self, end: str, host: int) -> int:
+        """Moves in flight "to" or "from" a host."""
+        flying, items = self.problem.inflight, self.problem.items
+        ends = items.host0[flying.item] if end == "to" else flying.source
+        return int((ends == host).sum())
+
+    def _held(self, item: int) -> bool:
+        """Whether a rule that binds every wave leaves no room to disturb an item."""
+        problem, items = self.problem, self.problem.items
+        flying, budgets = set(problem.inflight.item.tolist()), problem.budgets
+        for row in np.flatnonzero(budgets.scope == Scope.WAVE).tolist():
+            group = set(budgets.groups[row].tolist())
+            if item in group and budgets.allowed[row] <= len(group & flying):
+                return True
+        owner, home = int(items.owner[item]), int(items.host0[item])
+        of_owner = [i for i in flying if items.owner[i] == owner >= 0]
+        if owner >= 0 and 0 <= problem.owner_at_once <= len(of_owner):
+            return True
+        throttled = 0 <= problem.hosts.moves_out[home] <= self._flying("from", home)
+        return throttled and not items.cells_needed[item]
 
     def _per_way(self, read: Callable[[int, tuple[int, tuple[int, ...]]], object]) -> np.ndarray:
         """(N, I, ...) what `read` says of each item's way."""

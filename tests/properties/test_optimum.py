@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -21,7 +22,7 @@ from optsched.generate.paper import Instance, instance
 from optsched.generate.paper import problem as paper_problem
 from optsched.objective import evaluate
 from optsched.plan import Order, Placement
-from optsched.problem import Budgets, Evict, Limits, PlacementProblem
+from optsched.problem import Budgets, Evict, Hosts, Items, Limits, PlacementProblem
 from optsched.result import Status
 from optsched.solvers import perfect
 from optsched.solvers.annealing import Annealing
@@ -38,16 +39,16 @@ PATIENCE = 60.0  # seconds; all of these take milliseconds
 
 
 def draw(
-    random: Random, make: Make, *, plain: bool = False, cells: bool = False
+    random: Random, make: Make, *, plain: bool = False, cells: bool = False, waves: bool = False
 ) -> PlacementProblem:
-    """A problem without rules that bind single waves, and mostly without cells.
+    """A problem mostly without cells, and without rules that bind single waves if not asked for.
 
     Plain ones know capacities, eligible hosts and tiers only, and evict as they like: then lower
     tiers are left out of the models of higher ones.
     """
     size = {"hosts": (2, 2), "items": (2, 4)} if cells else {"hosts": (2, 3), "items": (2, 5)}
     crowd = random.choice([0.5, 0.75])
-    problem = make(random, **size, cells=cells, waves=False, crowd=crowd)
+    problem = make(random, **size, cells=cells, waves=waves, crowd=crowd)
     if not plain:
         return problem
     gang, evictable = np.full(len(problem.items), -1), np.ones(len(problem.items), bool)
@@ -125,6 +126,49 @@ def test_full_hosts_bound_what_is_unplaced(
 
 @settings(max_examples=60)
 @given(random=SEEDS)
+def test_full_hosts_are_told_from_others(random: Random, everything: Any) -> None:
+    """Not all is placed just where trying everything fills no host with one of the largest."""
+    problem = tight(random)
+    demand, room = problem.items.demand, problem.hosts.capacity
+    spare = room.sum(axis=0) - demand.sum(axis=0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(perfect, "SPARE", math.inf)
+        found = PerfectPacking()(Ladder(problem), 0, Budget.of(PATIENCE)).bound
+    largest = np.maximum(room.max(axis=0), 1)
+    kinds = np.unique(demand, axis=0, return_index=True)[1]
+    first = sorted(kinds.tolist(), key=lambda i: (-(demand[i] / largest).sum(), i))
+    filled = [fills(demand, one, room, spare) for one in first[: perfect.CLASSES]]
+    event(f"all can be filled: {all(filled)}")
+    assert (found is not None) == (not all(filled))
+    if found is not None:
+        assert everything(problem).best()[0] >= found.value
+
+
+def tight(random: Random) -> PlacementProblem:
+    """A few pending items that leave next to no room on two or three hosts."""
+    wide, hosts = random.choice([1, 2, 3]), random.choice([2, 2, 3])
+    demand = np.array([[random.randint(2, 8) for _ in range(wide)] for _ in range(6)])
+    demand[:, 2:] = 0  # a resource that nobody asks for
+    rest = -demand.sum(axis=0) % hosts
+    demand[0] += rest * (demand.any(axis=0))
+    room = np.tile(demand.sum(axis=0) // hosts, (hosts, 1))
+    room[0] += np.array([random.randrange(3) for _ in range(wide)]) * (demand.any(axis=0))
+    return PlacementProblem.of(Hosts.of(room), Items.of(demand))
+
+
+def fills(demand: Ints, one: int, room: Ints, spare: Ints) -> bool:
+    """Whether some items, `one` of them, fit a host and leave at most `spare` of it."""
+    others = [i for i in range(len(demand)) if i != one]
+    for number in range(len(demand)):
+        for some in itertools.combinations(others, number):
+            left = room - demand[[one, *some]].sum(axis=0)
+            if ((left >= 0) & (left <= spare)).all(axis=1).any():
+                return True
+    return False
+
+
+@settings(max_examples=60)
+@given(random=SEEDS)
 def test_annealing_returns_nothing_worse(random: Random, make_problem: Make) -> None:
     """What annealing offers is allowed and no worse than doing nothing."""
     problem = draw(random, make_problem, plain=random.random() < 0.3)
@@ -173,15 +217,39 @@ def test_no_result_claims_too_much(
     solver = registry.solver(name)
     if name == "policy":
         solver.episodes = 8  # it would sample until the patience is over
-    problem = draw(random, make_problem, plain=random.random() < 0.3)
+    problem = draw(random, make_problem, plain=random.random() < 0.3, waves=random.random() < 0.3)
     few = name.startswith(("fragments", "policy"))  # whose levels are few
     assert solver.supports(problem) is None or few
     assert_claims_hold(solver, problem, everything(problem), random.randrange(9))
 
 
-def assert_claims_hold(solver: Any, problem: PlacementProblem, every: Any, seed: int) -> None:
+@pytest.mark.parametrize("order", list(Order))
+@settings(max_examples=25)
+@given(random=SEEDS)
+def test_no_result_claims_too_much_in_a_hurry(
+    order: Order, random: Random, make_problem: Make, everything: Any
+) -> None:
+    """Nor with two workers and so little time that most of the work is cut short somewhere."""
+    waves = random.random() < 0.5
+    problem = make_problem(random, hosts=(2, 4), items=(3, 6), cells=False, waves=waves)
+    budget = Budget.of(random.choice([0.0, 0.01, 0.03, 0.1]), workers=2)
+    seed = random.randrange(9)
+    assert_claims_hold(
+        registry.solver("portfolio"), problem, everything(problem), seed, budget, order
+    )
+
+
+def assert_claims_hold(
+    solver: Any,
+    problem: PlacementProblem,
+    every: Any,
+    seed: int,
+    budget: Budget | None = None,
+    order: Order = Order.WAVES,
+) -> None:
     """What a solver returns is safe, and as good as it says."""
-    result = solver.solve(problem, Budget.of(PATIENCE), seed=seed)
+    own = budget if budget is not None else Budget.of(PATIENCE)
+    result = solver.solve(problem, own, seed=seed, order=order)
     report = check(problem, result.plan)
     values = tuple(level.value for level in result.levels)
     event(f"{solver.name}: {result.status}")

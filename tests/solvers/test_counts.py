@@ -203,6 +203,26 @@ def test_stopping_returns_the_incumbent(on: Make) -> None:
     assert check(problem, result.plan).violations == ()
 
 
+def test_the_model_is_not_built_to_its_end_when_time_is_up(
+    on: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At every look at the clock on the way building ends, and nothing is asked or claimed."""
+    limits = [Limit(LimitKind.MAX, key=0, subject=0, counted=0, bound=2)]
+    problem = on([0, -1, -1], [2, 2], evict=Evict.LOWER, groups=[[0, 1]], limits=limits)
+    monkeypatch.setattr(module.cpsat, "run", lambda *_: pytest.fail("asked with half a model"))
+    # The first variable, two hosts for room and for evictions, the limit, two levels, the end.
+    for most in range(9):
+        looks: list[int] = []
+
+        def stop(looks: list[int] = looks, most: int = most) -> bool:
+            looks.append(1)
+            return len(looks) > most
+
+        found = CpSat()(Ladder(problem), 1, Budget.of(60, stop=stop))
+        assert (found.placement, found.bound) == (None, None)
+        assert len(looks) == most + 1
+
+
 def test_the_same_seed_gives_the_same_plan(on: Make) -> None:
     """One worker and enough time: deterministic."""
     problem = on([0, 0, 1, -1, -1], [4, 4, 2], demand=[[2], [1], [3], [2], [2]])

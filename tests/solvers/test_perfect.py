@@ -53,15 +53,49 @@ def test_hosts_of_several_kinds(on: Make) -> None:
     assert shown(on([-1] * 3, [9, 6], demand=[[7], [4], [4]])) == 1
 
 
+def asked_twice(
+    problem: PlacementProblem, monkeypatch: pytest.MonkeyPatch, first: Budget, rows: int
+) -> list[int]:
+    """The bounds by one prover: in the `first` budget with at most `rows` sums, then in plenty."""
+    ladder, prover, found = Ladder(problem), PerfectPacking(), []
+    monkeypatch.setattr(perfect, "ROWS", rows)
+    for budget in (first, Budget.of(60)):
+        answer = prover(ladder, 0, budget).bound
+        found.append(0 if answer is None else answer.value)
+        monkeypatch.undo()
+    return found
+
+
 def test_too_many_sums_say_nothing(on: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor is the same question asked twice."""
+    """With far more of them the question is asked again."""
     problem = on([-1] * 5, [10, 10], demand=[[7], [5], [4], [2], [2]])
-    monkeypatch.setattr(perfect, "ROWS", 1)
-    ladder, once = Ladder(problem), PerfectPacking()
-    assert once(ladder, 0, Budget.of(60)).bound is None
-    monkeypatch.undo()
-    assert once(ladder, 0, Budget.of(60)).bound is None
-    assert shown(problem) == 1
+    assert asked_twice(problem, monkeypatch, Budget.of(60), 1) == [0, 1]
+
+
+def test_what_was_answered_is_not_asked_again(on: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor with a little more."""
+    problem = on([-1] * 4, [10, 10], demand=[[6], [5], [5], [4]])
+    ladder, prover = Ladder(problem), PerfectPacking()
+    assert prover(ladder, 0, Budget.of(60)).bound is None
+    monkeypatch.setattr(perfect, "_fills", lambda *_: pytest.fail("asked again"))
+    monkeypatch.setattr(perfect, "ROWS", perfect.ROWS * 3 // 2)
+    assert prover(ladder, 0, Budget.of(60)).bound is None
+
+
+def test_what_was_cut_short_is_asked_again(on: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock, or the user, ended the first attempt."""
+    problem = on([-1] * 4, [10, 10], demand=[[7], [5], [4], [4]])
+    stopped = Budget.of(60, stop=lambda: True)
+    assert asked_twice(problem, monkeypatch, stopped, perfect.ROWS) == [0, 1]
+
+
+def test_what_no_host_has_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resource that nobody asks for and no host has leaves the others to tell halves apart."""
+    monkeypatch.setattr(perfect, "MATCHES", 20)
+    hosts = Hosts.of(np.array([[0, 100], [0, 100]]))
+    demand = [61, 51, 20, 18, 16, 14, 12, 8]  # an odd one fills no host with even ones
+    items = Items.of(np.array([[0, d] for d in demand]), host0=[-1] * 8)
+    assert shown(PlacementProblem.of(hosts, items)) == 1
 
 
 def test_levels_that_count_moves_get_no_bound(on: Make) -> None:
