@@ -124,6 +124,15 @@ def solve(
     return result
 
 
+def require_task_support(problem: TaskProblem, solver: str) -> Any:
+    """The solver of tasks of that name; errors as those of `require_support`."""
+    chosen = registry.task_solver(solver)
+    reason = chosen.supports(problem)
+    if reason is not None:
+        raise UnsupportedError(f"solver {solver!r} cannot serve this problem: {reason}")
+    return chosen
+
+
 def schedule(
     problem: TaskProblem,
     *,
@@ -146,10 +155,7 @@ def schedule(
     ValueError
         The time limit is negative, or there are no workers.
     """
-    chosen = registry.task_solver(solver)
-    reason = chosen.supports(problem)
-    if reason is not None:
-        raise UnsupportedError(f"solver {solver!r} cannot serve this problem: {reason}")
+    chosen = require_task_support(problem, solver)
     kernels.warm_schedules()
     budget = Budget.of(
         time_limit,

@@ -24,6 +24,7 @@ from optsched.solvers.policy import Policy
 
 EPISODE = 600.0  # seconds for the one episode of an agent, which needs a fraction of one
 USUAL = ("fragments-greedy",)  # what stands beside the agent where nothing is named
+TAKES = ("pms", "load", "memory", "moves", "best_of", "time_limit")  # options that mean something
 HEAD = ("arm", "#mean gap", "#95 %", "#worst", "#ms", "#µs per decision", "#fallbacks")
 
 

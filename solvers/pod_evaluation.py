@@ -15,13 +15,14 @@ from optsched.errors import UnsupportedError
 from optsched.generate.arrivals import arrivals
 from optsched.problem import PlacementProblem
 from optsched.simulate.arrivals import Arrivals
-from optsched.solvers.arms import Arm
+from optsched.solvers.arms import Arm, with_agent
 from optsched.solvers.arms import measure as arms_beside
 from optsched.solvers.pod_rules import RULES
 from optsched.solvers.policy import Policy
 
 EPISODE = 600.0  # seconds for the one episode of an agent, which needs a fraction of one
 USUAL = tuple(RULES)  # what stands beside the agent where nothing is named
+TAKES = ("nodes", "ppn", "tiers", "usage", "best_of")  # options of the command that mean something
 HEAD = (
     "arm", "#agent better", "#agent worse", "#top tier", "#all", "#µs per decision", "#fallbacks",
 )  # fmt: skip
@@ -33,17 +34,25 @@ Rule = Callable[[Arrivals, np.random.Generator], int]
 
 @dataclass(frozen=True)
 class Case:
-    """How instances are drawn; 0: from the published grid."""
+    """How instances are drawn; 0: from the published grid. `best_of` is in seconds."""
 
     nodes: int = 8
     ppn: int = 0
     priorities: int = 0
     usage: int = 0
+    best_of: float | None = None
 
     @classmethod
     def of(cls, wishes: Mapping[str, Any]) -> Case:
         """From the options of the command."""
-        return cls(*(wishes[name] or 0 for name in ("nodes", "ppn", "tiers", "usage")))
+        nodes, ppn, tiers, usage = (wishes[name] or 0 for name in TAKES[:4])
+        return cls(nodes, ppn, tiers, usage, wishes["best_of"])
+
+    def problem(self, seed: int) -> PlacementProblem:
+        """The instance of a seed."""
+        return arrivals(
+            seed, nodes=self.nodes, ppn=self.ppn, priorities=self.priorities, usage=self.usage
+        )
 
 
 @dataclass(frozen=True)
@@ -57,7 +66,7 @@ class Run:
     pods
         Per tier all of them.
     seconds, decisions
-        Of the whole, and how many pods were decided on.
+        Of the agent's first episode, of others the whole; and how many pods were decided on.
     """
 
     seed: int
@@ -90,14 +99,19 @@ def measure(
     for name in against:
         if name not in RULES:
             raise UnsupportedError(f"no rule {name[:40]!r}; there are {', '.join(RULES)}")
-    solver = Policy(agent, episodes=1)
-    arms = {"agent": Arm(partial(_decide, solver), solver.supports)}
+    solvers: dict[str, tuple[Policy, float]] = with_agent(
+        partial(Policy, agent), EPISODE, case.best_of, {}, 0.0
+    )
+    arms = {
+        name: Arm(partial(_decide, solver, seconds), solver.supports)
+        for name, (solver, seconds) in solvers.items()
+    }
     arms |= {name: Arm(partial(_follow, RULES[name])) for name in against}
-    return arms_beside(arms, seeds, lambda seed: arrivals(seed, **vars(case)), _runs, say)
+    return arms_beside(arms, seeds, case.problem, _runs, say)
 
 
-def _decide(solver: Policy, problem: PlacementProblem, seed: int) -> Outcome:
-    result = solver.solve(problem, Budget.of(EPISODE))
+def _decide(solver: Policy, seconds: float, problem: PlacementProblem, seed: int) -> Outcome:
+    result = solver.solve(problem, Budget.of(seconds))
     there = problem.items.tier[result.plan.placement(problem).host >= 0]
     placed = tuple(np.bincount(there, minlength=len(problem.tiers)).tolist())
     stats = result.stats
@@ -131,6 +145,7 @@ def rows(found: dict[str, list[Run]]) -> list[list[str]]:
         top = sum(run.placed[0] for run in runs) / sum(run.pods[0] for run in runs)
         every = sum(sum(run.placed) for run in runs) / sum(sum(run.pods) for run in runs)
         own = name == "agent"
+        each = 1e6 * sum(run.seconds for run in runs) / sum(run.decisions for run in runs)
         lines.append(
             [
                 name,
@@ -138,7 +153,7 @@ def rows(found: dict[str, list[Run]]) -> list[list[str]]:
                 "" if own else share(worse),
                 f"{top:.1%}",
                 f"{every:.1%}",
-                f"{1e6 * sum(r.seconds for r in runs) / sum(r.decisions for r in runs):.0f}",
+                f"{each:.0f}" if not name.startswith("agent,") else "",
                 str(sum(run.fallbacks for run in runs)),
             ]
         )

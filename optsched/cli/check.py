@@ -88,26 +88,29 @@ def _print(
 
 
 def _json(problem: PlacementProblem, report: Report, notes: tuple[str, ...]) -> bytes:
-    from .documents import encode
+    from .documents import LevelWorth, encode
+    from .documents.answers import Check, Violation
 
     items, hosts = problem.items.names, problem.hosts.names
     return encode(
-        "optsched/check",
-        problem=problem.digest(),
-        ok=not report.violations,
-        notes=list(notes),
-        levels=[
-            {"name": level.name, "value": int(value)}
-            for level, value in zip(problem.objective, report.levels, strict=True)
-        ],
-        violations=[
-            {
-                "rule": one.rule,
-                "text": one.text,
-                "item": items[one.item] if one.item >= 0 else None,
-                "host": hosts[one.host] if one.host >= 0 else None,
-                "wave": one.wave + 1 if one.wave >= 0 else None,
-            }
-            for one in report.violations
-        ],
+        Check(
+            version=1,
+            problem=problem.digest(),
+            ok=not report.violations,
+            notes=[*notes],
+            levels=[
+                LevelWorth(name=level.name, value=int(value))
+                for level, value in zip(problem.objective, report.levels, strict=True)
+            ],
+            violations=[
+                Violation(
+                    rule=one.rule,
+                    text=one.text,
+                    item=items[one.item] if one.item >= 0 else None,
+                    host=hosts[one.host] if one.host >= 0 else None,
+                    wave=one.wave + 1 if one.wave >= 0 else None,
+                )
+                for one in report.violations
+            ],
+        )
     )

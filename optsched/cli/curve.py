@@ -99,18 +99,19 @@ def show(
     from optsched.report.units import percent, short
 
     if output == "json":
-        from dataclasses import asdict
-
         from .documents import encode
+        from .documents.answers import Curve, CurvePoint
 
         document = encode(
-            "optsched/curve",
-            problem=problem.digest(),
-            name=problem.name,
-            rate=rate_words(problem),
-            blocks=len(terms(problem)),
-            seconds=seconds,
-            points=[{**asdict(one), "proven": one.proven} for one in found],
+            Curve(
+                version=1,
+                problem=problem.digest(),
+                name=problem.name,
+                rate=rate_words(problem),
+                blocks=len(terms(problem)),
+                seconds=seconds,
+                points=[CurvePoint(**vars(one), proven=one.proven) for one in found],
+            )
         )
         click.echo(document, nl=False)
         return

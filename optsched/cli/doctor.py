@@ -65,12 +65,13 @@ def command(
     found = asyncio.run(examine(settings, scheduler_config, cluster=not no_cluster))
     if output == "json":
         from .documents import encode
+        from .documents.service import Examination, FindingTold
 
         rows = [
-            {"verdict": one.verdict, "what": one.what, "remedy": one.remedy or None}
+            FindingTold(verdict=one.verdict, what=one.what, remedy=one.remedy or None)
             for one in found
         ]
-        click.echo(encode("optsched/examination", findings=rows), nl=False)
+        click.echo(encode(Examination(version=1, findings=rows)), nl=False)
     else:
         _print(found)
     wrong = any(one.verdict == "wrong" for one in found)

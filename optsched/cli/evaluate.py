@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .parameters import Command, Duration, option, options, split_names
+from .parameters import Command, Duration, first_given, option, options, split_names
 
 #: Where the agents of a problem are measured: how instances are drawn, arms run and rows told.
 MEASURES = {
@@ -66,7 +66,10 @@ MEASURES = {
         help="Table, or JSON with every instance.",
     ),
 )
+@click.pass_context
 def command(
+    ctx: click.Context,
+    /,
     agent: str | None,
     problem: str | None,
     against: tuple[str, ...],
@@ -106,12 +109,17 @@ def command(
         raise click.UsageError(f"--seed {seed} is beyond the end of {instances}")
     file = _file(agent)
     problem = _kind(file, problem)
+    takes = import_module(MEASURES[problem]).TAKES
+    if (given := first_given(ctx, [name for name in wishes if name not in takes])) is not None:
+        raise click.UsageError(f"--{given} means nothing for {problem}")
     found = _measure(problem, file, split_names(against), own, wishes, plot)
     if output == "json":
-        import json
+        from .documents import encode
+        from .documents.answers import Evaluation
 
         every = {arm: [vars(one) for one in runs] for arm, runs in found.items()}
-        click.echo(json.dumps(every, indent=1))
+        document = Evaluation(version=1, agent_of=problem, split=instances, arms=every)
+        click.echo(encode(document), nl=False)
     else:
         from .console import Paper
 

@@ -123,44 +123,46 @@ def _made_room(problem: PlacementProblem, plan: Plan, wave: int, host: int) -> s
 
 
 def _json(problem: PlacementProblem, found: Explanation) -> bytes:
-    from .documents import encode
+    from .documents import answers, encode
 
     hosts = problem.hosts.names
     return encode(
-        "optsched/explanation",
-        problem=problem.digest(),
-        item=problem.items.names[found.item],
-        before=hosts[found.before] if found.before >= 0 else None,
-        host=hosts[found.host] if found.host >= 0 else None,
-        pinned=found.pinned or None,
-        open=[hosts[h] for h in found.open],
-        blockers=[
-            {
-                "kind": one.kind,
-                "name": one.name,
-                "hosts": one.hosts,
-                "alone": one.alone,
-                "demand": one.demand if one.demand >= 0 else None,
-                "most_free": one.most_free if one.most_free >= 0 else None,
-            }
-            for one in found.blockers
-        ],
-        relaxations=[
-            {
-                "without": [{"kind": kind, "name": name} for kind, name in way.blockers],
-                "hosts": way.hosts,
-                "example": hosts[way.example],
-            }
-            for way in found.relaxations
-        ],
-        empty_hosts=[
-            {
-                "like": hosts[kind.example],
-                "hosts": kind.hosts,
-                "eligible": kind.eligible,
-                "short": list(kind.short),
-                "fits": kind.fits,
-            }
-            for kind in found.empty
-        ],
+        answers.Explanation(
+            version=1,
+            problem=problem.digest(),
+            item=problem.items.names[found.item],
+            before=hosts[found.before] if found.before >= 0 else None,
+            host=hosts[found.host] if found.host >= 0 else None,
+            pinned=found.pinned or None,
+            open=[hosts[h] for h in found.open],
+            blockers=[
+                answers.Blocker(
+                    kind=one.kind,
+                    name=one.name,
+                    hosts=one.hosts,
+                    alone=one.alone,
+                    demand=one.demand if one.demand >= 0 else None,
+                    most_free=one.most_free if one.most_free >= 0 else None,
+                )
+                for one in found.blockers
+            ],
+            relaxations=[
+                answers.Relaxation(
+                    without=[answers.Requirement(kind=k, name=name) for k, name in way.blockers],
+                    hosts=way.hosts,
+                    example=hosts[way.example],
+                )
+                for way in found.relaxations
+            ],
+            empty_hosts=[
+                answers.EmptyHosts(
+                    like=hosts[kind.example],
+                    hosts=kind.hosts,
+                    eligible=kind.eligible,
+                    short=[*kind.short],
+                    fits=kind.fits,
+                )
+                for kind in found.empty
+            ],
+        )
     )

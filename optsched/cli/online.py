@@ -186,41 +186,44 @@ def _figures(problem: TaskProblem, played: Played, seen: Seen) -> list[tuple[str
 
 
 def _json(problem: TaskProblem, played: Played, seen: Seen, ask: Ask, stopped: bool) -> bytes:
-    from .documents import encode
+    from .documents import LevelWorth, encode
+    from .documents.tasks import Decisions, OnlineDocument, WindowTold
     from .schedules import nodes_told, tasks_told
 
     told = played.evaluation
     return encode(
-        "optsched/online",
-        problem=problem.digest(),
-        solver=ask.solver,
-        window_ms=round(1000 * ask.window),
-        interrupted=stopped,
-        levels=[
-            {"name": level.value, "value": value}
-            for level, value in zip(problem.objective.levels, told.levels, strict=True)
-        ],
-        response_mean_ms=float(told.response.mean()),
-        energy=told.energy,
-        energy_of_network=told.sent,
-        utilisation=told.utilisation,
-        fairness=told.fairness,
-        runs_lost=len(played.lost),
-        decision_ms={"p50": seen.quantile(0.5), "p99": seen.quantile(0.99)},
-        nodes=nodes_told(played.problem, told),
-        tasks=tasks_told(played.problem, played.schedule, told),
-        windows=[
-            {
-                "at": one.now,
-                "planned": one.planned,
-                "sent": one.sent,
-                "rejected": one.rejected,
-                "waiting": one.waiting,
-                "active": one.active,
-                "ended": one.ended,
-                "seconds": one.seconds,
-            }
-            for one in seen.windows
-        ],
-        notes=[*problem.warnings],
+        OnlineDocument(
+            version=1,
+            problem=problem.digest(),
+            solver=ask.solver,
+            window_ms=round(1000 * ask.window),
+            interrupted=stopped,
+            levels=[
+                LevelWorth(name=level.value, value=value)
+                for level, value in zip(problem.objective.levels, told.levels, strict=True)
+            ],
+            response_mean_ms=float(told.response.mean()),
+            energy=told.energy,
+            energy_of_network=told.sent,
+            utilisation=told.utilisation,
+            fairness=told.fairness,
+            runs_lost=len(played.lost),
+            decision_ms=Decisions(p50=seen.quantile(0.5), p99=seen.quantile(0.99)),
+            nodes=nodes_told(played.problem, told),
+            tasks=tasks_told(played.problem, played.schedule, told),
+            windows=[
+                WindowTold(
+                    at=one.now,
+                    planned=one.planned,
+                    sent=one.sent,
+                    rejected=one.rejected,
+                    waiting=one.waiting,
+                    active=one.active,
+                    ended=one.ended,
+                    seconds=one.seconds,
+                )
+                for one in seen.windows
+            ],
+            notes=[*problem.warnings],
+        )
     )

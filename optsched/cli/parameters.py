@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import wraps
@@ -110,6 +110,13 @@ def split_names(value: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def first_given(ctx: click.Context, names: Sequence[str]) -> str | None:
+    """The first of these parameters that a person gave, as it is spelled; None: none of them."""
+    usual = (click.core.ParameterSource.DEFAULT, click.core.ParameterSource.DEFAULT_MAP, None)
+    said = [one for one in names if ctx.get_parameter_source(one) not in usual]
+    return said[0].replace("_", "-").replace("settings", "set") if said else None
+
+
 @dataclass(frozen=True)
 class Wishes:
     """What a person wants of a problem: how to read it, and what to change in it."""
@@ -148,15 +155,10 @@ class Wishes:
 
     def load_any(self, path: str) -> PlacementProblem | TaskProblem:
         """As `load`, of tasks too."""
-        from optsched.tasks import Objective, TaskProblem
+        from optsched.tasks import TaskProblem
 
         problem = self.read_any(path)
-        if not isinstance(problem, TaskProblem):
-            return self.apply(problem)
-        self.only_for_tasks()
-        if self.objective is None:
-            return problem
-        return problem.replace(objective=Objective.parse(self.objective))
+        return self.of_tasks(problem) if isinstance(problem, TaskProblem) else self.apply(problem)
 
     def read_any(self, path: str) -> PlacementProblem | TaskProblem:
         """The problem as the file has it, of whatever kind."""
@@ -167,19 +169,24 @@ class Wishes:
             given["now"] = self.now
         return read(path, format=self.format, **given)
 
-    def only_for_tasks(self) -> None:
-        """Refuse what has no meaning for tasks.
+    def of_tasks(self, problem: TaskProblem) -> TaskProblem:
+        """The problem of tasks with the wishes in it.
 
         Raises
         ------
         click.UsageError
             An option is given that changes placements.
         """
+        from optsched.tasks import Objective
+
         means_something = ("format", "objective", "settings", "now")
         for one in fields(self):
             if one.name not in means_something and getattr(self, one.name) not in (None, False, ()):
                 option = one.name.replace("_", "-")
                 raise click.UsageError(f"--{option} is for placements; the file holds tasks")
+        if self.objective is None:
+            return problem
+        return problem.replace(objective=Objective.parse(self.objective))
 
     def apply(self, problem: PlacementProblem) -> PlacementProblem:
         """The problem with the wishes in its tables."""
@@ -225,7 +232,7 @@ def _placement(problem: PlacementProblem | TaskProblem, path: str) -> PlacementP
     from optsched.tasks import TaskProblem
 
     if isinstance(problem, TaskProblem):
-        ways = "solve, check, convert and simulate"
+        ways = "solve, check, compare, report, convert and simulate"
         raise UnsupportedError(f"{path} holds tasks; {ways} understand these")
     return problem
 
@@ -249,13 +256,18 @@ def _candidate(text: str) -> Any:
 
 def wishes(function: F) -> F:
     """Add the options of `Wishes`; the command gets them as one argument `wishes`."""
+    return _reading(_changing(_counting(_packed(function, Wishes, "wishes"))))
+
+
+def _packed(function: F, kind: type, name: str) -> F:
+    """The function with the fields of a dataclass as parameters, which it gets as one argument."""
 
     @wraps(function)
-    def with_wishes(*args: Any, **kwargs: Any) -> Any:
-        given = Wishes(**{one.name: kwargs.pop(one.name) for one in fields(Wishes)})
-        return function(*args, wishes=given, **kwargs)
+    def packing(*args: Any, **kwargs: Any) -> Any:
+        given = kind(**{one.name: kwargs.pop(one.name) for one in fields(kind)})
+        return function(*args, **{name: given}, **kwargs)
 
-    return _reading(_changing(_counting(with_wishes)))  # type: ignore[return-value]
+    return packing  # type: ignore[return-value]
 
 
 _reading = options(
@@ -367,7 +379,24 @@ output = options(
     ),
 )
 
-search = options(
+
+@dataclass(frozen=True)
+class Search:
+    """How long, with what and in which order is searched; `time_limit` in seconds."""
+
+    time_limit: float
+    workers: int | None
+    seed: int
+    sequence: str | None
+    quiet: bool
+
+
+def search(function: F) -> F:
+    """Add the options of `Search`; the command gets them as one argument `search`."""
+    return _searching(_packed(function, Search, "search"))
+
+
+_searching = options(
     "The search",
     option(
         "--time-limit",

@@ -1,4 +1,4 @@
-"""`optsched solve` for tasks: a schedule as text, JSON, file and report."""
+"""Tasks in the commands that know placements too: schedules as text, JSON, files and pages."""
 
 from __future__ import annotations
 
@@ -13,86 +13,125 @@ if TYPE_CHECKING:
     from optsched.outcome import Outcome
     from optsched.tasks import Evaluation, Schedule, TaskProblem
 
+    from .documents.tasks import NodeTold, OutcomeDocument, TaskTold
+    from .parameters import Search
+    from .solve import Answer
 
-def solve_tasks(
-    problem: TaskProblem,
-    *,
-    solver: str,
-    objective: str | None,
-    time_limit: float,
-    workers: int | None,
-    seed: int,
-    quiet: bool,
-    plan_out: str | None,
-    report: str | None,
-    output: str,
-    max_rows: int,
-) -> None:
+
+def solve_tasks(problem: TaskProblem, solver: str, search: Search, answer: Answer) -> Exit:
     """Solve and tell."""
-    from optsched.api import schedule
+    from optsched.report.schedules import schedule_page
     from optsched.snapshot import write_atomically
     from optsched.snapshot.task_files import encode_schedule
-    from optsched.tasks import Objective
 
-    from .watching import progress_words, run_stoppable, watching
+    from .searching import find_schedule
 
-    if objective is not None:
-        problem = problem.replace(objective=Objective.parse(objective))
-    with watching(f"solving {problem.name}", quiet=quiet) as say:
-        outcome, _ = run_stoppable(
-            lambda stop: schedule(
-                problem,
-                solver=solver,
-                time_limit=time_limit,
-                workers=workers,
-                seed=seed,
-                stop=stop,
-                on_progress=lambda progress: say(progress_words(progress)),
-            )
-        )
+    outcome, _ = find_schedule(problem, solver, search, f"solving {problem.name}")
     try:  # as for placements: the files all the same where nobody reads the answer to its end
-        if output == "json":
+        if answer.output == "json":
             click.echo(_json(problem, outcome), nl=False)
         else:
-            _print(Paper(max_rows), problem, outcome)
+            _print(Paper(answer.max_rows), problem, outcome)
     finally:
-        if plan_out:
-            write_atomically(plan_out, encode_schedule(problem, outcome.schedule))
-        if report:
-            from optsched.report.schedules import schedule_page
+        if answer.plan_out:
+            write_atomically(answer.plan_out, encode_schedule(problem, outcome.schedule))
+        if answer.report:
+            write_atomically(answer.report, schedule_page(problem, outcome).encode())
+    return Exit.OK
 
-            write_atomically(report, schedule_page(problem, outcome).encode())
+
+def read_schedule(
+    problem: TaskProblem, path: str
+) -> tuple[Schedule, OutcomeDocument | None, tuple[str, ...]]:
+    """The schedule in a file, the answer around it if there is one, and notes about it.
+
+    Raises
+    ------
+    InputError
+        The file is neither a schedule nor an answer with one, or names what the problem lacks.
+    """
+    from optsched.snapshot import text
+    from optsched.snapshot.files import read_bytes
+    from optsched.snapshot.task_files import SCHEDULE, VERSIONS, ScheduleFile, schedule_of
+
+    from .documents.tasks import OUTCOME, OutcomeDocument
+    from .plans import FOREIGN
+
+    data, whole = read_bytes(path), None
+    head = text.read_head(data, path)
+    text.check_head(head, path, (SCHEDULE, OUTCOME), VERSIONS)
+    if head.format == OUTCOME:
+        whole = text.decode(data, OutcomeDocument, path)
+        file = whole.schedule
+    else:
+        file = text.decode(data, ScheduleFile, path)
+    notes = () if file.problem == problem.digest() else (FOREIGN,)
+    return schedule_of(file, problem, path), whole, notes
+
+
+def report_tasks(problem: TaskProblem, path: str | None) -> tuple[str, tuple[str, ...]]:
+    """The page of a schedule or of an answer, and notes about it.
+
+    Raises
+    ------
+    click.UsageError
+        No schedule is named.
+    """
+    from optsched.report.schedules import schedule_page
+
+    if path is None:
+        raise click.UsageError(
+            "tasks are placed nowhere yet, so there is nothing to show; name a schedule, "
+            "or let solve --report make both"
+        )
+    schedule, whole, notes = read_schedule(problem, path)
+    if whole is None or notes:
+        return schedule_page(problem, schedule), notes
+    return schedule_page(problem, _outcome(problem, schedule, whole)), notes
+
+
+def _outcome(problem: TaskProblem, schedule: Schedule, told: OutcomeDocument) -> Outcome:
+    """The answer that a document tells of."""
+    from optsched.outcome import Outcome
+    from optsched.result import Certificate, LevelValue, Status
+
+    return Outcome(
+        status=Status(told.status),
+        schedule=schedule,
+        levels=tuple(
+            LevelValue(one.name, one.value, one.bound, one.reference, one.source)
+            for one in told.levels
+        ),
+        certificate=Certificate("", "", "", told.certificate),
+        solver=told.solver,
+        seconds=told.seconds,
+        notes=tuple(one for one in told.notes if one not in problem.warnings),
+    )
 
 
 def check_tasks(problem: TaskProblem, path: str, output: str, max_rows: int) -> Exit:
     """Read a schedule against the tables, and tell."""
     from optsched.report.units import plural
-    from optsched.snapshot import text
-    from optsched.snapshot.files import read_bytes
-    from optsched.snapshot.task_files import ScheduleFile, decode_schedule
     from optsched.tasks import check_schedule
 
-    from .documents import encode
-    from .plans import FOREIGN
-
-    data = read_bytes(path)
-    found = check_schedule(problem, decode_schedule(data, problem, path))
+    schedule, _, notes = read_schedule(problem, path)
+    found = check_schedule(problem, schedule)
     levels = list(zip(problem.objective.text.split(","), found.levels, strict=True))
-    foreign = text.decode(data, ScheduleFile, path).problem != problem.digest()
-    notes = [FOREIGN] if foreign else []
+    code = Exit.REFUSED if found.faults else Exit.OK
     if output == "json":
-        click.echo(
-            encode(
-                "optsched/check",
-                problem=problem.digest(),
-                ok=not found.faults,
-                notes=notes,
-                levels=[{"name": name, "value": value} for name, value in levels],
-                violations=[{"item": name, "text": what} for name, what in found.faults],
-            ),
-            nl=False,
+        from .documents import LevelWorth, encode
+        from .documents.answers import Check, Violation
+
+        document = Check(
+            version=1,
+            problem=problem.digest(),
+            ok=not found.faults,
+            notes=[*notes],
+            levels=[LevelWorth(name=name, value=value) for name, value in levels],
+            violations=[Violation(item=name, text=what) for name, what in found.faults],
         )
-        return Exit.REFUSED if found.faults else Exit.OK
+        click.echo(encode(document), nl=False)
+        return code
     paper = Paper(max_rows)
     for note in notes:
         paper.say(f"! {note}", "yellow")
@@ -102,7 +141,7 @@ def check_tasks(problem: TaskProblem, path: str, output: str, max_rows: int) -> 
     else:
         paper.say("The schedule keeps every rule, at every moment.", "bold green")
     paper.table("Worth", ("level", "#value"), levels)
-    return Exit.REFUSED if found.faults else Exit.OK
+    return code
 
 
 def _print(paper: Paper, problem: TaskProblem, outcome: Outcome) -> None:
@@ -142,62 +181,69 @@ def _print(paper: Paper, problem: TaskProblem, outcome: Outcome) -> None:
 
 
 def _json(problem: TaskProblem, outcome: Outcome) -> bytes:
+    from optsched.snapshot.task_files import schedule_record
     from optsched.tasks import evaluate
 
     from .documents import encode
+    from .documents.tasks import OutcomeDocument, OutcomeLevel
 
     told, schedule = evaluate(problem, outcome.schedule), outcome.schedule
     return encode(
-        "optsched/outcome",
-        problem=problem.digest(),
-        status=outcome.status.value,
-        solver=outcome.solver,
-        seconds=outcome.seconds,
-        levels=[
-            {
-                "name": level.name,
-                "value": level.value,
-                "bound": level.bound,
-                "reference": level.stay,
-                "gap": level.gap,
-                "source": level.source,
-            }
-            for level in outcome.levels
-        ],
-        certificate=outcome.certificate.text,
-        energy=told.energy,
-        energy_of_network=told.sent,
-        utilisation=told.utilisation,
-        fairness=told.fairness,
-        nodes=nodes_told(problem, told),
-        tasks=tasks_told(problem, schedule, told),
-        notes=[*problem.warnings, *outcome.notes],
+        OutcomeDocument(
+            version=1,
+            problem=problem.digest(),
+            status=outcome.status.value,
+            solver=outcome.solver,
+            seconds=outcome.seconds,
+            levels=[
+                OutcomeLevel(
+                    name=level.name,
+                    value=level.value,
+                    bound=level.bound,
+                    reference=level.stay,
+                    gap=level.gap,
+                    source=level.source,
+                )
+                for level in outcome.levels
+            ],
+            certificate=outcome.certificate.text,
+            energy=told.energy,
+            energy_of_network=told.sent,
+            utilisation=told.utilisation,
+            fairness=told.fairness,
+            nodes=nodes_told(problem, told),
+            tasks=tasks_told(problem, schedule, told),
+            notes=[*problem.warnings, *outcome.notes],
+            schedule=schedule_record(problem, schedule),
+        )
     )
 
 
-def nodes_told(problem: TaskProblem, told: Evaluation) -> list[dict[str, object]]:
-    """What each node was and took, in mJ, for JSON."""
+def nodes_told(problem: TaskProblem, told: Evaluation) -> list[NodeTold]:
+    """What each node was and took, for JSON."""
+    from .documents.tasks import NodeTold
+
     return [
-        {"name": name, "on": bool(told.on[j]), "energy": int(told.node_energy[j])}
+        NodeTold(name=name, on=bool(told.on[j]), energy=int(told.node_energy[j]))
         for j, name in enumerate(problem.nodes.names)
     ]
 
 
-def tasks_told(
-    problem: TaskProblem, schedule: Schedule, told: Evaluation
-) -> list[dict[str, object]]:
-    """Where and when each task ran, and what came of it, in ms, for JSON."""
+def tasks_told(problem: TaskProblem, schedule: Schedule, told: Evaluation) -> list[TaskTold]:
+    """Where and when each task ran, and what came of it, for JSON."""
+    from .documents.tasks import TaskTold
+
     names = problem.nodes.names
     return [
-        {
-            "name": name,
-            "node": names[int(schedule.node[i])] if schedule.node[i] >= 0 else None,
-            "start": int(schedule.start[i]),
-            "answer": int(told.finish[i]),
-            "response": int(told.response[i]),
-            "late": int(told.late[i]),
-            "rejected": bool(told.rejected[i]),
-            "unfinished": bool(told.unfinished[i]),
-        }
+        TaskTold(
+            name=name,
+            node=names[int(schedule.node[i])] if schedule.node[i] >= 0 else None,
+            start=int(schedule.start[i]),
+            answer=int(told.finish[i]),
+            response=int(told.response[i]),
+            late=int(told.late[i]),
+            rejected=bool(told.rejected[i]),
+            unfinished=bool(told.unfinished[i]),
+        )
         for i, name in enumerate(problem.tasks.names)
     ]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from optsched import registry
 
-from .parameters import Command, Duration, Instant, option, options
+from .parameters import Command, Duration, Instant, first_given, option, options
 from .parameters import output as output_options
 
 if TYPE_CHECKING:
@@ -215,23 +214,16 @@ def _tasks(ctx: click.Context, data: bytes, path: str, asked: dict[str, Any]) ->
     except InputError:
         known = ""  # what is wrong with it, the reader of dumps says
     if known not in TASKS:
-        if (given := _given(ctx, FOR_TASKS)) is not None:
+        if (given := first_given(ctx, FOR_TASKS)) is not None:
             raise click.UsageError(f"--{given} is for tasks; the file holds none")
         return None
-    if (given := _given(ctx, FOR_DUMPS)) is not None:
+    if (given := first_given(ctx, FOR_DUMPS)) is not None:
         raise click.UsageError(f"--{given} is for clusters; the file holds tasks")
     problem = understand(data, path, known, **dict(map(setting, asked["settings"])))
     assert isinstance(problem, TaskProblem)
     if asked["objective"] is not None:
         problem = problem.replace(objective=Objective.parse(asked["objective"]))
     return problem
-
-
-def _given(ctx: click.Context, names: Sequence[str]) -> str | None:
-    """The first of these options that a person gave."""
-    usual = (click.core.ParameterSource.DEFAULT, click.core.ParameterSource.DEFAULT_MAP, None)
-    said = [one for one in names if ctx.get_parameter_source(one) not in usual]
-    return said[0].replace("_", "-").replace("settings", "set") if said else None
 
 
 def _asked(tasks: dict[str, Any], seed: int, quiet: bool, output: str, max_rows: int) -> Ask:
@@ -330,23 +322,28 @@ def _json(found: Simulation) -> bytes:
     import msgspec
 
     from .documents import encode
+    from .documents.service import PlayedPlan, PodEvent, SimulationDocument, Status
 
     return encode(
-        "optsched/simulation",
-        pending_before=list(found.before),
-        pending_after=list(found.after),
-        running_before=found.ran[0],
-        running_after=found.ran[1],
-        evictions=found.evictions,
-        budget_violations=list(found.violations),
-        seconds=found.seconds,
-        plans=[
-            {
-                "name": plan.metadata.name,
-                "spec": msgspec.to_builtins(plan.spec),
-                "status": {"phase": plan.phase.value, **msgspec.to_builtins(plan.status)},
-            }
-            for plan in found.plans
-        ],
-        events=[{"pod": one.pod, "reason": one.reason, "note": one.note} for one in found.events],
+        SimulationDocument(
+            version=1,
+            pending_before=[*found.before],
+            pending_after=[*found.after],
+            running_before=found.ran[0],
+            running_after=found.ran[1],
+            evictions=found.evictions,
+            budget_violations=[*found.violations],
+            seconds=found.seconds,
+            plans=[
+                PlayedPlan(
+                    name=plan.metadata.name,
+                    spec=plan.spec,
+                    status=msgspec.convert(plan.status, Status, from_attributes=True),
+                )
+                for plan in found.plans
+            ],
+            events=[
+                PodEvent(pod=one.pod, reason=one.reason, note=one.note) for one in found.events
+            ],
+        )
     )

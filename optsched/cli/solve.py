@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import click
@@ -11,7 +11,8 @@ import click
 from optsched import registry
 
 from .exits import Exit
-from .parameters import Command, Wishes, option, options, output, search, wishes
+from .parameters import Command, Search, Wishes, option, options, search, wishes
+from .parameters import output as output_options
 
 if TYPE_CHECKING:
     from optsched.problem import PlacementProblem
@@ -19,6 +20,32 @@ if TYPE_CHECKING:
 
 
 PICTURES = {".png", ".jpg", ".jpeg", ".gif", ".webp", ".pdf", ".eps"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Where the answer goes: files, and text or JSON on standard output."""
+
+    plan_out: str | None
+    report: str | None
+    output: str
+    max_rows: int
+
+    def require_writable(self, *, picture: bool) -> None:
+        """Refuse what could not be written, before anything is searched."""
+        from optsched.snapshot import require_writable
+
+        files = [path for path in (self.plan_out, self.report) if path]
+        if "-" in files:
+            raise click.UsageError("the answer goes to standard output; name files for the others")
+        if len(set(map(os.path.realpath, files))) < len(files):
+            raise click.UsageError(f"--plan-out and --report are the same file, {files[0]}")
+        for path in files:
+            require_writable(path)
+        if self.report:
+            _require_page(self.report, picture=picture)
+        if picture and self.plan_out:
+            raise click.UsageError("--curve makes no plan; leave out --plan-out")
 
 
 @click.command(
@@ -52,18 +79,14 @@ PICTURES = {".png", ".jpg", ".jpeg", ".gif", ".webp", ".pdf", ".eps"}
     option("--plan-out", metavar="FILE", help="Write the plan, JSON (.gz packs it)."),
     option("--report", metavar="FILE", help="Write the HTML report."),
 )
-@output
+@output_options
 @click.pass_context
 def command(
     ctx: click.Context,
     file: str,
     solver: str,
     curve: bool,
-    time_limit: float,
-    workers: int | None,
-    seed: int,
-    sequence: str | None,
-    quiet: bool,
+    search: Search,
     wishes: Wishes,
     plan_out: str | None,
     report: str | None,
@@ -88,94 +111,65 @@ def command(
     Example: how many nodes are missing
       optsched solve cluster.json --add-host-like node-1
     """
-    from optsched.api import solve
-    from optsched.snapshot import require_writable
     from optsched.tasks import TaskProblem
 
     from .schedules import solve_tasks
-    from .watching import progress_words, run_stoppable, watching
+    from .watching import watching
 
-    files = [path for path in (plan_out, report) if path]
-    if "-" in files:
-        raise click.UsageError("the answer goes to standard output; name files for the others")
-    if len(set(map(os.path.realpath, files))) < len(files):
-        raise click.UsageError(f"--plan-out and --report are the same file, {files[0]}")
-    for path in files:
-        require_writable(path)
-    if report:
-        _require_page(report, picture=curve)
-    with watching(f"reading {file}", quiet=quiet):
+    answer = Answer(plan_out, report, output, max_rows)
+    answer.require_writable(picture=curve)
+    with watching(f"reading {file}", quiet=search.quiet):
         base = wishes.read_any(file)
     if isinstance(base, TaskProblem):
-        if curve:
-            raise click.UsageError("--curve is for placements; the file holds tasks")
-        wishes.only_for_tasks()
-        solve_tasks(
-            base,
-            solver=solver,
-            objective=wishes.objective,
-            time_limit=time_limit,
-            workers=workers,
-            seed=seed,
-            quiet=quiet,
-            plan_out=plan_out,
-            report=report,
-            output=output,
-            max_rows=max_rows,
-        )
-        return
-    with watching(f"reading {file}", quiet=quiet):
+        if curve or search.sequence:
+            word = "--curve" if curve else "--sequence"
+            raise click.UsageError(f"{word} is for placements; the file holds tasks")
+        ctx.exit(solve_tasks(wishes.of_tasks(base), solver, search, answer))
+    with watching(f"reading {file}", quiet=search.quiet):
         problem = wishes.apply(base)
+    order = wishes.sequence(search.sequence)
     if curve:
-        if plan_out:
-            raise click.UsageError("--curve makes no plan; leave out --plan-out")
-        search = time_limit, workers, seed, wishes.sequence(sequence)
-        _curve(problem, search, quiet, report, output, max_rows)
-        return
-    with watching(f"solving {problem.name}", quiet=quiet) as say:
-        result, stopped = run_stoppable(
-            lambda stop: solve(
-                problem,
-                solver=solver,
-                time_limit=time_limit,
-                workers=workers,
-                seed=seed,
-                order=wishes.sequence(sequence),
-                stop=stop,
-                on_progress=lambda progress: say(progress_words(progress)),
-            )
-        )
-    if len(problem.hosts) > len(base.hosts):
-        result = replace(result, notes=(*result.notes, _hosts_to_add(base, problem, result)))
-    if problem.hosts.drain.any():
-        from optsched.report.drains import left_behind
+        _curve(problem, search, order, answer)
+    else:
+        ctx.exit(_solve(base, problem, solver, search, order, answer))
 
-        left = left_behind(problem, result.plan, result.levels)
-        result = replace(result, notes=(*result.notes, *left))
+
+def _solve(
+    base: PlacementProblem, problem: PlacementProblem, solver: str, search: Search,
+    order: str | None, answer: Answer,
+) -> Exit:  # fmt: skip
+    """The best plan, told; `base` is the problem as the file has it."""
+    from optsched.report.drains import left_behind
     from optsched.report.goals import unmet_goal
 
-    unmet = unmet_goal(problem, result.plan, result.levels)
-    result = replace(result, notes=(*result.notes, *unmet))
+    from .searching import find_plan
+
+    result, stopped = find_plan(problem, solver, search, order, f"solving {problem.name}")
+    more = list[str]()
+    if len(problem.hosts) > len(base.hosts):
+        more.append(_hosts_to_add(base, problem, result))
+    if problem.hosts.drain.any():
+        more += left_behind(problem, result.plan, result.levels)
+    more += unmet_goal(problem, result.plan, result.levels)
+    result = replace(result, notes=(*result.notes, *more))
     # The answer first: where a file cannot be written after all, it must not be lost. The files
     # all the same where nobody reads the answer to its end.
     try:
-        _print(problem, result, output, max_rows)
+        _print(problem, result, answer)
     finally:
-        _write(problem, result, plan_out, report)
-    ctx.exit(exit_code(result, stopped))
+        _write(problem, result, answer)
+    return exit_code(result, stopped)
 
 
-def _write(
-    problem: PlacementProblem, result: Result, plan_out: str | None, report: str | None
-) -> None:
+def _write(problem: PlacementProblem, result: Result, answer: Answer) -> None:
     """The files that were asked for."""
     from optsched.report import page
     from optsched.snapshot import encode_plan, write_atomically
 
-    if plan_out:
-        write_atomically(plan_out, encode_plan(problem, result.plan))
-    if report:
-        write_atomically(report, page(problem, result).encode())
+    if answer.plan_out:
+        write_atomically(answer.plan_out, encode_plan(problem, result.plan))
+    if answer.report:
+        write_atomically(answer.report, page(problem, result).encode())
 
 
 def _require_page(report: str, *, picture: bool) -> None:
@@ -186,14 +180,7 @@ def _require_page(report: str, *, picture: bool) -> None:
         raise click.UsageError(f"--report writes {drawn}; {report[:120]!r} would be neither")
 
 
-def _curve(
-    problem: PlacementProblem,
-    search: tuple[float, int | None, int, str | None],
-    quiet: bool,
-    report: str | None,
-    output: str,
-    max_rows: int,
-) -> None:
+def _curve(problem: PlacementProblem, search: Search, order: str | None, answer: Answer) -> None:
     """The rate for many limits of moves, printed and drawn."""
     from time import monotonic
 
@@ -203,32 +190,28 @@ def _curve(
     from optsched.snapshot import write_atomically
 
     from .curve import curve, show
-    from .watching import progress_words, run_stoppable, watching
+    from .searching import searched
 
-    time_limit, workers, seed, order = search
     started = monotonic()
-    with watching(f"solving {problem.name}", quiet=quiet) as say:
-        found, _ = run_stoppable(
-            lambda stop: curve(
-                problem,
-                Budget.of(
-                    time_limit,
-                    workers=usable_cores() if workers is None else workers,
-                    stop=stop,
-                    on_progress=lambda progress: say(progress_words(progress)),
-                ),
-                order,
-                seed,
-            )
-        )
-    if report:
+    workers = usable_cores() if search.workers is None else search.workers
+    found, _ = searched(
+        f"solving {problem.name}",
+        search.quiet,
+        lambda stop, tell: curve(
+            problem,
+            Budget.of(search.time_limit, workers=workers, stop=stop, on_progress=tell),
+            order,
+            search.seed,
+        ),
+    )
+    if answer.report:
         drawn = (
             svg(problem, found, alone=True)
-            if report.endswith(".svg")
+            if answer.report.endswith(".svg")
             else curve_page(problem, found, f"{monotonic() - started:.2f} s.")
         )
-        write_atomically(report, drawn.encode())
-    show(problem, found, monotonic() - started, output, max_rows)
+        write_atomically(answer.report, drawn.encode())
+    show(problem, found, monotonic() - started, answer.output, answer.max_rows)
 
 
 def _hosts_to_add(base: PlacementProblem, problem: PlacementProblem, result: Result) -> str:
@@ -244,8 +227,8 @@ def _hosts_to_add(base: PlacementProblem, problem: PlacementProblem, result: Res
     return f"hosts to add: {told or 0}{rest}"
 
 
-def _print(problem: PlacementProblem, result: Result, output: str, max_rows: int) -> None:
-    if output == "json":
+def _print(problem: PlacementProblem, result: Result, answer: Answer) -> None:
+    if answer.output == "json":
         from optsched.snapshot import encode_result
 
         click.echo(encode_result(problem, result), nl=False)
@@ -253,7 +236,7 @@ def _print(problem: PlacementProblem, result: Result, output: str, max_rows: int
     from .console import Paper
     from .text import print_result
 
-    print_result(Paper(max_rows), problem, result)
+    print_result(Paper(answer.max_rows), problem, result)
 
 
 def exit_code(result: Result, stopped: bool = False) -> Exit:

@@ -85,16 +85,21 @@ def node_rows(
     return rows
 
 
-def verdict(problem: TaskProblem, outcome: Outcome, told: Evaluation) -> str:
-    """The answer in a sentence."""
+def sentence(problem: TaskProblem, told: Evaluation) -> str:
+    """What a schedule comes to."""
     count = len(problem.tasks)
     mean = told.response.mean() if count else 0.0
     return (
-        f"{outcome.status.value.capitalize()}: {count - int(told.violated.sum())} of "
+        f"{count - int(told.violated.sum())} of "
         f"{plural(count, 'task')} in time, {int(told.rejected.sum())} rejected, "
         f"{int(told.unfinished.sum())} unfinished; mean response {mean:,.1f} ms, energy "
         f"{told.energy / 1000:,.1f} J, utilisation of what is on {100 * told.utilisation:.1f} %."
     )
+
+
+def verdict(problem: TaskProblem, outcome: Outcome, told: Evaluation) -> str:
+    """The answer in a sentence."""
+    return f"{outcome.status.value.capitalize()}: {sentence(problem, told)}"
 
 
 def load(
@@ -115,9 +120,8 @@ def load(
     return found / (problem.nodes.cores[:, None] * last / bins)
 
 
-def lanes(problem: TaskProblem, outcome: Outcome, j: int) -> list[tuple[int, int]]:
+def lanes(problem: TaskProblem, schedule: Schedule, j: int) -> list[tuple[int, int]]:
     """(task, first core) of what a node runs, each on the lowest cores that are free then."""
-    schedule = outcome.schedule
     own = np.flatnonzero(schedule.node == j)
     free, found = [0] * int(problem.nodes.cores[j]), list[tuple[int, int]]()
     for i in own[np.argsort(schedule.start[own], kind="stable")].tolist():
@@ -136,27 +140,25 @@ def ends(problem: TaskProblem, schedule: Schedule) -> tuple[np.ndarray, int]:
     return ended, max(1, int(ended.max(initial=1)))
 
 
-def schedule_page(problem: TaskProblem, outcome: Outcome) -> str:
-    """The page."""
-    told = evaluate(problem, outcome.schedule)
-    numbers = [Column(title, number=True) for title in ("arrival", "start", "answer", "response")]
-    rows = task_rows(problem, outcome.schedule, told)
+def schedule_page(problem: TaskProblem, answer: Outcome | Schedule) -> str:
+    """The page of an answer; of a schedule alone, without a certificate."""
+    outcome = answer if isinstance(answer, Outcome) else None
+    schedule = answer.schedule if isinstance(answer, Outcome) else answer
+    told = evaluate(problem, schedule)
+    said = verdict(problem, outcome, told) if outcome else sentence(problem, told)
+    wrong = [f"Not allowed: {one}" for one in told.violations]
+    notes = (*wrong, *problem.warnings, *(outcome.notes if outcome else ()))
+    by = f"{outcome.solver}, {outcome.seconds:.2f} s, " if outcome else ""
     body = (
         tag(
             "header",
             tag("p", "optsched report", class_="quiet"),
             tag("h1", problem.name),
-            tag("p", verdict(problem, outcome, told), class_="verdict"),
+            tag("p", said, class_="verdict"),
         ),
-        section("What runs when", _gantt(problem, outcome, told), id_="gantt"),
-        section("Load of every node", _map(problem, outcome), id_="load"),
-        section(
-            "Certificate",
-            tag("p", outcome.certificate.text),
-            _table(("level", "#value", "#bound", "#EFT", "#gap", "proof", "bound from"),
-                   level_rows(outcome)),
-            id_="certificate",
-        ),
+        section("What runs when", _gantt(problem, schedule, told), id_="gantt"),
+        section("Load of every node", _map(problem, schedule), id_="load"),
+        *(_certificate(outcome) if outcome else ()),
         section(
             "Service levels",
             _table(("#weight", "#tasks", "#with deadline", "#late", "#hard missed", "#rejected",
@@ -166,22 +168,33 @@ def schedule_page(problem: TaskProblem, outcome: Outcome) -> str:
         section(
             "Nodes",
             _table(("node", "tier", "state", "#tasks", "#cores in use, %", "#energy, J"),
-                   node_rows(problem, outcome.schedule, told)),
+                   node_rows(problem, schedule, told)),
             id_="nodes",
         ),
-        section(
-            "Tasks",
-            tag("p", "Times in milliseconds.", class_="quiet"),
-            table((Column("task"), Column("node"), *numbers, Column("late", number=True)),
-                  rows[:MOST], class_="sortable"),
-            tag("p", f"The first {MOST:,} of {len(rows):,} are shown.") if len(rows) > MOST else "",
-            id_="tasks",
-        ),
-        *_notes((*problem.warnings, *outcome.notes)),
-        tag("footer", tag("p", f"{outcome.solver}, {outcome.seconds:.2f} s, for problem "
-                          f"{problem.digest()}", class_="quiet")),
+        _tasks(problem, schedule, told),
+        *_notes(notes),
+        tag("footer", tag("p", f"{by}for problem {problem.digest()}", class_="quiet")),
     )  # fmt: skip
     return document(problem.name, join(body))
+
+
+def _certificate(outcome: Outcome) -> tuple[Html, ...]:
+    titles = ("level", "#value", "#bound", "#EFT", "#gap", "proof", "bound from")
+    words = tag("p", outcome.certificate.text)
+    return (section("Certificate", words, _table(titles, level_rows(outcome)), id_="certificate"),)
+
+
+def _tasks(problem: TaskProblem, schedule: Schedule, told: Evaluation) -> Html:
+    numbers = [Column(title, number=True) for title in ("arrival", "start", "answer", "response")]
+    rows = task_rows(problem, schedule, told)
+    columns = (Column("task"), Column("node"), *numbers, Column("late", number=True))
+    return section(
+        "Tasks",
+        tag("p", "Times in milliseconds.", class_="quiet"),
+        table(columns, rows[:MOST], class_="sortable"),
+        tag("p", f"The first {MOST:,} of {len(rows):,} are shown.") if len(rows) > MOST else "",
+        id_="tasks",
+    )
 
 
 def _table(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> Html:
@@ -195,18 +208,18 @@ def _notes(notes: Sequence[str]) -> tuple[Html, ...]:
     return (section("Notes", tag("ul", *(tag("li", one) for one in notes)), id_="notes"),)
 
 
-def _gantt(problem: TaskProblem, outcome: Outcome, told: Evaluation) -> Html:
+def _gantt(problem: TaskProblem, schedule: Schedule, told: Evaluation) -> Html:
     """One lane per core; late tasks in the colour of what is bad."""
-    ended, last = ends(problem, outcome.schedule)
+    ended, last = ends(problem, schedule)
     scale = (WIDE - LEFT) / last
     parts, y = list[Html](), 0
     for j, name in enumerate(problem.nodes.names):
-        placed = lanes(problem, outcome, j)
+        placed = lanes(problem, schedule, j)
         used = max((core for _, core in placed), default=0) + 1
         parts.append(_label(short(name), y + LANE - 2))
         parts.append(_box(LEFT, y, WIDE - LEFT, used * LANE, "var(--raised)"))
         for i, core in placed[:MOST]:
-            start = int(outcome.schedule.start[i])
+            start = int(schedule.start[i])
             wide = max(1.0, (int(ended[i]) - start) * scale)
             words = f"{short(problem.tasks.names[i])}: {start} to {int(ended[i])} ms"
             if told.late[i]:
@@ -224,10 +237,10 @@ def _gantt(problem: TaskProblem, outcome: Outcome, told: Evaluation) -> Html:
     )  # fmt: skip
 
 
-def _map(problem: TaskProblem, outcome: Outcome) -> Html:
+def _map(problem: TaskProblem, schedule: Schedule) -> Html:
     """Nodes by time; the darker, the more cores are in use."""
-    last = ends(problem, outcome.schedule)[1]
-    use, parts = load(problem, outcome.schedule, BINS, last), list[Html]()
+    last = ends(problem, schedule)[1]
+    use, parts = load(problem, schedule, BINS, last), list[Html]()
     wide = (WIDE - LEFT) / BINS
     for j, name in enumerate(problem.nodes.names):
         y = j * (LANE + 5)

@@ -1,7 +1,11 @@
-"""The published JSON schemas, generated from the records: `python -m optsched.snapshot.schema`."""
+"""The published JSON schemas, generated from the records: `python -m optsched.snapshot.schema`.
+
+Those of documents that only commands print are made by `optsched.cli.documents.schema`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.resources import files
 from inspect import cleandoc
 from pathlib import Path
@@ -13,7 +17,7 @@ from .plans import PlanRecord, ResultRecord
 from .records import Snapshot
 from .task_files import ScheduleFile, TaskFile
 
-RECORDS = {
+RECORDS: dict[str, type[msgspec.Struct]] = {
     "snapshot": Snapshot,
     "plan": PlanRecord,
     "result": ResultRecord,
@@ -22,12 +26,12 @@ RECORDS = {
 }
 
 
-def schema(name: str) -> bytes:
-    """The JSON schema of a snapshot, plan or result, ready to be published."""
+def schema(name: str, record: type[msgspec.Struct] | None = None) -> bytes:
+    """The JSON schema of a snapshot, plan, result or another `record`, ready to be published."""
     made: dict[str, Any] = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"optsched/{name} version 1",
-        **_tidy(msgspec.json.schema(RECORDS[name])),
+        **_tidy(msgspec.json.schema(RECORDS[name] if record is None else record)),
     }
     return msgspec.json.format(msgspec.json.encode(made), indent=1) + b"\n"
 
@@ -46,7 +50,12 @@ def published(name: str) -> bytes:
     return files("optsched").joinpath("schema", f"{name}.json").read_bytes()
 
 
-if __name__ == "__main__":
+def publish(records: Mapping[str, type[msgspec.Struct]]) -> None:
+    """Write the schemas of these records where they are shipped from."""
     folder = Path(__file__).resolve().parent.parent / "schema"
-    for each in RECORDS:
-        (folder / f"{each}.json").write_bytes(schema(each))
+    for name, record in records.items():
+        (folder / f"{name}.json").write_bytes(schema(name, record))
+
+
+if __name__ == "__main__":
+    publish(RECORDS)

@@ -276,6 +276,11 @@ def encode_tasks(problem: TaskProblem) -> bytes:
 
 def encode_schedule(problem: TaskProblem, schedule: Schedule) -> bytes:
     """A schedule as a file."""
+    return text.encode(schedule_record(problem, schedule))
+
+
+def schedule_record(problem: TaskProblem, schedule: Schedule) -> ScheduleFile:
+    """A schedule by names."""
     sent = [None] * len(schedule) if schedule.sent is None else schedule.sent.tolist()
     runs = [
         RunRecord(task=name)
@@ -287,10 +292,8 @@ def encode_schedule(problem: TaskProblem, schedule: Schedule) -> bytes:
     ]
     woken = [] if schedule.woken is None else schedule.woken.tolist()
     turned = {problem.nodes.names[j]: time for j, time in enumerate(woken) if time != NONE}
-    return text.encode(
-        ScheduleFile(
-            format="optsched/schedule", version=1, problem=problem.digest(), runs=runs, woken=turned
-        )
+    return ScheduleFile(
+        format="optsched/schedule", version=1, problem=problem.digest(), runs=runs, woken=turned
     )
 
 
@@ -303,7 +306,11 @@ def decode_schedule(data: bytes, problem: TaskProblem, path: str = "schedule") -
         The file is no schedule, or names what the problem does not have.
     """
     text.check_head(text.read_head(data, path), path, (SCHEDULE,), VERSIONS)
-    file = text.decode(data, ScheduleFile, path)
+    return schedule_of(text.decode(data, ScheduleFile, path), problem, path)
+
+
+def schedule_of(file: ScheduleFile, problem: TaskProblem, path: str = "schedule") -> Schedule:
+    """As `decode_schedule`, of a record."""
     tasks, nodes = Names("task", problem.tasks.names), Names("node", problem.nodes.names)
     node, start = np.full(len(tasks), NONE), np.full(len(tasks), NONE)
     sent = problem.tasks.arrival.copy()

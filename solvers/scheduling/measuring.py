@@ -25,6 +25,7 @@ from optsched.tasks import TaskProblem, evaluate
 
 EPISODE = 10.0  # seconds that one episode may take; it needs some milliseconds
 USUAL = ("greedy:eft", "greedy:energy", "greedy:edf", "greedy")  # where nothing is named
+TAKES = ("nodes", "tasks", "load", "burst", "best_of", "time_limit")  # options that mean something
 HEAD = ("arm", "#over EFT", "#95 %", "#worst", "#not worse", "#ms", "#fallbacks")
 
 

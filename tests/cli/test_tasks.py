@@ -73,6 +73,7 @@ def test_objectives_and_solvers(file: str, solver: str) -> None:
         (("--solver", "counts"), "no solver of tasks 'counts'"),
         (("--solver", "greedy:magic"), "no rule 'magic'"),
         (("--curve",), "--curve is for placements"),
+        (("--sequence", "waves"), "--sequence is for placements"),
     ],
 )
 def test_what_makes_no_sense_is_refused(file: str, words: tuple[str, ...], said: str) -> None:
@@ -87,6 +88,66 @@ def test_other_commands_say_so(file: str) -> None:
     code, text = run("explain", file, "x")
     assert code == 2
     assert "holds tasks" in text
+
+
+def test_the_report_again(file: str, tmp_path: Path) -> None:
+    """From an answer as solve draws it; from a schedule without what only the answer knows."""
+    answer, plan, page = (tmp_path / name for name in ("answer.json", "plan.json", "page.html"))
+    search = ("--solver", "greedy", "--workers", "1", "--output", "json")
+    code, text = run("solve", file, *search, "--plan-out", str(plan), "--report", str(page))
+    assert code == 0
+    answer.write_text(text)
+    again = tmp_path / "again.html"
+    assert run("report", file, str(answer), "-o", str(again))[0] == 0
+    assert again.read_bytes() == page.read_bytes()
+    assert run("report", file, str(plan), "-o", str(again))[0] == 0
+    alone = again.read_text()
+    assert alone.count("<svg") == 2
+    assert 'id="tasks"' in alone
+    assert 'id="certificate"' not in alone
+    code, text = run("report", file, "-o", str(again))
+    assert code == 2
+    assert "name a schedule" in text
+    assert again.read_text() == alone
+
+
+def test_a_report_says_what_is_wrong(file: str, tmp_path: Path) -> None:
+    """A schedule that breaks a rule is drawn, with the fault beside it."""
+    plan, page = tmp_path / "plan.json", tmp_path / "page.html"
+    run("solve", file, "--solver", "greedy", "--workers", "1", "--plan-out", str(plan))
+    document = json.loads(plan.read_bytes())
+    document["runs"][0]["start"] = 0
+    plan.write_text(json.dumps(document))
+    assert run("report", file, str(plan), "-o", str(page))[0] == 0
+    assert "Not allowed: " in page.read_text()
+
+
+def test_schedules_and_solvers_side_by_side(file: str, tmp_path: Path) -> None:
+    """Every level beside that of EFT; what breaks a rule cannot be best."""
+    plan, broken = tmp_path / "plan.json", tmp_path / "broken.json"
+    run("solve", file, "--solver", "greedy:eft", "--workers", "1", "--plan-out", str(plan))
+    document = json.loads(plan.read_bytes())
+    document["runs"][0]["start"] = 0
+    broken.write_text(json.dumps(document))
+    sides = (str(plan), str(broken), "--solvers", "greedy:eft,cpsat", "--time-limit", "20s")
+    code, text = run("compare", file, *sides, "--output", "json")
+    told = json.loads(text)
+    assert code == 5
+    assert told["levels"] == ["sla", "response", "energy"]
+    first, wrong, eft, exact = told["entries"]
+    assert first["values"] == eft["values"]
+    assert first["bounds"] is None
+    assert wrong["violations"]
+    assert exact["values"] <= eft["values"]
+    assert exact["steps"] == 9
+    assert "cpsat" in told["best"]
+    assert "broken.json" not in str(told["best"])
+    code, text = run("compare", file, str(plan), "--solvers", "greedy:edf")
+    assert code == 0
+    assert "EFT" in text
+    code, text = run("compare", file, str(plan), str(plan), "--sequence", "waves")
+    assert code == 2
+    assert "--sequence is for placements" in text
 
 
 def test_check_reads_schedules(file: str, tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def test_the_command_prints_and_draws(tmp_path: Path) -> None:
     assert "2 instances, heldout" in done.stdout
     assert picture.read_text().count("<circle") == 4
     done = CliRunner().invoke(group, ["evaluate", *SMALL, "--output", "json", "--seed", "5"])
-    found = json.loads(done.stdout)
+    found = json.loads(done.stdout)["arms"]
     assert [run["seed"] for run in found["agent"]] == [1_000_000_005, 1_000_000_006]
 
 

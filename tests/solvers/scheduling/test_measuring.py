@@ -32,7 +32,7 @@ def test_the_command() -> None:
     words = ["evaluate", "--problem", "task-placement", "--count", "2", "--tasks", "10"]
     done = CliRunner().invoke(group, [*words, "--against", "greedy:eft", "--output", "json"])
     assert done.exit_code == 0, done.output
-    told = json.loads(done.stdout)
+    told = json.loads(done.stdout)["arms"]
     assert set(told) == {"agent", "greedy:eft"}
     assert told["greedy:eft"][0]["value"] == told["greedy:eft"][0]["eft"]
     wrong = CliRunner().invoke(group, [*words, "--load", "luck"])
