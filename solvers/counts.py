@@ -9,11 +9,12 @@ from ortools.sat.python.cp_model import FEASIBLE, OPTIMAL, UNKNOWN
 
 from optsched.arrays import Bools, Ints
 from optsched.budget import Budget
-from optsched.classes import count, deal
+from optsched.classes import count, deal, item_classes
 from optsched.plan import Order, Plan
 from optsched.problem import PlacementProblem
 from optsched.result import Bound, Result, conclude
 from optsched.solvers import cpsat
+from optsched.solvers.cell_counts import CellCountModel, refusal
 from optsched.solvers.count_model import CountModel, OutOfTime
 from optsched.solvers.ladder import Found, Ladder, Step
 
@@ -27,10 +28,13 @@ class Counts:
     name = "counts"
 
     def supports(self, problem: PlacementProblem) -> str | None:
-        """None, or why not: no cells yet, and not too many classes times hosts."""
-        if problem.items.cells_needed.any():
-            return "counts does not choose cells (NUMA nodes, GPUs) yet"
-        pairs = len(Ladder(problem).classes) * len(problem.hosts)
+        """None, or why not: too many classes times places, or rules that no count knows."""
+        if on_cells(problem):
+            refused = refusal(problem)
+            if refused is not None:
+                return f"counts: {refused}"
+        places = max(len(problem.hosts), len(problem.cells) if on_cells(problem) else 0)
+        pairs = len(item_classes(problem)) * places
         if pairs > LARGEST:
             return f"counts would need {pairs} variables; use local or portfolio"
         return None
@@ -48,8 +52,9 @@ class Counts:
         started = time.monotonic()
         ladder = Ladder(problem, start.placement(problem) if start is not None else None)
         if self.supports(problem) is None:  # else the model would prove what does not hold
-            ladder.climb([Step(CpSat(seed), 0.6)], budget)
-            ladder.climb([Step(CpSat(seed))], budget)
+            search = CellCpSat(seed, order) if on_cells(problem) else CpSat(seed)
+            ladder.climb([Step(search, 0.6)], budget)
+            ladder.climb([Step(search)], budget)
         return conclude(
             problem, ladder.placement, ladder.bounds, solver=self.name, started=started, order=order
         )
@@ -97,3 +102,40 @@ def _model(ladder: Ladder, level: int, play: Bools, counts: Ints, budget: Budget
     cm.model.minimize(goal)
     cm.look()
     return cm
+
+
+def on_cells(problem: PlacementProblem) -> bool:
+    """Whether cells are to be chosen, or may be for what is there now."""
+    return bool(problem.items.cells_needed.any())
+
+
+class CellCpSat:
+    """The same for items on cells, on the model of what leaves and enters; see `cell_counts`.
+
+    `order` is what plans may use: what is found and proven for order-safe ones holds for these.
+    """
+
+    def __init__(self, seed: int = 0, order: Order = Order.WAVES) -> None:
+        self.seed, self.safe = seed, order is Order.SAFE
+
+    def __call__(self, ladder: Ladder, level: int, budget: Budget) -> Found:
+        """Minimise `level` with all earlier ones locked at the incumbent's values."""
+        problem = ladder.problem
+        cm = CellCountModel(problem, ladder.classes, safe=self.safe, budget=budget)
+        if not cm.complete:
+            return Found()
+        for k in range(level):
+            cm.model.add(cm.level(problem.objective[k]) <= ladder.values[k])
+        goal = cm.level(problem.objective[level])
+        cm.hint(ladder.placement)
+        cm.model.minimize(goal)
+        if budget.over():
+            return Found()
+        solver = cpsat.prepared(budget, seed=self.seed)
+        if cpsat.run(solver, cm.model, budget) not in (OPTIMAL, FEASIBLE, UNKNOWN):
+            return Found()
+        low = math.ceil(solver.best_objective_bound - 1e-6)
+        bound = Bound(low, "CP-SAT on class counts", self.safe)
+        if not solver.response_proto.solution:
+            return Found(bound=bound)
+        return Found(cm.read(solver), bound)

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 STEPS, MOST = 10, 50  # points after 0, and the limit where none is given
 
-Rows = list[tuple[int, int, int]]
+# Limit, value and bound of the fragments, and whether there was time to look for a plan.
+Rows = list[tuple[int, int, int, bool]]
 
 
 def limits(problem: PlacementProblem) -> list[int]:
@@ -53,20 +54,24 @@ def _together(
 ) -> Rows:
     """All limits at once; nothing where that solver cannot serve the problem."""
     from optsched import kernels
+    from optsched.plan import Order
     from optsched.rates import usual_order
     from optsched.registry import load
 
-    if order not in (None, usual_order(problem).value):
-        return []
     solve: Callable[..., Rows] = load("optsched.solvers.fragments:curve")
     kernels.warm()
-    return solve(problem, moves, budget, seed)
+    asked = usual_order(problem) if order is None else Order(order)
+    return solve(problem, moves, budget, seed, asked)
 
 
 def _one_by_one(
     problem: PlacementProblem, moves: Sequence[int], budget: Budget, order: str | None, seed: int
 ) -> Rows:
-    """A solve for every limit, each with an equal share of the time that is left."""
+    """A solve for every limit, each with an equal share of the time that is left.
+
+    Where fragments come first, a plan for fewer moves is one for more, and a bound for more moves
+    is one for fewer. Once time is up, the last plan stands for all larger limits.
+    """
     from optsched.api import solve
     from optsched.rates import fragment_level
 
@@ -75,7 +80,8 @@ def _one_by_one(
     rows: Rows = []
     for done, limit in enumerate(moves):
         if budget.over() and rows:
-            break
+            rows.append((limit, rows[-1][1], 0, False))
+            continue
         result = solve(
             problem.replace(max_moves=limit),
             time_limit=max(0.05, budget.remaining() / (len(moves) - done)),
@@ -86,8 +92,20 @@ def _one_by_one(
             on_progress=budget.on_progress,
         )
         level = result.levels[at]
-        rows.append((limit, level.value, level.bound))
-    return rows
+        rows.append((limit, level.value, level.bound, True))
+    return _falling(rows) if at == 0 else rows
+
+
+def _falling(rows: Rows) -> Rows:
+    """The rows with the least value of fewer moves, and the highest bound of more."""
+    from itertools import accumulate
+
+    values = [*accumulate((row[1] for row in rows), min)]
+    bounds = [*accumulate((row[2] for row in reversed(rows)), max)][::-1]
+    return [
+        (row[0], value, min(bound, value), row[3])
+        for row, value, bound in zip(rows, values, bounds, strict=True)
+    ]
 
 
 def show(

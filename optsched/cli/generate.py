@@ -165,6 +165,12 @@ def known_optimum(out: str, seed: int, **sizes: int) -> None:
         help="Cores in use, in place of --load.",
     ),
     option(
+        "--free-cores",
+        type=click.IntRange(0),
+        metavar="N",
+        help="Insert VMs until no more cores are free, in place of --load and --usage.",
+    ),
+    option(
         "--memory",
         type=click.Choice(["slack", "tight", "mixed"]),
         default="slack",
@@ -201,6 +207,7 @@ def vm(
     seed: int,
     pms: int,
     usage: float | None,
+    free_cores: int | None,
     drop: float | None,
     no_refill: bool,
     base: str | None,
@@ -214,11 +221,11 @@ def vm(
     Example: as many PMs and VMs as the published Medium data set, a rate of about .55
       optsched generate vm --seed 3 | optsched solve - --moves 50
     Example: from a real snapshot
-      optsched generate vm --base reset_vm_pm_id_clear2.json --drop 25.5 -o snapshot.json.gz
+      optsched generate vm --base reset_vm_pm_id_clear2.json --drop 25.5 --free-cores 2290
     Example: the optimum of 8 moves is 8 blocks more
       optsched generate vm --known-gains 12 --pms 20 --moves 8 | optsched solve -
     """
-    _no_more_than(base, known_gains)
+    _no_more_than(base, known_gains, free_cores)
     if known_gains is not None:
         from optsched.generate.known_fragments import known_fragments
 
@@ -233,20 +240,24 @@ def vm(
         seed,
         pms=pms,
         usage=None if usage is None else usage / 100,
+        free=free_cores,
         drop=None if drop is None else drop / 100,
         refill=not no_refill,
         base=None if base is None else read_placement(base),
         **rest,
     )
+    for one in drawn.warnings:
+        click.echo(f"warning: {one}", err=True)
     _write(out, drawn if moves is None else drawn.replace(max_moves=moves))
 
 
-def _no_more_than(base: str | None, known_gains: int | None) -> None:
+def _no_more_than(base: str | None, known_gains: int | None, free_cores: int | None) -> None:
     """Refuse options that say what something else says already."""
     said = {
         "--base": base and ("pms", "memory"),
         "--known-gains": known_gains is not None
-        and ("load", "usage", "memory", "drop", "no_refill", "apart", "base"),
+        and ("load", "usage", "free_cores", "memory", "drop", "no_refill", "apart", "base"),
+        "--free-cores": free_cores is not None and ("load", "usage", "no_refill"),
     }
     context = click.get_current_context()
     for chosen, others in said.items():

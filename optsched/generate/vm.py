@@ -8,6 +8,8 @@ base, our own or a file's, two recipes lead to snapshots with room to gain:
 - calibrated: after that, VMs of shapes drawn from the base's list enter by best fit until no more
   than `free` cores are left. This reproduces the published initial rate of about .55.
 
+Where that is not reached, the problem's warnings say what is.
+
 Best fit is what a production scheduler does: a VM on one node takes the node with the fewest free
 cores that has room, a split VM the PM with the fewest in all.
 """
@@ -133,6 +135,7 @@ def snapshot(
     pms: int = 279,
     load: str = "high",
     usage: float | None = None,
+    free: int | None = None,
     memory: str = "slack",
     drop: float | None = None,
     refill: bool = True,
@@ -150,6 +153,8 @@ def snapshot(
         `base`.
     load, usage
         "low", "middle" or "high" (70, 80 and 90.7 % of the cores in use), or a share of our own.
+    free
+        The free cores to insert down to, in place of a share in use.
     memory
         "slack" (2 GiB per core), "tight" (4) or "mixed" (1 to 8). Not used with `base`.
     drop
@@ -165,11 +170,14 @@ def snapshot(
     Raises
     ------
     ProblemError
-        A size is out of range, or the base is no VM snapshot.
+        A size is out of range, the base is no VM snapshot, or there are too few VMs on different
+        PMs for so many groups.
     """
     if load not in USAGE or memory not in MEMORY:
         raise ProblemError(f"load is one of {', '.join(USAGE)}, memory of {', '.join(MEMORY)}")
     target = USAGE[load] if usage is None else usage
+    if free is not None and (usage is not None or not refill):
+        raise ProblemError("free cores are given in place of a usage, and for insertion alone")
     if not 0.05 <= target <= 0.97:
         raise ProblemError(f"a usage of {target:g} is out of range; give 0.05 to 0.97")
     if drop is not None and not 0 <= drop <= 1:
@@ -179,16 +187,23 @@ def snapshot(
         base = _base(rng, pms, memory)
     room = _taken(base)
     total = int((base.cells.capacity - base.cells.fixed_use)[:, 0].sum())
+    if free is not None and not 0 <= free <= total:
+        raise ProblemError(f"{free} cores cannot be free; give 0 to {total}")
+    if free is not None:
+        target = 1 - free / max(total, 1)
+    wanted = round((1 - target) * total)
     shapes = np.array(room.shapes, dtype=np.int64).reshape(-1, 3)
     if drop is None:
         used = 1 - int(room.free[:, 0].sum()) / max(total, 1)
         drop = min(1.0, max(0.0, 1 - KEPT * target / used)) if refill and used else 0.10
     for vm in np.flatnonzero(rng.random(len(shapes)) < drop).tolist():
         room.leave(vm)
+    short = ""
     if refill:
-        _refill(rng, room, shapes, round((1 - target) * total))
+        short = _refill(rng, room, shapes, wanted)
     name = f"vm-{len(base.hosts)}-{'calibrated' if refill else 'deletion'}-{seed}"
-    return _problem(rng, base, room, name, apart)
+    drawn = _problem(rng, base, room, name, apart)
+    return drawn.replace(warnings=(short,)) if short else drawn
 
 
 def _base(rng: np.random.Generator, pms: int, memory: str) -> PlacementProblem:
@@ -240,9 +255,14 @@ def _taken(base: PlacementProblem) -> Room:
     return room
 
 
-def _refill(rng: np.random.Generator, room: Room, shapes: Ints, free: int) -> None:
-    """Insert VMs by best fit until no more than `free` cores are free."""
+def _refill(rng: np.random.Generator, room: Room, shapes: Ints, free: int) -> str:
+    """Insert VMs by best fit until no more than `free` cores are free; in words, what is not."""
     left, failures = int(room.free[:, 0].sum()), 0
+    if left < free:
+        return (
+            f"{left} cores are free, not {free}: too few VMs of the base left; let a larger share "
+            "leave"
+        )
     while len(shapes) and left > free and failures < FAILURES:
         drawn = shapes[int(rng.integers(len(shapes)))].tolist()
         shape = (drawn[0], drawn[1], drawn[2])
@@ -251,6 +271,12 @@ def _refill(rng: np.random.Generator, room: Room, shapes: Ints, free: int) -> No
         if own:
             room.add(shape, own)
             left -= shape[0] * shape[1]
+    if left <= free:
+        return ""
+    return (
+        f"{left} cores are free, not {free}: {FAILURES} VMs in a row found no room; ask for more "
+        "free cores, or let a larger share of the VMs leave"
+    )
 
 
 def _items(room: Room) -> Items:
@@ -312,13 +338,29 @@ def _apart(rng: np.random.Generator, items: Items, groups: int) -> list[list[int
     """Disjoint groups of VMs, no two of one group on the same PM."""
     found: list[list[int]] = []
     group: list[int] = []
-    size = int(rng.integers(2, 5))
-    for vm in rng.permutation(len(items)).tolist():
-        if len(found) >= groups:
-            break
-        if items.host0[vm] not in items.host0[group]:
+    hosts = len(np.unique(items.host0))
+    size = min(int(rng.integers(2, 5)), hosts)
+    left, known = rng.permutation(len(items)).tolist(), -1
+    while known < len(found) < groups:
+        known, skipped = len(found), []
+        for vm in left:
+            if len(found) >= groups:
+                break
+            if items.host0[vm] in items.host0[group]:
+                skipped.append(vm)
+                continue
             group.append(vm)
-        if len(group) == size:
+            if len(group) == size:
+                found.append(sorted(group))
+                group, size = [], min(int(rng.integers(2, 5)), hosts)
+        if len(group) > 1 and len(found) < groups:
             found.append(sorted(group))
-            group, size = [], int(rng.integers(2, 5))
+            group = []
+        left = skipped
+    found = [one for one in found if len(one) > 1]
+    if len(found) < groups:
+        raise ProblemError(
+            f"{groups} anti-affinity groups of two to four VMs on different PMs cannot be drawn; "
+            f"these VMs made {len(found)}: ask for no more, or for more PMs"
+        )
     return found

@@ -29,12 +29,15 @@ class Point:
         What the plan reaches, and what no plan can better.
     gap
         Share of the attainable improvement that is not taken.
+    looked
+        Whether there was time to look for a plan; if not, that of a lower limit stands.
     """
 
     moves: int
     rate: float
     least: float
     gap: float
+    looked: bool = True
 
     @property
     def proven(self) -> bool:
@@ -43,9 +46,9 @@ class Point:
 
 
 def points(
-    problem: PlacementProblem, rows: Sequence[tuple[int, int, int]], stay: int
+    problem: PlacementProblem, rows: Sequence[tuple[int, int, int, bool]], stay: int
 ) -> list[Point]:
-    """Rates for rows of (limit of moves, value, bound) of the level that counts fragments."""
+    """Rates for rows of (limit of moves, value, bound, looked for) of the level of fragments."""
     level = counted(problem)
     return [
         Point(
@@ -53,8 +56,9 @@ def points(
             share(problem, level, int(value)),
             share(problem, level, int(bound)),
             max(0.0, (int(value) - int(bound)) / (stay - int(bound))) if stay > bound else 0.0,
+            looked,
         )
-        for moves, value, bound in rows
+        for moves, value, bound, looked in rows
     ]
 
 
@@ -163,5 +167,7 @@ def curve_page(problem: PlacementProblem, found: Sequence[Point], note: str) -> 
 
 
 def proof(one: Point) -> str:
-    """Whether a point is proven, in a word."""
-    return "proven" if one.proven else "open"
+    """Whether a point is proven, in a few words."""
+    if one.proven:
+        return "proven"
+    return "open" if one.looked else "open: time was up"

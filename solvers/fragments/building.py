@@ -8,46 +8,15 @@ import numpy as np
 
 from optsched.arrays import NONE, Bools, Ints
 from optsched.levels import Level
-from optsched.limits import LimitKind
 from optsched.objective import cell_use, term_value
 from optsched.plan import Placement
-from optsched.problem import Evict, PlacementProblem
+from optsched.problem import PlacementProblem
 from optsched.solvers.fragments.model import CellTypes, Floats, HostTypes, Model, Shapes
+from optsched.solvers.fragments.refusals import refusal
 
 MOST_UNITS = 512  # of the resource that counts, on a cell
 MOST_MEMORY = 4096  # units of the resource that binds besides
 MOST_CLASSES = 400
-
-
-def refusal(problem: PlacementProblem, level: Level) -> str | None:
-    """None, or one sentence why exchanges cannot express the problem."""
-    items, terms = problem.items, level.terms
-    if len({term.resource for term in terms}) > 1:
-        return "fragments of several resources at once are left to local search"
-    if len(np.unique(problem.cells.kind)) > 1:
-        return "cells of several kinds are left to local search"
-    if (items.host0 < 0).any():
-        return "waiting items are left to local search"
-    if problem.evict is not Evict.NEVER and items.evictable.any():
-        return "items that may be evicted make room that exchanges do not know of"
-    if items.demand.any():
-        return "items that take resources of the whole host are left to local search"
-    if len(problem.budgets) or len(problem.inflight) or (items.gang >= 0).any():
-        return "budgets, gangs and moves in flight are left to local search"
-    hosts = problem.hosts
-    owned = problem.owner_at_once >= 0 and (items.owner >= 0).any()
-    if (hosts.moves_in >= 0).any() or (hosts.moves_out >= 0).any() or owned:
-        return "throttles of hosts and owners are left to local search"
-    limits = problem.limits
-    if len(limits) and not ((limits.kind == LimitKind.CONFLICT) & (limits.key == 0)).all():
-        return "of the limits only conflicts on a host can be counted by class"
-    most = np.bincount(problem.cells.host, minlength=len(hosts)).max(initial=0)
-    wide = items.movable & (items.cells_needed > 1)
-    if most > 2 and (wide.any() or any(term.cells > 1 for term in terms)):
-        return "hosts of more than two cells are left to local search"
-    if (items.cells_needed > 2).any() or any(term.cells > 2 for term in terms):
-        return "items and blocks of more than two cells are left to local search"
-    return None
 
 
 def distinct(rows: Ints) -> tuple[Ints, Ints, Ints]:

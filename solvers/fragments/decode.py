@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from optsched.arrays import NONE, Ints
+from optsched.arrays import NONE, Bools, Ints
 from optsched.plan import Placement
+from optsched.problem import PlacementProblem
 from optsched.solvers.fragments.integer import Chosen
 from optsched.solvers.fragments.model import Model
 
@@ -29,25 +30,41 @@ def decode(model: Model, chosen: Chosen) -> Placement:
                 narrow = k < model.shapes.narrow
                 place = cell if narrow else int(model.problem.cells.host[cell])
                 (targets if net > 0 else sources)[k] += [place] * abs(net)
-    return place_items(model, sources, targets)
+    return place_items(model.problem, model.shapes.members, sources, targets)
 
 
-def place_items(model: Model, sources: Places, targets: Places) -> Placement:
-    """The current placement, with an item of each class from each source on each target."""
-    problem = model.problem
-    host, cells = problem.items.host0.copy(), problem.items.cells0.copy()
-    seats = _Seats(model)
+def place_items(
+    problem: PlacementProblem, members: Sequence[Ints], sources: Places, targets: Places
+) -> Placement:
+    """The current placement, with an item of each class from each source on each target.
+
+    `members` are the items of each class. Those that limits bind stay on their host where they can,
+    as then they meet nobody new; others leave it, as a move to the next cell is one more all the
+    same.
+    """
+    items, cell_host = problem.items, problem.cells.host
+    host, cells = items.host0.copy(), items.cells0.copy()
+    bound = _bound(problem)
     for k, places in sources.items():
-        leaving = seats.take(k, places)
-        wanted = _apart(places, targets[k], k < model.shapes.narrow, problem.cells.host)
-        for item, place in zip(leaving, wanted, strict=True):
+        needed = int(items.cells_needed[members[k][0]])
+        leaving = _take(problem, members[k], needed == 1, places)
+        hosts = [cell_host[some].tolist() if needed == 1 else some for some in (places, targets[k])]
+        order = (_together if bound[members[k][0]] else _apart)(*hosts)
+        for item, at in zip(leaving, order, strict=True):
+            place = targets[k][at]
+            host[item] = hosts[1][at]
+            first = place if needed == 1 else int(np.searchsorted(cell_host, place))
             cells[item] = NONE
-            if k < model.shapes.narrow:
-                host[item], cells[item, 0] = problem.cells.host[place], place
-            else:
-                host[item] = place
-                cells[item, :2] = seats.pair(place)
+            cells[item, :needed] = np.arange(first, first + needed)
     return Placement.of(problem, host, cells)
+
+
+def _bound(problem: PlacementProblem) -> Bools:
+    """(I,) which items a limit speaks of."""
+    found = np.zeros(len(problem.items), bool)
+    for group in {*problem.limits.subject.tolist(), *problem.limits.counted.tolist()}:
+        found[problem.where.groups[group]] = True
+    return found
 
 
 def _dealt(model: Model, chosen: Chosen) -> Iterator[tuple[tuple[int, ...], int]]:
@@ -84,37 +101,22 @@ class _Queue:
         return self._order[start : start + count].tolist()
 
 
-class _Seats:
-    """Which items of a class sit at a place."""
-
-    def __init__(self, model: Model) -> None:
-        self._model, self._hosts = model, model.problem.cells.host
-
-    def take(self, k: int, places: list[int]) -> list[int]:
-        """As many different items of class k at each place as it is listed."""
-        items, members = self._model.problem.items, self._model.shapes.members[k]
-        narrow = k < self._model.shapes.narrow
-        at = items.cells0[members, 0] if narrow else items.host0[members]
-        order = np.argsort(at, kind="stable")
-        first = np.searchsorted(at[order], np.array(places))
-        seen: dict[int, int] = defaultdict(int)
-        found = []
-        for place, start in zip(places, first.tolist(), strict=True):
-            found.append(int(members[order[start + seen[place]]]))
-            seen[place] += 1
-        return found
-
-    def pair(self, host: int) -> tuple[int, int]:
-        """The two cells of a host."""
-        start = int(np.searchsorted(self._hosts, host))
-        return start, start + 1
+def _take(problem: PlacementProblem, members: Ints, narrow: bool, places: list[int]) -> list[int]:
+    """As many different items of a class at each place as it is listed."""
+    at = problem.items.cells0[members, 0] if narrow else problem.items.host0[members]
+    order = np.argsort(at, kind="stable")
+    first = np.searchsorted(at[order], np.array(places))
+    seen: dict[int, int] = defaultdict(int)
+    found = []
+    for place, start in zip(places, first.tolist(), strict=True):
+        found.append(int(members[order[start + seen[place]]]))
+        seen[place] += 1
+    return found
 
 
-def _apart(sources: list[int], targets: list[int], narrow: bool, cell_host: Ints) -> list[int]:
-    """`targets` in an order in which, if it can be helped, no item stays on its host."""
-    home = cell_host[sources].tolist() if narrow else sources
-    goal = cell_host[targets].tolist() if narrow else targets
-    order = list(range(len(targets)))
+def _apart(home: list[int], goal: list[int]) -> list[int]:
+    """Numbers of goals in an order in which, if it can be helped, nothing stays on its host."""
+    order = list(range(len(goal)))
     for i, h in enumerate(home):
         if goal[order[i]] != h:
             continue
@@ -122,4 +124,14 @@ def _apart(sources: list[int], targets: list[int], narrow: bool, cell_host: Ints
             if goal[order[j]] != h and home[j] != goal[order[i]]:
                 order[i], order[j] = order[j], order[i]
                 break
-    return [targets[i] for i in order]
+    return order
+
+
+def _together(home: list[int], goal: list[int]) -> list[int]:
+    """Numbers of goals in an order in which as much as can be stays on its host."""
+    at: dict[int, list[int]] = defaultdict(list)
+    for number, h in enumerate(goal):
+        at[h].append(number)
+    order = [at[h].pop() if at[h] else NONE for h in home]
+    rest = iter(sorted(number for numbers in at.values() for number in numbers))
+    return [next(rest) if number == NONE else number for number in order]

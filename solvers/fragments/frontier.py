@@ -1,4 +1,8 @@
-"""Fragments against the limit of moves: one master for all limits, as prices bound them all."""
+"""Fragments against the limit of moves: one master for all limits, as prices bound them all.
+
+A plan for fewer moves is one for more: no value is above that of a lower limit. Prices found for
+one limit bound all the others, so bounds are told at the end, by all prices that were tried.
+"""
 
 from __future__ import annotations
 
@@ -8,68 +12,108 @@ from collections.abc import Sequence
 import numpy as np
 
 from optsched.budget import Budget
-from optsched.plan import Order, Placement
+from optsched.plan import Order
 from optsched.problem import PlacementProblem
-from optsched.result import Bound, conclude
+from optsched.result import conclude
 from optsched.solvers.fragments.building import build
 from optsched.solvers.fragments.decode import decode
-from optsched.solvers.fragments.exchange import SOURCE
+from optsched.solvers.fragments.exchange import in_time
 from optsched.solvers.fragments.goals import goals_of
-from optsched.solvers.fragments.integer import Chosen, choose, nothing
+from optsched.solvers.fragments.integer import Chosen, choose
 from optsched.solvers.fragments.master import Master
+from optsched.solvers.fragments.model import Model
 from optsched.solvers.fragments.trim import keep_allowed
+
+# Limit of moves, value of the fragments of a checked plan, a bound of it, and whether there was
+# time to look for a plan; else that of a lower limit stands.
+Row = tuple[int, int, int, bool]
 
 
 def curve(
-    problem: PlacementProblem, moves: Sequence[int], budget: Budget, seed: int = 0
-) -> list[tuple[int, int, int]]:
+    problem: PlacementProblem,
+    moves: Sequence[int],
+    budget: Budget,
+    seed: int = 0,
+    order: Order = Order.SAFE,
+) -> list[Row]:
     """For each limit of moves: the value of the fragments of a checked plan, and a bound of it.
 
-    Both are for order-safe plans. Empty if exchanges cannot express the problem; where time is up,
-    the last plan found stands for all larger limits.
+    Both are for plans of the order. Empty if exchanges cannot express the problem; where time is
+    up, the last plan found stands for all larger limits.
     """
     goals = goals_of(problem)
     limits = sorted(set(moves))
     if isinstance(goals, str) or goals.drained >= 0 or not limits:
         return []
     level = problem.objective[goals.fragments]
-    model = build(problem.replace(max_moves=limits[-1]), level, safe=True)
-    if isinstance(model, str):
-        return []
-    master, rows = Master(model), []
-    best = nothing(master)
+    models: list[Model] = []
+    for safe in (True,) if order is Order.SAFE else (True, False):
+        model = build(problem.replace(max_moves=limits[-1]), level, safe=safe)
+        if isinstance(model, str):
+            return []
+        models.append(model)
+    run = _Frontier(problem, models, order, seed)
+    found: list[tuple[int, int, bool]] = []
     for done, limit in enumerate(limits):
-        own = budget.share(1 / (len(limits) - done))
-        best = _best(master, limit, best, own, seed)
-        rows.append((limit, *_checked(master, problem.replace(max_moves=limit), best)))
-    return rows
+        looked = not budget.over()
+        if looked:
+            run.look(limit, in_time(problem, budget.share(1 / (len(limits) - done))))
+        found.append((limit, run.value, looked))
+    return [(limit, value, run.bound(limit, value), looked) for limit, value, looked in found]
 
 
-def _best(master: Master, limit: int, best: Chosen, budget: Budget, seed: int) -> Chosen:
-    """The best exchanges within the limit, not worse than those for a lower one."""
-    master.allow(limit)
-    if not limit or not len(master.model.shapes):
-        return best
-    master.generate(budget, best.gain)
-    if np.isfinite(master.bound) and np.floor(master.bound) > best.gain:
-        found = choose(master, budget, int(np.floor(master.bound)), seed)
-        best = found if found.gain > best.gain else best
-    return best
+class _Frontier:
+    """A master for each reading of the order, and the best plan so far.
 
+    Attributes
+    ----------
+    value
+        Of the fragments, of the best checked plan for the limits so far.
+    """
 
-def _checked(master: Master, problem: PlacementProblem, best: Chosen) -> tuple[int, int]:
-    """Value and bound of the level, by the checker."""
-    model = master.model
-    placement = Placement.current(problem)
-    if len(best.columns):
-        placement = keep_allowed(problem, decode(model, best))
-    bounds: list[Bound | None] = [None] * len(problem.objective)
-    if not len(model.shapes) or not problem.max_moves:
-        bounds[0] = Bound(max(model.value - problem.objective[0].goal, 0), "nothing can move")
-    elif np.isfinite(master.bound):
-        value = model.value - model.step * int(np.floor(master.bound))
-        bounds[0] = Bound(max(value - problem.objective[0].goal, 0), SOURCE, safe=True)
-    result = conclude(
-        problem, placement, bounds, solver="fragments", started=time.monotonic(), order=Order.SAFE
-    )
-    return result.levels[0].value, result.levels[0].bound
+    def __init__(
+        self, problem: PlacementProblem, models: Sequence[Model], order: Order, seed: int
+    ) -> None:
+        self.problem, self.order, self.seed = problem, order, seed
+        self.masters = [Master(model) for model in models]
+        self.goal = problem.objective[0].goal
+        self.value = max(models[0].value - self.goal, 0)
+
+    def look(self, limit: int, budget: Budget) -> None:
+        """Look for a better plan now that so many moves may be made."""
+        for at, master in enumerate(self.masters):
+            if not limit or not len(master.model.shapes) or budget.over():
+                return
+            if at and not master.tried:
+                master.follow(self.masters[0])
+            master.allow(limit)
+            gained = (master.model.value - self.goal - self.value) // master.model.step
+            master.generate(budget, gained)
+            if np.isfinite(master.bound) and np.floor(master.bound) > gained:
+                found = choose(master, budget, int(np.floor(master.bound)), self.seed)
+                if found.gain > gained:
+                    self.value = min(self.value, self._checked(limit, master.model, found))
+
+    def _checked(self, limit: int, model: Model, chosen: Chosen) -> int:
+        """Value of the level for the plan that leads to the exchanges chosen."""
+        problem = self.problem.replace(max_moves=limit)
+        result = conclude(
+            problem,
+            keep_allowed(problem, decode(model, chosen)),
+            [None] * len(problem.objective),
+            solver="fragments",
+            started=time.monotonic(),
+            order=self.order,
+        )
+        return result.levels[0].value
+
+    def bound(self, limit: int, value: int) -> int:
+        """No plan for the limit has fewer fragments; `value` is what a checked plan has."""
+        master = self.masters[-1]
+        if not limit or not len(master.model.shapes):
+            return value
+        most = master.bound_at(limit, 0)
+        if not np.isfinite(most):
+            return 0
+        least = max(master.model.value - master.model.step * int(np.floor(most)) - self.goal, 0)
+        return least if least <= value else 0  # no bound is above what a checked plan reaches

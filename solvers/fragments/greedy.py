@@ -90,4 +90,4 @@ def steepest(model: Model) -> Placement:
     for k, source, target in moves[:count].tolist():
         sources[k].append(source)
         targets[k].append(target)
-    return keep_allowed(problem, place_items(model, sources, targets))
+    return keep_allowed(problem, place_items(problem, shapes.members, sources, targets))

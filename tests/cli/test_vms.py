@@ -177,6 +177,17 @@ def test_the_curve_falls_by_a_block_per_move(run: Run, vms: Path, tmp_path: Path
     assert "<polyline" in page.read_text()
 
 
+def test_a_curve_of_waves_is_one_of_proofs(run: Run, vms: Path) -> None:
+    """Each limit is looked at, in one solve; without time the answer says which were not."""
+    asked = ("solve", vms, *SEARCH, "--moves", 4, "--curve", "--order", "waves", "--output", "json")
+    points = json.loads(run(*asked).stdout)["points"]
+    assert [one["moves"] for one in points] == [*range(5)]
+    assert all(one["proven"] and one["looked"] for one in points)
+    hurried = run("solve", vms, *SEARCH, "--moves", 9, "--curve", "--time-limit", "0s")
+    assert hurried.exit_code == 0
+    assert "open: time was up" in hurried.stdout
+
+
 def test_a_curve_needs_fragments_and_no_plan(run: Run, vms: Path, snapshot: Path) -> None:
     """Wishes that exclude each other are refused with a sentence."""
     for path, options, words in (
@@ -201,6 +212,9 @@ def test_snapshots_are_drawn_from_files_too(run: Run, vms: Path, tmp_path: Path)
     plain = run("generate", "vm", "--pms", 12, "--no-refill", "--drop", 20, "--apart", 3)
     assert plain.exit_code == 0
     assert plain.stdout.count('"anti-affinity group') >= 3
+    short = run("generate", "vm", "--pms", 12, "--memory", "mixed", "--free-cores", 0)
+    assert short.exit_code == 0
+    assert "cores are free, not 0" in short.stderr
 
 
 def test_wishes_about_snapshots_that_mean_nothing_are_refused(run: Run, vms: Path) -> None:
@@ -208,6 +222,8 @@ def test_wishes_about_snapshots_that_mean_nothing_are_refused(run: Run, vms: Pat
     for command, words in (
         (("generate", "vm", "--base", vms, "--pms", 10), "--pms means nothing with --base"),
         (("generate", "vm", "--known-gains", 3, "--usage", 80), "--usage means nothing with"),
+        (("generate", "vm", "--free-cores", 90, "--usage", 80), "--usage means nothing with"),
+        (("generate", "vm", "--pms", 1, "--apart", 3), "3 anti-affinity groups"),
         (("solve", vms, "--drain", ""), "a list of names is empty"),
         (("solve", vms, "--fix", ", "), "a list of names is empty"),
     ):
@@ -220,6 +236,6 @@ def test_wishes_about_snapshots_that_mean_nothing_are_refused(run: Run, vms: Pat
 
 def test_solvers_that_cannot_serve_are_found_at_once(run: Run, vms: Path) -> None:
     """Nobody waits for the first solver to hear that the second one cannot."""
-    done = run("compare", vms, "--solvers", "greedy,counts", "--time-limit", "1h")
+    done = run("compare", vms, "--solvers", "greedy,patterns", "--time-limit", "1h")
     assert done.exit_code == 2
-    assert "solver 'counts' cannot serve this problem" in done.output
+    assert "solver 'patterns' cannot serve this problem" in done.output

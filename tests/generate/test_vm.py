@@ -102,6 +102,8 @@ def test_what_is_out_of_range_is_refused() -> None:
         ({"load": "huge"}, "load is one of low, middle, high"),
         ({"usage": 1.2}, "usage of 1.2"),
         ({"drop": -0.5}, "-0.5 VMs cannot leave"),
+        ({"free": 90_000}, "90000 cores cannot be free; give 0 to 24552"),
+        ({"free": 10, "usage": 0.7}, "in place of a usage"),
         ({"pms": 0}, "0 PMs"),
         ({"base": plain}, "is no VM snapshot"),
         ({"base": bare}, "has no VMs to draw from"),
@@ -131,3 +133,30 @@ def test_known_optima_need_a_pm_per_gain() -> None:
     """Each gain takes a NUMA node of two PMs."""
     with pytest.raises(ProblemError, match="5 gains by 1 moves need 5 PMs"):
         known_fragments(0, pms=4, gains=5, moves=1)
+
+
+@pytest.mark.parametrize("free", [300, 700])
+def test_so_many_cores_stay_free(free: int) -> None:
+    """Insertion stops at the first VM that brings the free cores down to the number."""
+    problem = snapshot(1, pms=60, free=free)
+    assert free - 88 < rate(problem).free <= free
+    assert not problem.warnings
+
+
+def test_a_snapshot_that_falls_short_says_so() -> None:
+    """Where VMs find no room, or too few have left, the warning names both numbers."""
+    tight = snapshot(1, pms=12, memory="mixed", free=0)
+    assert rate(tight).free > 0
+    full = snapshot(1, pms=12, usage=0.5, drop=0.0)
+    for problem, asked in ((tight, 0), (full, 528)):
+        (warning,) = problem.warnings
+        assert f"{rate(problem).free} cores are free, not {asked}" in warning
+
+
+def test_groups_that_cannot_be_drawn_are_refused() -> None:
+    """On one PM nothing can be apart; on two, groups are of two; with 32 VMs some can be."""
+    with pytest.raises(ProblemError, match=r"3 anti-affinity groups .* made 0"):
+        snapshot(0, pms=1, apart=3)
+    groups = snapshot(0, pms=2, apart=1).where.groups
+    assert [len(groups[g]) for g in range(len(groups))] == [2]
+    assert len(snapshot(0, pms=4, apart=8).limits) == 8

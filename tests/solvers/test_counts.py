@@ -21,6 +21,7 @@ from optsched.problem import (
     Items,
     Limit,
     LimitKind,
+    Limits,
     PlacementProblem,
     Scope,
     When,
@@ -176,7 +177,7 @@ def test_cells_and_sizes_that_are_not_served(on: Make, monkeypatch: pytest.Monke
     assert "2 variables" in str(Counts().supports(problem))
     items = Items.of([[1]], cells_needed=1, cell_demand=[[1]])
     numa = PlacementProblem.of(Hosts.of([[1]]), items, cells=Cells.of([0], [[1]]))
-    assert "does not choose cells" in str(Counts().supports(numa))
+    assert "waiting items are left" in str(Counts().supports(numa))
 
 
 def test_out_of_time_is_an_answer(on: Make) -> None:
@@ -238,8 +239,10 @@ def test_bytes_are_counted_exactly(on: Make, climb: Climb) -> None:
 
 
 def test_what_is_not_supported_is_not_proven() -> None:
-    """Asked past `supports` for items on cells, counts stays and claims nothing."""
-    problem = snapshot(0, pms=3)
+    """Asked past `supports` for two groups that may not meet, counts stays and claims nothing."""
+    drawn = snapshot(0, pms=3, apart=2)
+    limits = [Limit(LimitKind.CONFLICT, 0, 0, 1, name="apart")]
+    problem = drawn.replace(limits=Limits.of(limits))
     assert Counts().supports(problem) is not None
     result = Counts().solve(problem, Budget.of(60))
     assert result.plan.waves == ()

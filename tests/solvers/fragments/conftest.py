@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations, product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,8 @@ from optsched.levels import Level, Term, TermKind
 from optsched.objective import evaluate
 from optsched.plan import Placement
 from optsched.problem import Cells, Evict, Hosts, Items, Limit, LimitKind, PlacementProblem, Where
+
+sys.path.append(str(Path(__file__).resolve().parent))  # vm_worlds
 
 # (host, cells on it, units of cpu, units of memory on each cell)
 Vm = tuple[int, tuple[int, ...], int, int]
