@@ -50,7 +50,8 @@ class Counts:
     ) -> Result:
         """Climb the levels with CP-SAT alone."""
         started = time.monotonic()
-        ladder = Ladder(problem, start.placement(problem) if start is not None else None)
+        given = start if order is not Order.SAFE or not on_cells(problem) else _safe(start)
+        ladder = Ladder(problem, given.placement(problem) if given is not None else None)
         if self.supports(problem) is None:  # else the model would prove what does not hold
             search = CellCpSat(seed, order) if on_cells(problem) else CpSat(seed)
             ladder.climb([Step(search, 0.6)], budget)
@@ -102,6 +103,11 @@ def _model(ladder: Ladder, level: int, play: Bools, counts: Ints, budget: Budget
     cm.model.minimize(goal)
     cm.look()
     return cm
+
+
+def _safe(start: Plan | None) -> Plan | None:
+    """The plan, if its moves may run in any order."""
+    return start if start is not None and start.order is Order.SAFE else None
 
 
 def on_cells(problem: PlacementProblem) -> bool:

@@ -111,13 +111,17 @@ class Comparison(Document, tag="optsched/comparison"):
 
 
 class CurvePoint(Part):
-    """The rate with at most `moves` moves, and the least possible one."""
+    """The rate with at most `moves` moves, and the least possible one.
+
+    Not `looked` at: time was up, and the plan of a lower limit stands.
+    """
 
     moves: int
     rate: float
     least: float
     gap: float
     proven: bool
+    looked: bool = True
 
 
 class Curve(Document, tag="optsched/curve"):
