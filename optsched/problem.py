@@ -53,11 +53,11 @@ from typing import Any
 
 import numpy as np
 
+from . import validate
 from .arrays import NONE, Ints, Ragged, ints, unique_names
 from .levels import Level, tier_order
 from .limits import Budgets, Inflight, Limit, LimitKind, Limits, Scope, Where
 from .tables import Cells, Hosts, Items
-from .validate import validate
 
 __all__ = [
     "NONE",
@@ -206,7 +206,18 @@ class PlacementProblem:
         )
 
     def __post_init__(self) -> None:
-        validate(self)
+        hosts, cells, items, where = self.hosts, self.cells, self.items, self.where
+        validate.check_shapes(self.resources, self.when, hosts, cells, items, where)
+        validate.check_name_tables(self.resources, self.pin_reasons, cells, where)
+        validate.check_sizes(hosts, cells, items, self.limits, self.budgets)
+        names = ("tier", self.tiers), ("owner", self.owners), ("gang", self.gangs)
+        tables = {what: len(table) for what, table in (*names, ("pin reason", self.pin_reasons))}
+        validate.check_items(items, hosts, cells, tables)
+        validate.check_where(where, hosts, items)
+        validate.check_limits(self.limits, where)
+        most = {"max_moves": self.max_moves, "owner_at_once": self.owner_at_once}
+        validate.check_disturbance(hosts, items, self.budgets, self.inflight, most)
+        validate.check_objective(self.objective, len(self.tiers), cells)
 
     def replace(self, **changes: Any) -> PlacementProblem:
         """A copy with some fields changed, validated again."""

@@ -1,32 +1,23 @@
-"""Cross-table checks of a `PlacementProblem`: every index points somewhere, every shape agrees."""
+"""Cross-table checks of a `PlacementProblem`: every index points somewhere, every shape agrees.
+
+All raise ProblemError, naming the object, where tables contradict each other. The first two are
+what the others stand on.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from .arrays import check_names, refuse
+from .arrays import Bools, Ints, check_names, refuse
 from .errors import ProblemError
-from .levels import TermKind
-
-if TYPE_CHECKING:
-    from .arrays import Bools, Ints
-    from .problem import PlacementProblem
+from .levels import Level, TermKind
+from .limits import Budgets, Inflight, Limits, Where
+from .tables import Cells, Hosts, Items
 
 # Sums over all items must stay far from the int64 edge, or capacity checks would wrap around.
 LARGEST = 1 << 53
-
-
-def validate(problem: PlacementProblem) -> None:
-    """Raise ProblemError, naming the object, if the tables contradict each other."""
-    _check_shapes(problem)
-    _check_names(problem)
-    _check_sizes(problem)
-    _check_items(problem)
-    _check_where(problem)
-    _check_limits(problem)
-    _check_rest(problem)
 
 
 def _in_range(values: Ints, low: int, high: int, what: str, names: tuple[str, ...] = ()) -> None:
@@ -37,113 +28,122 @@ def _in_range(values: Ints, low: int, high: int, what: str, names: tuple[str, ..
         raise ProblemError(f"{subject}{what} is outside {low}..{high - 1}")
 
 
-def _check_shapes(p: PlacementProblem) -> None:
-    count = len(p.resources)
+def check_shapes(
+    resources: Sequence[str], when: Ints, hosts: Hosts, cells: Cells, items: Items, where: Where
+) -> None:
+    """A column for every resource, a row for every host and item."""
+    count = len(resources)
     for have, what in (
-        (p.hosts.capacity.shape[1], "hosts.capacity"),
-        (p.items.demand.shape[1], "items.demand"),
-        (len(p.when), "when"),
+        (hosts.capacity.shape[1], "hosts.capacity"),
+        (items.demand.shape[1], "items.demand"),
+        (len(when), "when"),
     ):
         if have != count:
             raise ProblemError(f"{what} has {have} columns for {count} resources")
-    if p.items.cell_demand.shape[1] != p.cells.capacity.shape[1]:
+    if items.cell_demand.shape[1] != cells.capacity.shape[1]:
         raise ProblemError("items.cell_demand and cells.capacity have different cell resources")
-    if len(p.where.item_eligible) != len(p.items) or p.where.excluded.shape[1] != len(p.hosts):
+    if len(where.item_eligible) != len(items) or where.excluded.shape[1] != len(hosts):
         raise ProblemError("the tables in `where` are for other hosts or items")
-    _in_range(p.cells.host, 0, len(p.hosts), "the host of a cell")
+    _in_range(cells.host, 0, len(hosts), "the host of a cell")
 
 
-def _check_names(p: PlacementProblem) -> None:
+def check_name_tables(
+    resources: tuple[str, ...], pin_reasons: tuple[str, ...], cells: Cells, where: Where
+) -> None:
+    """No name is empty or there twice."""
     for names, what in (
-        (p.resources, "resource"),
-        (p.cells.resources, "cell resource"),
-        (p.cells.kinds, "cell kind"),
-        (p.pin_reasons, "pin reason"),
-        (p.where.rule_names, "eligibility rule"),
-        (p.where.keys, "topology key"),
+        (resources, "resource"),
+        (cells.resources, "cell resource"),
+        (cells.kinds, "cell kind"),
+        (pin_reasons, "pin reason"),
+        (where.rule_names, "eligibility rule"),
+        (where.keys, "topology key"),
     ):
         check_names(names, what)
-    for key, names in zip(p.where.keys, p.where.domain_names, strict=True):
+    for key, names in zip(where.keys, where.domain_names, strict=True):
         check_names(names, f"domain of {key!r}")
 
 
-def _check_sizes(p: PlacementProblem) -> None:
-    on_cell = tuple(p.hosts.names[h] for h in p.cells.host)
+def check_sizes(hosts: Hosts, cells: Cells, items: Items, limits: Limits, budgets: Budgets) -> None:
+    """Amounts whose sums stay within 64 bits."""
+    on_cell = tuple(hosts.names[h] for h in cells.host)
     for table, names, what in (
-        (p.hosts.capacity, p.hosts.names, "capacity"),
-        (p.hosts.fixed_use, p.hosts.names, "fixed use"),
-        (p.hosts.cost, p.hosts.names, "cost"),
-        (p.cells.capacity, on_cell, "cell capacity"),
-        (p.cells.fixed_use, on_cell, "fixed use of a cell"),
-        (p.items.demand, p.items.names, "demand"),
-        (p.items.cell_demand, p.items.names, "cell demand"),
-        (p.items.weight, p.items.names, "weight"),
-        (p.limits.bound, p.limits.names, "bound"),
-        (p.limits.min_domains, p.limits.names, "number of domains"),
-        (p.budgets.allowed, p.budgets.names, "budget"),
+        (hosts.capacity, hosts.names, "capacity"),
+        (hosts.fixed_use, hosts.names, "fixed use"),
+        (hosts.cost, hosts.names, "cost"),
+        (cells.capacity, on_cell, "cell capacity"),
+        (cells.fixed_use, on_cell, "fixed use of a cell"),
+        (items.demand, items.names, "demand"),
+        (items.cell_demand, items.names, "cell demand"),
+        (items.weight, items.names, "weight"),
+        (limits.bound, limits.names, "bound"),
+        (limits.min_domains, limits.names, "number of domains"),
+        (budgets.allowed, budgets.names, "budget"),
     ):
         if table.size and int(table.max()) > LARGEST:
             at = int(np.argmax(table.reshape(len(table), -1).max(axis=1)))
             raise ProblemError(
                 f"{names[at][:80]!r}: a {what} above 2**53 is absurd; check its unit"
             )
-    if (
-        len(p.items)
-        and float(p.items.demand.astype(np.float64).sum(axis=0).max(initial=0)) > 2.0**62
-    ):
+    if len(items) and float(items.demand.astype(np.float64).sum(axis=0).max(initial=0)) > 2.0**62:
         raise ProblemError("the items' demands add up to more than 2**62; use a coarser unit")
 
 
-def _check_items(p: PlacementProblem) -> None:
-    items, names = p.items, p.items.names
-    _in_range(items.host0, -1, len(p.hosts), "host0", names)
-    _in_range(items.tier, 0, max(len(p.tiers), 1), "the tier", names)
-    _in_range(items.owner, -1, len(p.owners), "the owner", names)
-    _in_range(items.gang, -1, len(p.gangs), "the gang", names)
-    _in_range(items.pinned_by, -1, len(p.pin_reasons), "the pin reason", names)
-    _in_range(items.cell_kind, -1, len(p.cells.kinds), "the cell kind", names)
+def check_items(items: Items, hosts: Hosts, cells: Cells, tables: Mapping[str, int]) -> None:
+    """Items point into the tables beside them, and sit on as many cells as they need.
+
+    `tables` has the lengths of the name tables: tier, owner, gang, pin reason.
+    """
+    names = items.names
+    _in_range(items.host0, -1, len(hosts), "host0", names)
+    _in_range(items.tier, 0, max(tables["tier"], 1), "the tier", names)
+    _in_range(items.owner, -1, tables["owner"], "the owner", names)
+    _in_range(items.gang, -1, tables["gang"], "the gang", names)
+    _in_range(items.pinned_by, -1, tables["pin reason"], "the pin reason", names)
+    _in_range(items.cell_kind, -1, len(cells.kinds), "the cell kind", names)
     if not items.cells_needed.any():
         return
-    _in_range(items.cells0, -1, len(p.cells), "a current cell", names)
-    cells, have = items.cells0, items.cells0 >= 0
+    _in_range(items.cells0, -1, len(cells), "a current cell", names)
+    own, have = items.cells0, items.cells0 >= 0
     want = np.where(items.host0 >= 0, items.cells_needed, 0)
-    ordered = np.sort(np.where(have, cells, -1 - np.arange(cells.shape[1])), axis=1)
+    ordered = np.sort(np.where(have, own, -1 - np.arange(own.shape[1])), axis=1)
     wrong: Bools = (have.sum(axis=1) != want) | (np.diff(ordered, axis=1) == 0).any(axis=1)
     refuse(wrong, names, "runs on a host but names too few or too many distinct cells")
     refuse(have[:, 1:] & ~have[:, :-1], names, "its cells come after a gap")
     row, column = np.nonzero(have)
     elsewhere = np.zeros(have.shape, np.bool_)
-    elsewhere[row, column] = p.cells.host[cells[row, column]] != items.host0[row]
+    elsewhere[row, column] = cells.host[own[row, column]] != items.host0[row]
     refuse(elsewhere, names, "sits on a cell of another host")
 
 
-def _check_where(p: PlacementProblem) -> None:
-    where = p.where
-    _in_range(where.item_eligible, 0, len(where.excluded), "the eligibility row", p.items.names)
+def check_where(where: Where, hosts: Hosts, items: Items) -> None:
+    """Rows of eligibility, domains and groups speak of what there is."""
+    _in_range(where.item_eligible, 0, len(where.excluded), "the eligibility row", items.names)
     if len(where.rule_names) > 32:
         raise ProblemError("at most 32 eligibility rules can be told apart")
     if where.excluded.size and int(where.excluded.max()) >> len(where.rule_names):
         raise ProblemError("where.excluded uses a bit without a rule name")
-    if where.domain.shape != (len(where.keys), len(p.hosts)):
+    if where.domain.shape != (len(where.keys), len(hosts)):
         raise ProblemError("where.domain needs a row per key and a column per host")
     for key, row, names in zip(where.keys, where.domain, where.domain_names, strict=True):
         if row.size and (row.min() < -1 or row.max() >= len(names)):
             raise ProblemError(f"key {key!r}: a domain number has no name")
     for group, name in zip(range(len(where.groups)), where.group_names, strict=True):
         members = where.groups[group]
-        if members.size and (members.min() < 0 or members.max() >= len(p.items)):
+        if members.size and (members.min() < 0 or members.max() >= len(items)):
             raise ProblemError(f"group {name!r}: lists an item that does not exist")
         if len(np.unique(members)) != len(members):
             raise ProblemError(f"group {name!r}: lists an item twice")
 
 
-def _check_limits(p: PlacementProblem) -> None:
-    limits, groups = p.limits, len(p.where.groups)
+def check_limits(limits: Limits, where: Where) -> None:
+    """Kinds, keys, groups and bounds that exist."""
+    groups = len(where.groups)
     _in_range(limits.kind, 0, 4, "the limit kind", limits.names)
-    _in_range(limits.key, -1, len(p.where.keys), "the topology key", limits.names)
+    _in_range(limits.key, -1, len(where.keys), "the topology key", limits.names)
     _in_range(limits.subject, 0, groups, "the subject group", limits.names)
     _in_range(limits.counted, 0, groups, "the counted group", limits.names)
-    _in_range(limits.host_set, -1, len(p.where.host_sets), "the host set", limits.names)
+    _in_range(limits.host_set, -1, len(where.host_sets), "the host set", limits.names)
     for row in np.flatnonzero((limits.key < 0) & (limits.kind != 0)):
         raise ProblemError(f"limit {limits.names[row]!r}: only MAX may span the whole cluster")
     for row in np.flatnonzero((limits.kind == 1) & (limits.bound < 1)):
@@ -152,33 +152,36 @@ def _check_limits(p: PlacementProblem) -> None:
         raise ProblemError(f"limit {limits.names[row]!r}: the bound or min_domains is negative")
 
 
-def _check_rest(p: PlacementProblem) -> None:
-    _in_range(p.hosts.moves_in, -1, LARGEST, "the limit of moves in", p.hosts.names)
-    _in_range(p.hosts.moves_out, -1, LARGEST, "the limit of moves out", p.hosts.names)
-    for value, what in ((p.max_moves, "max_moves"), (p.owner_at_once, "owner_at_once")):
+def check_disturbance(
+    hosts: Hosts, items: Items, budgets: Budgets, inflight: Inflight, most: Mapping[str, int]
+) -> None:
+    """Throttles, budgets, moves in flight, and whole numbers in `most` that bound moves."""
+    _in_range(hosts.moves_in, -1, LARGEST, "the limit of moves in", hosts.names)
+    _in_range(hosts.moves_out, -1, LARGEST, "the limit of moves out", hosts.names)
+    for what, value in most.items():
         if not -1 <= value <= LARGEST:
             raise ProblemError(f"{what} is {value}; give 0 or more, or -1 for no limit")
-    for budget, name in enumerate(p.budgets.names):
-        members = p.budgets.groups[budget]
-        if members.size and (members.min() < 0 or members.max() >= len(p.items)):
+    for budget, name in enumerate(budgets.names):
+        members = budgets.groups[budget]
+        if members.size and (members.min() < 0 or members.max() >= len(items)):
             raise ProblemError(f"budget {name!r}: lists an item that does not exist")
         if len(np.unique(members)) != len(members):
             raise ProblemError(f"budget {name!r}: lists an item twice")
-    _in_range(p.inflight.item, 0, len(p.items), "the item of a move in flight")
-    _in_range(p.inflight.source, 0, len(p.hosts), "the source of a move in flight")
-    for i, source in zip(p.inflight.item, p.inflight.source, strict=True):
-        name = p.items.names[i][:80]
-        if p.items.movable[i] or p.items.host0[i] < 0:
+    _in_range(inflight.item, 0, len(items), "the item of a move in flight")
+    _in_range(inflight.source, 0, len(hosts), "the source of a move in flight")
+    for i, source in zip(inflight.item, inflight.source, strict=True):
+        name = items.names[i][:80]
+        if items.movable[i] or items.host0[i] < 0:
             raise ProblemError(f"{name!r}: a move in flight must be pinned to its target")
-        if source == p.items.host0[i]:
+        if source == items.host0[i]:
             raise ProblemError(f"{name!r}: a move in flight comes from its own target")
-    if len(np.unique(p.inflight.item)) != len(p.inflight):
+    if len(np.unique(inflight.item)) != len(inflight):
         raise ProblemError("an item is in flight twice")
-    _check_objective(p)
 
 
-def _check_objective(p: PlacementProblem) -> None:
-    for level in p.objective:
+def check_objective(objective: Sequence[Level], tiers: int, cells: Cells) -> None:
+    """Every level has terms, of tiers and resources that exist."""
+    for level in objective:
         if not level.terms:
             raise ProblemError(f"objective level {level.name!r}: it has no terms")
         others = any(term.kind is not TermKind.FRAGMENTS for term in level.terms)
@@ -190,12 +193,12 @@ def _check_objective(p: PlacementProblem) -> None:
         for term in level.terms:
             if term.weight < 1:
                 raise ProblemError(f"objective level {level.name!r}: a weight must be positive")
-            if not -1 <= term.tier < max(len(p.tiers), 1):
+            if not -1 <= term.tier < max(tiers, 1):
                 raise ProblemError(
                     f"objective level {level.name!r}: tier {term.tier} does not exist"
                 )
             if term.kind is TermKind.FRAGMENTS and not (
-                term.size > 0 and term.cells > 0 and 0 <= term.resource < len(p.cells.resources)
+                term.size > 0 and term.cells > 0 and 0 <= term.resource < len(cells.resources)
             ):
                 raise ProblemError(
                     f"objective level {level.name!r}: no such cell resource, size or cells"

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 from typing import Any, Self
@@ -101,30 +102,45 @@ def batched(args: argparse.Namespace, copy: bool) -> tuple[object, ...]:
     return *clock.rates(steps), vms
 
 
-def single(args: argparse.Namespace, copy: bool, made: bool) -> tuple[object, ...]:
-    """Steps of one environment, its resets on a known instance included."""
-    options: dict[str, Any] = {"pms": args.pms, "moves": args.moves, "copy": copy, "instances": 1}
-    env: Any = gym.make(ID, **options) if made else VMRescheduling(**options)
-    rng = np.random.default_rng(args.seed)
-    masks = env.get_wrapper_attr("action_masks")
-    env.reset(seed=args.seed)
-    actions: list[int] = []
-    over = False
+def replayed(
+    env: Any, pick: Callable[[np.ndarray, np.random.Generator], int], episodes: int, seed: int
+) -> tuple[str, str]:
+    """Rates of an episode that is played again and again, resets included.
+
+    `pick` chooses its actions from the masks the first time, off the clock.
+    """
+    masks, rng = env.get_wrapper_attr("action_masks"), np.random.default_rng(seed)
+    env.reset(seed=seed)
+    actions, over = list[int](), False
     while not over:
-        actions.append(int(rng.choice(np.flatnonzero(masks()[:-1]))))
+        actions.append(pick(masks(), rng))
         over = env.step(actions[-1])[2]
     with Clock() as clock:
-        for _ in range(args.episodes):
-            env.reset(seed=args.seed)
+        for _ in range(episodes):
+            env.reset(seed=seed)
             for action in actions:
                 env.step(action)
                 masks()
-    vms = len(env.unwrapped.tables.pool.get(0).problem.items)
-    return *clock.rates(args.episodes * len(actions)), vms
+    return clock.rates(episodes * len(actions))
+
+
+def single(args: argparse.Namespace, copy: bool, made: bool) -> tuple[object, ...]:
+    """Steps of one environment."""
+    options: dict[str, Any] = {"pms": args.pms, "moves": args.moves, "copy": copy, "instances": 1}
+    env: Any = gym.make(ID, **options) if made else VMRescheduling(**options)
+    wall, cpu = replayed(
+        env, lambda mask, rng: int(rng.choice(np.flatnonzero(mask[:-1]))), args.episodes, args.seed
+    )
+    return wall, cpu, len(env.unwrapped.tables.pool.get(0).problem.items)
 
 
 def placement(args: argparse.Namespace) -> list[list[object]]:
-    """Decisions a second on clusters of several sizes, resets on a known instance included."""
+    """Decisions a second on clusters of several sizes."""
+
+    def pick(mask: np.ndarray, rng: np.random.Generator) -> int:
+        able = np.flatnonzero(mask[:-2])
+        return int(rng.choice(able)) if len(able) else len(mask) - 1
+
     rows: list[list[object]] = [["nodes", "load", "arm", "decisions/s", "decisions per CPU s"]]
     for nodes, rate, made in product(args.nodes, (0.8, 1.1), (False, True)):
         options: dict[str, Any] = {
@@ -134,21 +150,8 @@ def placement(args: argparse.Namespace) -> list[list[object]]:
             "instances": 1,
         }
         env: Any = gym.make(TASKS, **options) if made else TaskPlacement(**options)
-        masks, rng = env.get_wrapper_attr("action_masks"), np.random.default_rng(args.seed)
-        env.reset(seed=args.seed)
-        actions, over = list[int](), False
-        while not over:
-            able = np.flatnonzero(masks()[:-2])
-            actions.append(int(rng.choice(able)) if len(able) else nodes + 1)
-            over = env.step(actions[-1])[2]
-        with Clock() as clock:
-            for _ in range(args.episodes):
-                env.reset(seed=args.seed)
-                for action in actions:
-                    env.step(action)
-                    masks()
-        words = "by gymnasium.make" if made else "the class"
-        rows.append([nodes, rate, words, *clock.rates(args.episodes * len(actions))])
+        wall, cpu = replayed(env, pick, args.episodes, args.seed)
+        rows.append([nodes, rate, "by gymnasium.make" if made else "the class", wall, cpu])
     return rows
 
 

@@ -70,7 +70,7 @@ class TaskProblem:
         last = int(self.tasks.arrival.max(initial=0))
         if self.horizon <= last:
             raise ProblemError(f"the horizon of {self.horizon} ms ends before the last arrival")
-        refuse_large(self)
+        refuse_large(self.network, self.nodes, self.tasks, self.horizon, self.objective)
 
     def replace(self, **changes: Any) -> TaskProblem:
         """A copy with other tables."""

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from optsched.errors import ProblemError
-from optsched.tasks.tables import Goal
-
-if TYPE_CHECKING:
-    from optsched.tasks.problem import TaskProblem
+from optsched.tasks.network import Network
+from optsched.tasks.tables import Goal, Nodes, Objective, Tasks
 
 LARGEST = 1 << 60
 
 
-def refuse_large(problem: TaskProblem) -> None:
+def refuse_large(
+    network: Network, nodes: Nodes, tasks: Tasks, horizon: int, objective: Objective
+) -> None:
     """Refuse what would be counted wrongly, in words that name it.
 
     Raises
@@ -21,7 +19,6 @@ def refuse_large(problem: TaskProblem) -> None:
     ProblemError
         A task, a node, a link, the horizon or a weight is too large.
     """
-    tasks, nodes, network, horizon = problem.tasks, problem.nodes, problem.network, problem.horizon
     if not len(nodes):
         raise ProblemError("there are no nodes; a task problem needs at least one")
     power, idle = int(nodes.busy.max()), max(int(nodes.idle.max()), int(nodes.sleep.max()))
@@ -59,8 +56,8 @@ def refuse_large(problem: TaskProblem) -> None:
         Goal.ENERGY: (base + spent) // 1000 + 1,
         Goal.LATENESS: late,
     }
-    for level in range(len(problem.objective.levels)):
-        weights = problem.objective.weights(level)
+    for level in range(len(objective.levels)):
+        weights = objective.weights(level)
         if sum(weight * most[goal] for goal, weight in weights.items()) > 4 * LARGEST:
             goal = max(weights, key=lambda one: weights[one] * most[one])
             raise ProblemError(
