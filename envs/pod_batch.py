@@ -96,6 +96,7 @@ class PodPackingBatch:
         self._room = np.zeros((count, self.nodes, wide))
         self._use = np.zeros((count, self.nodes, wide))
         self._demand = np.zeros((count, deep, wide))
+        self._asked = np.zeros((count, deep, wide))  # of each pod and those before it
         self._tier = np.zeros((count, deep), np.int64)
         self._worth = np.zeros((count, deep))
         self._higher = np.zeros((count, deep), np.int64)
@@ -136,7 +137,7 @@ class PodPackingBatch:
         above = np.tril(tiers[None] < tiers[:, None])
         self._higher[n, : len(queue)] = above.sum(axis=1)
         self._count[n], self._at[n], self._left[n] = len(queue), 0, 0
-        self._asked = np.cumsum(self._demand, axis=1)
+        self._asked[n] = np.cumsum(self._demand[n], axis=0)
         self._placed[n] = np.bincount(
             problem.items.tier[problem.items.host0 >= 0], minlength=len(problem.tiers)
         )
@@ -146,6 +147,8 @@ class PodPackingBatch:
     def _deepen(self, pods: int) -> None:
         more = pods - self._demand.shape[1]
         self._demand = np.pad(self._demand, ((0, 0), (0, more), (0, 0)))
+        # What the last pod's row says goes on for those that are not there.
+        self._asked = np.pad(self._asked, ((0, 0), (0, more), (0, 0)), mode="edge")
         for name in ("_tier", "_worth", "_higher"):
             setattr(self, name, np.pad(getattr(self, name), ((0, 0), (0, more))))
 

@@ -1,7 +1,8 @@
 """A trained agent in an ONNX file, whatever it was trained for.
 
 The file holds a network's graph and, as metadata under the key "optsched", what it is for: format,
-environment, and the widths of the tables it reads.
+environment, and the widths of the tables it reads; for those who train on, which weights are equal
+to others and stand there once.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 from optsched.errors import FormatError, MissingExtraError, UnsupportedError
 
 KEY, FORMAT = "optsched", 1
+MERGED = "merged"  # in the metadata: names of weights, and of those that they are equal to
 _LARGEST = 64 << 20
 
 
@@ -100,9 +102,22 @@ def environment_of(path: Path) -> str:
     FormatError
         The file is no agent.
     """
-    about = _open(path)[1]
+    return str(about_of(path).get("environment"))
+
+
+def about_of(path: Path) -> dict[str, Any]:
+    """What the agent in a file says of itself.
+
+    Raises
+    ------
+    MissingExtraError
+        onnxruntime is not installed.
+    FormatError
+        The file is no agent.
+    """
+    about: dict[str, Any] = _open(path)[1]
     _formatted(str(path)[:200], about)
-    return str(about.get("environment"))
+    return about
 
 
 def _open(path: Path) -> tuple[Any, Any]:

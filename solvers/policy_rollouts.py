@@ -15,6 +15,7 @@ from optsched.simulate.walks import Walks
 from optsched.solvers.policy_agent import Agent
 
 AT_ONCE = 8  # sampled episodes that share a call of the network
+SHARE = 0.5  # of the first episode's time that one of these takes
 TEMPERATURE = 0.4  # of sampled choices; by validation seeds
 
 
@@ -66,19 +67,26 @@ def play(agent: Agent, begun: Start, budget: Budget, seed: int, most: int) -> Pl
     shares = [(most - 1 + k) // threads for k in range(threads)]  # network and loop free the GIL
     with ThreadPoolExecutor(threads) as pool:
         runs = [
-            pool.submit(_sample, agent, begun, budget, np.random.default_rng([seed, k]), share)
+            pool.submit(
+                _sample, agent, begun, budget, np.random.default_rng([seed, k]), share,
+                SHARE * played.seconds,
+            )
             for k, share in enumerate(shares)
-        ]
+        ]  # fmt: skip
         for run in runs:
             played.add(run.result())
     return played
 
 
 def _sample(
-    agent: Agent, begun: Start, budget: Budget, rng: np.random.Generator, most: int
+    agent: Agent, begun: Start, budget: Budget, rng: np.random.Generator, most: int, each: float
 ) -> Played:
-    """Sampled episodes, some side by side, until there are `most` or the time is up."""
-    walks = Walks([begun] * min(AT_ONCE, most))
+    """Sampled episodes, some side by side, until there are `most` or the time is up.
+
+    More than come to their ends, at `each` seconds, are not begun: beginnings earn little.
+    """
+    ends = min(budget.remaining() / max(each, 1e-6), AT_ONCE)
+    walks = Walks([begun] * max(min(int(ends), most), 1))
     played = Played(int(walks.values[0]), walks.plan(0))
     while _together(agent, walks, played, budget, rng, TEMPERATURE):
         if played.episodes >= most or budget.over():

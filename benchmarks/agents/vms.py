@@ -9,8 +9,9 @@ time stands beside it; with `--seconds` there are also arms that end with a time
 machine of their own. Nothing helps the agent: no solver, no local search; fallbacks to greedy are
 counted. "untrained" is the same network with random weights, so its best of many is search alone.
 
-The warm start: exact solvers from the agent's plan and from nothing, with the same time for both,
-the agent's own time taken off.
+The warm start: solvers from the agent's plan and from nothing, with the same time for both, the
+agent's own time taken off. `--before` names another agent, which plays one episode on each of the
+same instances: is the difference more than chance?
 """
 
 from __future__ import annotations
@@ -50,7 +51,13 @@ ELSEWHERE = {
     "40 PMs, 8 migrations": Case(pms=40, moves=8),
 }
 
-STARTED = (("fragments", 0.1), ("portfolio", 1.0))
+STARTED = (
+    ("279 PMs, high load", Case(), "fragments", 0.03),
+    ("279 PMs, high load", Case(), "fragments", 0.1),
+    ("279 PMs, high load", Case(), "local", 0.5),
+    ("279 PMs, high load", Case(), "portfolio", 0.5),
+    ("mixed memory", Case(memory="mixed"), "portfolio", 0.5),
+)  # what is started from the agent's plan, and the seconds it has
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,7 @@ def main() -> None:
         "--seconds", type=float, nargs="*", default=[], help="also the best of these times"
     )
     parser.add_argument("--seed", type=int, default=0, help="where in the held-out seeds to begin")
+    parser.add_argument("--before", metavar="FILE.onnx", help="another agent to compare with")
     parser.add_argument("--table", type=Path, help="write the page here, as markdown")
     args = parser.parse_args()
     warm()
@@ -102,9 +110,14 @@ def main() -> None:
     for name, case in ELSEWHERE.items():
         body += table(name, case, own[: args.others], few)
     page = "# The agent for VM rescheduling\n\n" + machine.header(
-        "onnxruntime", held_out_instances=args.count, of_every_other_kind=args.others
-    )
+        "onnxruntime", held_out_instances=args.count, of_every_other_kind=args.others,
+        load=machine.load(),
+    )  # fmt: skip
     page += "\n\n" + markdown([HEAD, *body])
+    if args.before:
+        page += "\n## Beside the agent before\n\n" + paired(
+            args.agent, args.before, own, args.count
+        )
     page += "\n## Warm start of exact solvers\n\n" + warm_start(args.agent, own[: args.others])
     print(page)
     if args.table:
@@ -159,43 +172,59 @@ def gap(result: Result, bound: int) -> float:
     return (level.value - bound) / gain if gain > 0 else 0.0
 
 
+def paired(agent: str | None, before: str, own: Sequence[int], count: int) -> str:
+    """One episode of both on the same instances, and the mean difference with its interval."""
+    rows: list[list[object]] = [["instances", "count", "now", "before", "difference", "95 %"]]
+    for name, case in (("279 PMs, high load", Case()), *ELSEWHERE.items()):
+        gaps: list[list[float]] = [[], []]
+        few = count if name == "279 PMs, high load" else max(count // 4, 2)
+        for seed in own[:few]:
+            problem = case.problem(seed)
+            bound = Fragments().solve(problem, Budget.of(60.0), order=Order.SAFE).levels[0].bound
+            for found, file in zip(gaps, (agent, before), strict=True):
+                policy = Policy(file, episodes=1)
+                found.append(gap(policy.solve(problem, Budget.of(LONG), order=Order.SAFE), bound))
+        now, old = np.array(gaps)
+        low, high = interval(now - old)
+        rows.append(
+            [
+                name, few, f"{now.mean():.2%}", f"{old.mean():.2%}", f"{(now - old).mean():+.2%}",
+                f"{low:+.2%} to {high:+.2%}",
+            ]
+        )  # fmt: skip
+    return markdown(rows)
+
+
 def warm_start(agent: str | None, own: Sequence[int]) -> str:
-    """Exact solvers with the agent's plan and without, the same time in all."""
+    """Solvers with the agent's plan and without, the same time in all."""
     rows: list[list[object]] = [
         [
-            "solver",
-            "time",
-            "gap alone",
-            "gap from the agent's plan",
-            "proven alone",
-            "proven from it",
+            "instances", "solver", "time", "gap alone", "gap from the agent's plan",
+            "proven alone", "proven from it",
         ]
-    ]
-    for name, seconds in (
-        ("fragments", 0.03),
-        ("fragments", 0.1),
-        ("counts", 0.5),
-        ("counts", 2.0),
-    ):
+    ]  # fmt: skip
+    for kind, case, name, seconds in STARTED:
         solver = registry.solver(name)
         alone, helped, proofs = [], [], [0, 0]
         for seed in own:
-            problem = Case().problem(seed)
+            problem = case.problem(seed)
             bound = Fragments().solve(problem, Budget.of(60.0), order=Order.SAFE).levels[0].bound
             policy = Policy(agent, episodes=1)
             policy.supports(problem)
-            one = solver.solve(problem, Budget.of(seconds), order=Order.SAFE)
+            budget = Budget.of(seconds, workers=usable_cores())
+            one = solver.solve(problem, budget, order=Order.SAFE)
             begun = time.perf_counter()
             plan = policy.solve(problem, Budget.of(LONG), order=Order.SAFE).plan
             left = max(seconds - (time.perf_counter() - begun), 0.0)
-            other = solver.solve(problem, Budget.of(left), start=plan, order=Order.SAFE)
+            budget = Budget.of(left, workers=usable_cores())
+            other = solver.solve(problem, budget, start=plan, order=Order.SAFE)
             for at, result in enumerate((one, other)):
                 proofs[at] += result.levels[0].value <= result.levels[0].bound
             alone.append(gap(one, bound))
             helped.append(gap(other, bound))
         rows.append(
             [
-                name, f"{seconds:g} s", f"{np.mean(alone):.2%}", f"{np.mean(helped):.2%}",
+                kind, name, f"{seconds:g} s", f"{np.mean(alone):.2%}", f"{np.mean(helped):.2%}",
                 f"{proofs[0]} of {len(own)}", f"{proofs[1]} of {len(own)}",
             ]
         )  # fmt: skip

@@ -26,15 +26,19 @@ CLIP = 1.0  # of the gradient's norm
 Weights = dict[str, np.ndarray]
 
 
-class Teaching(Protocol):
-    """What is taught; it goes to other processes, so it can be pickled."""
-
-    def jobs(self, rng: np.random.Generator, done: int) -> list[Any]:
-        """What to ask teachers in a round; `done`: rounds so far."""
-        ...
+class Studies(Protocol):
+    """What is done in other processes, so it can be pickled."""
 
     def study(self, job: Any, weights: Weights) -> list[Any]:
         """Examples from a job, the clone's present weights at hand."""
+        ...
+
+
+class Teaching(Studies, Protocol):
+    """What is taught."""
+
+    def jobs(self, rng: np.random.Generator, done: int) -> list[Any]:
+        """What to ask teachers in a round; `done`: rounds so far."""
         ...
 
     def collate(self, batch: Sequence[Any]) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
@@ -93,13 +97,13 @@ class Cloning:
         total = int(self.clone["rounds"])
         if self.round >= total or stop():
             return
-        with _Desk(self.teaching, self.workers) as desk:
+        with Desk(self.teaching, self.workers) as desk:
             # A generator of its own for every round: a resumed run draws what it would have drawn.
-            desk.ask(self._jobs(0), self._weights())
+            desk.ask(self._jobs(0), copied(self.network))
             while self.round < total and not stop():
                 self.pool.extend(desk.answers())
                 if self.round + 1 < total:
-                    desk.ask(self._jobs(1), self._weights())
+                    desk.ask(self._jobs(1), copied(self.network))
                 if self.pool:
                     found = self._update(np.random.default_rng([self.seed, self.round, 1]))
                 else:
@@ -110,10 +114,6 @@ class Cloning:
     def _jobs(self, ahead: int) -> list[Any]:
         done = self.round + ahead
         return self.teaching.jobs(np.random.default_rng([self.seed, done]), done)
-
-    def _weights(self) -> Weights:
-        state = self.network.state_dict()
-        return {name: part.detach().cpu().numpy().copy() for name, part in state.items()}
 
     def _update(self, rng: np.random.Generator) -> float:
         size, many = int(self.clone["batch_size"]), int(self.clone["updates_per_round"])
@@ -140,6 +140,12 @@ class Cloning:
         return float(torch.stack(losses).mean()) if losses else 0.0
 
 
+def copied(network: nn.Module) -> Weights:
+    """A copy of the network's weights, for other processes."""
+    state = network.state_dict()
+    return {name: part.detach().cpu().numpy().copy() for name, part in state.items()}
+
+
 def cross_entropy(scores: Tensor, legal: Tensor, wanted: Tensor) -> Tensor:
     """Mean divergence of the policy's choices from the wanted shares; 0 where they are equal."""
     own = torch.log_softmax(scores.masked_fill(~legal, -1e8), dim=1)
@@ -147,16 +153,16 @@ def cross_entropy(scores: Tensor, legal: Tensor, wanted: Tensor) -> Tensor:
     return (certain - (wanted * own.masked_fill(~legal, 0.0)).sum(dim=1)).mean()
 
 
-class _Desk:
+class Desk:
     """Where jobs are handed in, and examples are fetched in the order of the jobs."""
 
-    def __init__(self, teaching: Teaching, workers: int) -> None:
+    def __init__(self, teaching: Studies, workers: int) -> None:
         self.teaching, self.workers = teaching, workers
         self.pool: ProcessPoolExecutor | None = None
         self.asked: list[Future[list[Any]]] = []
         self.waiting: tuple[list[Any], Weights] | None = None
 
-    def __enter__(self) -> _Desk:  # noqa: PYI034 - a class of its own, for one use
+    def __enter__(self) -> Desk:  # noqa: PYI034 - a class of its own, for one use
         if self.workers > 1:
             context = multiprocessing.get_context("spawn")
             self.pool = ProcessPoolExecutor(self.workers, context, _alone)
@@ -194,5 +200,5 @@ def _ends_with(parent: Any) -> None:
     os._exit(1)
 
 
-def _study(teaching: Teaching, job: Any, weights: Weights) -> list[Any]:
+def _study(teaching: Studies, job: Any, weights: Weights) -> list[Any]:
     return teaching.study(job, weights)

@@ -15,7 +15,7 @@ from torch import nn
 from optsched.agents.folder import Folder, fill
 from optsched.agents.subject import Subject, subject
 from optsched.snapshot import write_atomically
-from optsched.solvers.agent_file import FORMAT, KEY
+from optsched.solvers.agent_file import FORMAT, KEY, MERGED
 
 
 def export(network: nn.Module, path: str | Path, about: dict[str, Any], kind: Subject) -> None:
@@ -38,13 +38,29 @@ def export(network: nn.Module, path: str | Path, about: dict[str, Any], kind: Su
         torch.onnx.export(
             network, tuple(graph.inputs.values()), raw, input_names=list(graph.inputs),
             output_names=graph.outputs, dynamic_axes=graph.axes, dynamo=False,
+            do_constant_folding=False,  # weights keep their names, by which they are read again
         )  # fmt: skip
         model = onnx.load(raw)
     entry = model.metadata_props.add()
     entry.key = KEY
-    known = {"format": FORMAT, "environment": kind.environment, "tables": graph.tables}
+    known: dict[str, Any] = {
+        "format": FORMAT, "environment": kind.environment, "tables": graph.tables,
+    }  # fmt: skip
+    merged = _merged(network, {part.name for part in model.graph.initializer})
+    if merged:
+        known[MERGED] = merged
     entry.value = json.dumps(about | known, sort_keys=True)
     write_atomically(str(path), model.SerializeToString())
+
+
+def _merged(network: nn.Module, named: set[str]) -> dict[str, str]:
+    """Weights that the exporter left out, as another one is equal, and the name of that one."""
+    state = network.state_dict()
+    return {
+        name: next(other for other in sorted(named & set(state)) if torch.equal(state[other], part))
+        for name, part in state.items()
+        if name not in named
+    }
 
 
 def export_run(run: Path, path: str | Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ config.yml      hyperparameters, seed
 versions.json   Python, packages, git revision, machine
 checkpoint.pt   all that a resumed run needs; replaced as a whole, never half written
 best.pt         the weights that validated best
+init.pt         those it began with, where some were given
 progress.jsonl  a line per validation
 tensorboard/
 """
@@ -81,6 +82,11 @@ class Folder:
         """The weights that validated best."""
         return self.path / "best.pt"
 
+    @property
+    def init(self) -> Path:
+        """The weights that the run began with, where some were given."""
+        return self.path / "init.pt"
+
     def config(self) -> dict[str, Any]:
         """What the run was given.
 
@@ -95,7 +101,8 @@ class Folder:
             found = yaml.safe_load(Path(told).read_text("utf-8"))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise FormatError(f"{told!r} is damaged; train anew") from error
-        if not isinstance(found, dict) or set(found) != {"problem", "seed", "hyperparameters"}:
+        known = {"problem", "seed", "hyperparameters"}
+        if not isinstance(found, dict) or set(found) - {"init"} != known:
             raise FormatError(f"{told!r} is damaged; train anew")
         if not isinstance(found["seed"], int) or not isinstance(found["problem"], str):
             raise FormatError(f"{told!r} is damaged; train anew")
@@ -107,7 +114,7 @@ class Folder:
 
     def discard(self) -> None:
         """Take away what `new` wrote: a run that could not begin must not bar the next one."""
-        for name in ("config.yml", "versions.json"):
+        for name in ("config.yml", "versions.json", "init.pt"):
             (self.path / name).unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # what else is there is not ours
             self.path.rmdir()

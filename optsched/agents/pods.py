@@ -10,11 +10,12 @@ import torch
 from sb3_contrib import MaskablePPO
 from torch import nn
 
+from optsched.agents.branching import Branching
 from optsched.agents.cloning import Cloning
 from optsched.agents.pod_lessons import Teaching, best_fit, drawn
 from optsched.agents.pod_network import PodNetwork
 from optsched.agents.ppo import inside, make
-from optsched.agents.subject import Graph
+from optsched.agents.subject import Graph, Stage
 from optsched.envs.pod_batch import PodPackingBatch
 from optsched.envs.pool import Pool
 from optsched.envs.seeds import seeds
@@ -26,7 +27,7 @@ REWARD = 1 / 8  # of a pod of the highest tier
 
 
 class PodPacking:
-    """Clone plans made with hindsight, then masked PPO on the batched environment."""
+    """Clone plans made with hindsight, then masked PPO, at last a stage of its own."""
 
     environment = "optsched/PodPacking-v0"
 
@@ -54,6 +55,12 @@ class PodPacking:
         """The network inside a learner."""
         found: Any = inside(learner)
         return found
+
+    def stages(
+        self, network: PodNetwork, config: dict[str, Any], seed: int, workers: int
+    ) -> dict[str, Stage]:
+        """Every choice tried."""
+        return {"branch": Branching(network, config["branch"], config["env_kwargs"], seed, workers)}
 
     def graph(self) -> Graph:
         """Tables of nodes of any size."""

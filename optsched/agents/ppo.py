@@ -16,7 +16,10 @@ from torch import Tensor, nn
 from optsched.agents.hyperparameters import schedule
 from optsched.agents.vector import Batch, BatchedVecEnv
 
-OURS = ("clone", "critic_rollouts", "env_kwargs", "n_envs", "n_timesteps", "tilt", "validate")
+OURS = (
+    "branch", "clone", "correct", "critic_rollouts", "env_kwargs", "n_envs", "n_timesteps", "tilt",
+    "validate",
+)  # fmt: skip
 
 
 class Scores(BaseFeaturesExtractor):

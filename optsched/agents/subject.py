@@ -96,19 +96,27 @@ class Subject(Protocol):
         ...
 
 
+class Stage(Course, Protocol):
+    """A course after the others.
+
+    Attributes
+    ----------
+    total, every
+        How many rounds it has, and after how many it is validated.
+    """
+
+    total: int
+    every: int
+
+
 @runtime_checkable
 class Finishing(Protocol):
-    """A subject whose training has a last stage."""
+    """A subject whose training has further stages."""
 
-    def finish(
-        self,
-        network: Any,
-        config: dict[str, Any],
-        seed: int,
-        say: Callable[[int, float], None],
-        stop: Callable[[], bool],
-    ) -> bool:
-        """Change the network; whether there was anything to do."""
+    def stages(
+        self, network: Any, config: dict[str, Any], seed: int, workers: int
+    ) -> dict[str, Stage]:
+        """By their names, in their order; each begins with the best weights so far."""
         ...
 
 

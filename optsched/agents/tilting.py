@@ -1,4 +1,4 @@
-"""The last stage of training: a few coefficients, chosen by what episodes of best choices reach.
+"""A later stage of training: a few coefficients, chosen by what episodes of best choices reach.
 
 A clone gives each choice its share in the teacher's plans. The best of them is not always the one
 with the largest share: what is rare and fits is soon gone, what is frequent can wait. So each score
@@ -8,7 +8,8 @@ gets a sum of columns of its row on top, and the coefficients are found by the c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ ELITE, KEPT = 4, 0.7  # one of so many shapes the next round, which keeps so muc
 
 
 class Tilting:
-    """The search for the coefficients of a network.
+    """The search for the coefficients of a network; see `agents.subject.Stage`.
 
     Parameters
     ----------
@@ -45,38 +46,67 @@ class Tilting:
     def __init__(
         self, network: MigrationNetwork, config: dict[str, Any], env: dict[str, Any], seed: int
     ) -> None:
-        self.network, self.config = network, config
-        self.rng = np.random.default_rng([seed, 7])
-        options = dict(env)
-        moves = int(options.pop("moves", 50))
-        own = self.rng.integers(0, len(seeds("train")), int(config["instances"]))
-        self.starts: list[Start] = [
-            start(snapshot(int(seed), **options), moves) for seed in own.tolist()
-        ]
+        self.network, self.config, self.env, self.seed = network, config, env, seed
+        self.total, self.round = int(config["rounds"]), 0
+        self.every = max(self.total, 1)  # validated at its end alone
         self.mean = np.zeros(GROUP_WIDE + CELL_WIDE)
         self.mean[GROUP_TIMES] = RARE
         self.spread = np.full(len(self.mean), SPREAD)
         self.spread[[GROUP_TIMES, GROUP_WIDE + CELL_TIMES]] = WIDE
+        self.best: tuple[float, np.ndarray] | None = None
 
-    def run(self, say: Callable[[int, float], None], stop: Callable[[], bool]) -> None:
-        """All rounds; `say` gets the round and the share of fragments left by the best."""
-        best = self.value(np.zeros(len(self.mean))), np.zeros(len(self.mean))
-        for done in range(int(self.config["rounds"])):
-            if stop():
-                break
+    def state(self) -> dict[str, Any]:
+        """What a resumed run needs."""
+        value, tilt = self.best or (0.0, self.mean)
+        return {
+            "round": self.round, "mean": self.mean.tolist(), "spread": self.spread.tolist(),
+            "value": value, "best": tilt.tolist(),
+        }  # fmt: skip
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from `state`."""
+        self.round, self.mean = state["round"], np.array(state["mean"])
+        self.spread, self.best = (
+            np.array(state["spread"]),
+            (state["value"], np.array(state["best"])),
+        )
+
+    def rounds(self, stop: Callable[[], bool]) -> Iterator[float]:
+        """After every round that is left, the share of fragments that the best leaves.
+
+        The network has the best coefficients then, where even none may be the best.
+        """
+        while self.round < self.total and not stop():
+            best = self.best or self._at_first()
+            rng = np.random.default_rng([self.seed, 7, self.round])
             shape = int(self.config["population"]), len(self.mean)
-            tried = self.mean + self.spread * self.rng.normal(size=shape)
+            tried = self.mean + self.spread * rng.normal(size=shape)
             tried[0] = self.mean
             values = np.array([self.value(one) for one in tried])
             order = values.argsort()
-            if values[order[0]] < best[0]:
-                best = float(values[order[0]]), tried[order[0]]
             elite = tried[order[: max(len(tried) // ELITE, 2)]]
             self.mean = elite.mean(axis=0)
             self.spread = KEPT * self.spread + (1 - KEPT) * elite.std(axis=0)
-            say(done + 1, best[0])
-        last = self.value(self.mean)
-        self.set(self.mean if last <= best[0] else best[1])
+            self.round += 1
+            found = [best, (float(values[order[0]]), tried[order[0]])]
+            if self.round == self.total:
+                found.append((self.value(self.mean), self.mean))
+            self.best = min(found, key=lambda one: one[0])
+            self.set(self.best[1])
+            yield self.best[0]
+
+    def _at_first(self) -> tuple[float, np.ndarray]:
+        """What the network's own coefficients reach; none, before this stage was there."""
+        own = torch.cat([self.network.group_tilt, self.network.cell_tilt]).cpu().numpy()
+        return self.value(own.astype(float)), own.astype(float)
+
+    @cached_property
+    def starts(self) -> list[Start]:
+        """Instances of the training split."""
+        rng, options = np.random.default_rng([self.seed, 7]), dict(self.env)
+        moves = int(options.pop("moves", 50))
+        own = rng.integers(0, len(seeds("train")), int(self.config["instances"]))
+        return [start(snapshot(int(one), **options), moves) for one in own.tolist()]
 
     def set(self, tilt: np.ndarray) -> None:
         """Give the network coefficients (GROUP_WIDE + CELL_WIDE,)."""
@@ -88,9 +118,9 @@ class Tilting:
         """The mean share of what staying costs that the best prefixes of episodes leave."""
         self.set(tilt)
         self.network.eval()
-        walks = Walks(self.starts)
+        walks, rng = Walks(self.starts), np.random.default_rng(0)  # nothing is drawn
         first, best = walks.values.copy(), walks.values.copy()
         while not walks.over.all():
-            walks.step(act(self.network, walks.looks(), self.rng))
+            walks.step(act(self.network, walks.looks(), rng))
             best = np.minimum(best, walks.values)
         return float(np.mean(best / np.maximum(first, 1)))

@@ -1,4 +1,4 @@
-"""A training run: cloning, then masked PPO, validated, saved after every round, resumable."""
+"""A training run: cloning, masked PPO, further stages; validated, saved each round, resumable."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from optsched.agents.board import Board
 from optsched.agents.folder import Folder, fill
 from optsched.agents.ppo import AfterRollout
 from optsched.agents.subject import Finishing, subject
+from optsched.agents.weights import weights
 from optsched.errors import InputError, OptschedError
 
 
@@ -28,7 +29,7 @@ class Step:
     Attributes
     ----------
     stage
-        "clone", "ppo" or "tilt".
+        "clone", "ppo", or one of the subject's own; "init" for the weights it began with.
     done, total
         Rounds, or steps of environments.
     loss, gap, best
@@ -56,6 +57,13 @@ class Training:
         Of torch; 0: as many as it takes by itself.
     workers
         Processes in which teachers are asked; 1: in this one.
+
+    Raises
+    ------
+    InputError
+        There is no such device, or the hyperparameters make no instances.
+    FormatError
+        The folder holds weights of another network than this version trains.
     """
 
     def __init__(
@@ -74,7 +82,7 @@ class Training:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         if device == "cuda" and not torch.cuda.is_available():
             raise InputError("there is no GPU that torch can use here; give --device cpu")
-        self.device = device
+        self.device, self.workers = device, workers
         if threads:
             torch.set_num_threads(threads)
         torch.manual_seed(self.seed)
@@ -92,23 +100,29 @@ class Training:
         self.best, self.waited, self.seconds = float("inf"), 0, 0.0
         self.learner: MaskablePPO | None = None
         self._ppo: bytes | None = None
-        self._finished = False
+        self._stages: dict[str, Any] = {}
+        self._stage = ""
         self._board: Board | None = None
         self._gap: float | None = None
         if folder.checkpoint.exists():
             self._restore()
+        elif folder.init.exists():
+            fill(self.network, folder.load(folder.init)["network"], str(folder.init))
 
     def run(self) -> float:
         """Train to the end, or as long as `stop` says so; the best gap on validation."""
         self._clock = time.monotonic()
         self._board = Board(self.folder.path / "tensorboard")
         try:
-            if self._ppo is None:
-                self._clone()
-            if int(self.config["n_timesteps"]) and not self.stop():
-                self._learn()
-            if not self.stop():
-                self._finish()
+            if self.folder.init.exists() and not self._stage:
+                self._validate("init", 0)
+                self._tell("init", 0, 1)
+            if not self._stages:  # else what comes before them is done, however it ended
+                if self._ppo is None:
+                    self._clone()
+                if int(self.config["n_timesteps"]) and not self.stop():
+                    self._learn()
+            self._finish()
         finally:
             self._board.close()
         return self.best
@@ -121,25 +135,34 @@ class Training:
                 self._validate("clone", done)
             self._save("clone")
             self._tell("clone", done, total, found)
-        if self.folder.best.exists():
-            self.network.load_state_dict(self.folder.load(self.folder.best)["network"])
+        self._from_best()
         self.waited = 0
 
-    def _finish(self) -> None:
-        """The last stage, from the best weights so far; one that is cut short begins anew."""
-        if self._finished or not isinstance(self.subject, Finishing):
-            return
+    def _from_best(self) -> None:
         if self.folder.best.exists():
             best = self.folder.load(self.folder.best)
             fill(self.network, best["network"], str(self.folder.best))
-        total = int(self.config.get("tilt", {}).get("rounds", 0))
 
-        def say(done: int, left: float) -> None:
-            self._tell("tilt", done, total, left)
-
-        if self.subject.finish(self.network, self.config, self.seed, say, self.stop):
-            self._validate("tilt", total)
-            self._save("tilt")
+    def _finish(self) -> None:
+        """The further stages, each from the best weights so far, or from where it was left."""
+        if not isinstance(self.subject, Finishing):
+            return
+        for name, stage in self.subject.stages(
+            self.network, self.config, self.seed, self.workers
+        ).items():
+            if name in self._stages:
+                stage.restore(self._stages[name])
+            if name == self._stage:
+                fill(self.network, self._left, str(self.folder.checkpoint))
+            elif not stage.round:
+                self._from_best()
+                self.waited = 0
+            for found in stage.rounds(self._enough):
+                self._stages[name], done = stage.state(), stage.round
+                if done % stage.every == 0 or done == stage.total:
+                    self._validate(name, done)
+                self._save(name)
+                self._tell(name, done, stage.total, found)
 
     def _learn(self) -> None:
         learner = self.subject.learner(self.config, self.seed, self.device)
@@ -197,6 +220,7 @@ class Training:
             "stage": stage,
             "network": self.network.state_dict(),
             "cloning": self.cloning.state(),
+            "stages": self._stages,
             "best": self.best,
             "waited": self.waited,
             "seconds": self._spent(),
@@ -213,7 +237,7 @@ class Training:
         fill(self.network, found["network"], str(self.folder.checkpoint))
         self.cloning.restore(found["cloning"])
         self.best, self.waited = found["best"], found["waited"]
-        self._finished = found["stage"] == "tilt"
+        self._stage, self._stages, self._left = found["stage"], found["stages"], found["network"]
         self.seconds = found["seconds"]
         torch.set_rng_state(found["torch"])
         self._ppo, self._timesteps = found.get("ppo"), int(found.get("timesteps", 0))
@@ -235,12 +259,27 @@ def train(
     out: Path,
     hyperparameters: dict[str, Any],
     seed: int,
+    init: Path | None = None,
     **options: Any,
 ) -> Training:
-    """A new run in a folder of its own, which is left as it was if the run cannot begin."""
-    config = {"problem": problem, "seed": seed, "hyperparameters": hyperparameters}
+    """A new run in a folder of its own, which is left as it was if the run cannot begin.
+
+    Parameters
+    ----------
+    init
+        Weights to begin with, see `agents.weights`; the folder keeps a copy.
+    **options
+        For `Training`.
+    """
+    config: dict[str, Any] = {"problem": problem, "seed": seed, "hyperparameters": hyperparameters}
+    given = None
+    if init is not None:
+        given = weights(init, subject(problem))
+        config["init"] = given.told
     folder = Folder.new(out, config)
     try:
+        if given is not None:
+            folder.save(folder.init, {"network": given.state})
         return Training(folder, **options)
     except OptschedError:
         folder.discard()

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from sb3_contrib import MaskablePPO
 
 from optsched.agents.cloning import Cloning
+from optsched.agents.correcting import Correcting
 from optsched.agents.network import MigrationNetwork
 from optsched.agents.ppo import inside, make
-from optsched.agents.subject import Graph
+from optsched.agents.subject import Graph, Stage
 from optsched.agents.tilting import Tilting
 from optsched.agents.validation import Validation
 from optsched.agents.vm_lessons import Teaching
@@ -24,7 +24,7 @@ INPUTS = ("cells", "bias", "groups", "task")
 
 
 class VMRescheduling:
-    """Clone `fragments`, then masked PPO on the batched environment."""
+    """Clone `fragments`, then masked PPO, at last stages of its own."""
 
     environment = "optsched/VMRescheduling-v0"
 
@@ -56,19 +56,16 @@ class VMRescheduling:
         found: Any = inside(learner)
         return found
 
-    def finish(
-        self,
-        network: MigrationNetwork,
-        config: dict[str, Any],
-        seed: int,
-        say: Callable[[int, float], None],
-        stop: Callable[[], bool],
-    ) -> bool:
-        """Coefficients by what episodes reach."""
-        if not config["tilt"]["rounds"]:
-            return False
-        Tilting(network, config["tilt"], config["env_kwargs"], seed).run(say, stop)
-        return True
+    def stages(
+        self, network: MigrationNetwork, config: dict[str, Any], seed: int, workers: int
+    ) -> dict[str, Stage]:
+        """Coefficients by what episodes reach, then the correction of mistakes."""
+        env = config["env_kwargs"]
+        teaching = Teaching(config["clone"], env)
+        return {
+            "tilt": Tilting(network, config["tilt"], env, seed),
+            "correct": Correcting(network, teaching, config["correct"], seed, workers),
+        }
 
     def graph(self) -> Graph:
         """Tables of cells and groups of any size."""

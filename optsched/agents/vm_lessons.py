@@ -6,9 +6,8 @@ choice of an item, all cells that the plan has left for its class.
 
 A policy that only saw the teacher's own ways is lost where it leaves them. So the teacher is also
 asked how it would go on from where the clone has got to (Ross et al., A Reduction of Imitation
-Learning to No-Regret Online Learning, 2011). And as the teacher knows the best end from every
-state, it can grade: a choice of the clone after which the same end is still possible was as right
-as the teacher's own.
+Learning to No-Regret Online Learning, 2011). What the clone does wrong in the end is the matter of
+`agents.mistakes`.
 """
 
 from __future__ import annotations
@@ -33,7 +32,6 @@ from optsched.simulate.migration import Start, start
 from optsched.simulate.walks import Floats, Looks, Walk, Walks
 
 SAMPLED = 0.3  # temperature of the clone's second episode; the first is its best choices
-OWN = 0.5  # share of a graded choice of the clone that proved right
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Job:
-    """An instance, and what to do on it: "whole", "follow" or "grade"."""
+    """An instance, and what to do on it: "whole" or "follow"."""
 
     seed: int
     options: tuple[tuple[str, Any], ...]
@@ -72,22 +70,17 @@ class Teaching:
     env: dict[str, Any]
 
     def jobs(self, rng: np.random.Generator, done: int) -> list[Job]:
-        """Whole plans first; later episodes of the clone, some of them graded."""
+        """Whole plans first; later most are episodes of the clone."""
         count = int(self.clone["jobs_per_round"])
         found = []
         for at in range(count):
-            seed, options, moves = self._drawn(rng)
-            part = (at + 0.5) / count
-            kind = "whole"
-            if done >= self.clone["follow_from"] and part > self.clone["whole"]:
-                kind = "follow"
-                graded = done >= self.clone["grade_from"]
-                if graded and part > 1 - self.clone["graded"]:
-                    kind = "grade"
+            seed, options, moves = self.drawn(rng)
+            follow = done >= self.clone["follow_from"] and (at + 0.5) / count > self.clone["whole"]
+            kind = "follow" if follow else "whole"
             found.append(Job(seed, options, moves, kind, int(rng.integers(1 << 62))))
         return found
 
-    def _drawn(self, rng: np.random.Generator) -> tuple[int, tuple[tuple[str, Any], ...], int]:
+    def drawn(self, rng: np.random.Generator) -> tuple[int, tuple[tuple[str, Any], ...], int]:
         """An instance of the training split: as configured, smaller, or with memory that binds."""
         own, options = seeds("train"), dict(self.env)
         seed, moves = int(rng.integers(own.start, own.stop)), int(options.pop("moves", 50))
@@ -109,23 +102,14 @@ class Teaching:
         network = MigrationNetwork()
         network.load_state_dict({name: torch.from_numpy(part) for name, part in weights.items()})
         network.eval()
-        if job.kind == "grade":
-            return list(graded(network, begun, rng))
         lessons = follow(network, begun, rng, int(self.clone["stops"]))
         return [one for lesson in lessons for one in _some(list(examples(lesson, rng)), keep, rng)]
 
     def collate(self, batch: Sequence[Example]) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
         """See `agents.cloning.Teaching`."""
-        cells, groups = sizes([one.look for one in batch])
-        wanted = np.zeros((len(batch), groups + 1 + cells), np.float32)
-        legal = np.zeros(wanted.shape, bool)
-        for n, one in enumerate(batch):
-            own, many = one.look.groups.shape[1], one.look.cells.shape[1]
-            for table, values in ((wanted, one.wanted), (legal, one.look.actions[0] >= 0)):
-                table[n, :own] = values[:own]
-                table[n, groups : groups + 1 + many] = values[own:]
-        tables = collate([one.look for one in batch])
-        return tables, torch.from_numpy(legal), torch.from_numpy(wanted)
+        looks = [one.look for one in batch]
+        legal = padded(looks, [look.actions[0] >= 0 for look in looks])
+        return collate(looks), legal, padded(looks, [one.wanted for one in batch])
 
     def scores(self, outputs: tuple[Tensor, ...]) -> Tensor:
         """Groups, stop, cells."""
@@ -160,6 +144,17 @@ def collate(looks: Sequence[Looks]) -> tuple[Tensor, ...]:
         rows[n, : one.groups.shape[1]] = one.groups[0]
     tasks = np.concatenate([one.tasks for one in looks])
     return tuple(torch.from_numpy(one) for one in (table, bias, rows, tasks))
+
+
+def padded(looks: Sequence[Looks], choices: Sequence[np.ndarray]) -> Tensor:
+    """(B, G + 1 + C) what is told of every choice, in the places of the padded tables."""
+    cells, groups = sizes(looks)
+    table = np.zeros((len(looks), groups + 1 + cells), choices[0].dtype)
+    for n, (look, values) in enumerate(zip(looks, choices, strict=True)):
+        own, many = look.groups.shape[1], look.cells.shape[1]
+        table[n, :own] = values[:own]
+        table[n, groups : groups + 1 + many] = values[own:]
+    return torch.from_numpy(table)
 
 
 class Left:
@@ -256,32 +251,3 @@ def follow(
                     found.append(lesson)
         walks.step(act(network, walks.looks(), rng, warmth))
     return found
-
-
-def graded(network: MigrationNetwork, begun: Start, rng: np.random.Generator) -> Iterator[Example]:
-    """Let the network play, and have every migration graded."""
-    walk, warmth = Walk(begun), np.array([SAMPLED * float(rng.random() < 0.5)], np.float32)
-    lesson = rest(begun, walk.row, walk.moves)
-    while not walk.over and lesson is not None:
-        left, states = Left(lesson), []
-        group = int(act(network, walk.look(), rng, warmth)[0])
-        look, good = walk.look(), left.first(walk)
-        states.append((look, shares(look, good), int(look.alike[0, group])))
-        walk.step(group)
-        if not walk.over:
-            look = walk.look()
-            action = int(act(network, look, rng, warmth)[0])
-            good = left.second(walk, group)
-            states.append((look, shares(look, good), int(look.alike[0, action])))
-            walk.step(action)
-        best, lesson = lesson.best, rest(begun, walk.row, walk.moves)
-        end = walk.value if lesson is None else lesson.best
-        for look, wanted, own in states:
-            if end <= best:
-                mixed = wanted * (1 - OWN)
-                mixed[own] += 1 - float(mixed.sum())
-                yield Example.of(look, mixed)
-            elif wanted.sum() > 0:
-                # What the clone did was wrong: several times, as it happens seldom.
-                for _ in range(4):
-                    yield Example.of(look, wanted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
     option("--out", metavar="FOLDER", required=True, help="Folder of the run."),
     option("--seed", type=int, default=0, show_default=True, help="Of all that is drawn."),
     option("--resume", is_flag=True, help="Go on with the run in the folder, however it ended."),
+    option(
+        "--init",
+        metavar="RUN|FILE.onnx",
+        help="Begin with these weights; default: with random ones.",
+    ),
     option(
         "--device",
         type=click.Choice(["auto", "cpu", "cuda"]),
@@ -57,6 +63,7 @@ def command(
     out: str,
     seed: int,
     resume: bool,
+    init: str | None,
     device: str,
     workers: int | None,
     hyperparameters: str | None,
@@ -64,6 +71,10 @@ def command(
     quiet: bool,
 ) -> None:
     """Train an agent: clone a solver, then masked PPO. Ctrl-C stops after the present round.
+
+    For VMs, two stages follow: a few coefficients are chosen by what episodes reach, and mistakes
+    that the agent makes in its own episodes are corrected. With --init and clone.rounds=0 nothing
+    is cloned, and the stages that follow go on from the weights that are there.
 
     The folder then holds the configuration, versions, a checkpoint from which --resume goes on, the
     best weights by validation, and logs for TensorBoard. Training seeds and those that evaluate
@@ -74,9 +85,14 @@ def command(
       optsched train vm-rescheduling --out runs/first
       optsched train vm-rescheduling --out runs/first --resume
       optsched train vm-rescheduling --out runs/small --set env_kwargs.pms=40 --set clone.rounds=50
+      optsched train vm-rescheduling --out runs/more --init runs/first --set clone.rounds=0
     """
     if resume and (hyperparameters or changes):
         raise click.UsageError("a run goes on with what it was given; leave out hyperparameters")
+    if resume and ctx.get_parameter_source("seed") is not click.core.ParameterSource.DEFAULT:
+        raise click.UsageError("a run goes on with its own seed; leave out --seed or --resume")
+    if resume and init:
+        raise click.UsageError("a run goes on with its own weights; leave out --init or --resume")
     if seed < 0:
         raise click.UsageError(f"the seed {seed} is negative; give 0 or more")
     from optsched.agents import needed
@@ -100,10 +116,12 @@ def command(
                     raise InputError(f"{out!r} holds a run of {folder.config()['problem']}")
                 return Training(folder, **given).run()
             values = read(problem, hyperparameters, dict(map(_change, changes)))
-            return train(problem, Path(out), values, seed, **given).run()
+            first = Path(init) if init is not None else None
+            return train(problem, Path(out), values, seed, first, **given).run()
 
-        gap, stopped = run_stoppable(work)
-    click.echo(f"best gap on validation: {gap:.2%}; the run is in {out}")
+        gap, stopped = run_stoppable(work, "stopping after this round, which --resume goes on from")
+    known = f"{gap:.2%}" if isfinite(gap) else "not measured yet"
+    click.echo(f"best gap on validation: {known}; the run is in {out}")
     ctx.exit(Exit.INTERRUPTED if stopped else Exit.OK)
 
 

@@ -88,7 +88,10 @@ def progress_words(progress: Progress) -> str:
     return progress.stage + (f" ({', '.join(known)})" if known else "")
 
 
-def run_stoppable(work: Callable[[Callable[[], bool]], T]) -> tuple[T, bool]:
+STOPPING = "stopping with the best plan so far"
+
+
+def run_stoppable(work: Callable[[Callable[[], bool]], T], told: str = STOPPING) -> tuple[T, bool]:
     """Run `work` so that the first Ctrl-C asks it to stop and the second one gives up on it.
 
     The work runs in a thread: the main one must stay free, because Python hands signals to it
@@ -98,6 +101,8 @@ def run_stoppable(work: Callable[[Callable[[], bool]], T]) -> tuple[T, bool]:
     ----------
     work
         Takes a function that says whether to stop.
+    told
+        What the first Ctrl-C leads to, in words.
 
     Returns
     -------
@@ -114,7 +119,7 @@ def run_stoppable(work: Callable[[Callable[[], bool]], T]) -> tuple[T, bool]:
         if asked.is_set():
             raise KeyboardInterrupt
         asked.set()
-        click.echo("stopping with the best plan so far; Ctrl-C again to give up", err=True)
+        click.echo(f"{told}; Ctrl-C again to give up", err=True)
 
     answers: list[T] = []
     faults: list[BaseException] = []

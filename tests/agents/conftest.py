@@ -16,10 +16,11 @@ def small() -> dict[str, Any]:
         "env_kwargs.pms": "16", "env_kwargs.moves": "6", "env_kwargs.load": "middle",
         "clone.rounds": "3", "clone.jobs_per_round": "6", "clone.updates_per_round": "4",
         "clone.smaller": "0.0", "clone.batch_size": "32", "clone.follow_from": "1",
-        "clone.grade_from": "2", "n_timesteps": "64", "n_envs": "2",
+        "n_timesteps": "64", "n_envs": "2",
         "n_steps": "16", "batch_size": "16", "n_epochs": "1", "validate.every": "1",
         "validate.instances": "4", "tilt.rounds": "1", "tilt.population": "3",
-        "tilt.instances": "2",
+        "tilt.instances": "2", "correct.rounds": "2", "correct.episodes": "6", "correct.kept": "6",
+        "correct.updates": "3",
     }  # fmt: skip
     return read("vm-rescheduling", None, changes)
 

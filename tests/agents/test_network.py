@@ -25,7 +25,6 @@ from optsched.agents.vm_lessons import (
     Teaching,
     collate,
     examples,
-    graded,
 )
 from optsched.check import check
 from optsched.envs.seeds import seeds
@@ -218,26 +217,23 @@ def test_padding_keeps_choices_in_their_places() -> None:
 
 
 def test_jobs_change_with_the_rounds() -> None:
-    """Whole plans first, then episodes of the clone, at last graded ones; all of training seeds."""
-    plan = teaching(follow_from=3, grade_from=6, whole=0.25, graded=0.5, jobs_per_round=8)
+    """Whole plans first, then episodes of the clone too; all of training seeds."""
+    plan = teaching(follow_from=3, whole=0.25, jobs_per_round=8)
     kinds = []
-    for done in (0, 3, 6):
+    for done in (0, 3):
         jobs = plan.jobs(_rng(), done)
         assert all(job.seed in seeds("train") for job in jobs)
         kinds.append([job.kind for job in jobs])
     assert kinds[0] == ["whole"] * 8
     assert kinds[1] == ["whole"] * 2 + ["follow"] * 6
-    assert kinds[2] == ["whole"] * 2 + ["follow"] * 2 + ["grade"] * 4
 
 
-def test_a_clone_is_asked_and_graded_where_it_gets() -> None:
-    """Examples of its own episodes give shares to what is allowed; mistakes are repeated."""
+def test_a_clone_is_asked_where_it_gets() -> None:
+    """Examples of whole plans and of its own episodes give shares to what is allowed alone."""
     weights = {name: part.detach().numpy() for name, part in network().state_dict().items()}
-    for kind in ("whole", "follow", "grade"):
+    for kind in ("whole", "follow"):
         found = teaching().study(Job(3, (("pms", 12),), 4, kind, 0), weights)
         assert found
         for one in found:
             assert one.wanted.sum() == pytest.approx(1, abs=1e-5)
             assert (one.look.actions[0][one.wanted > 0] >= 0).all()
-    seen = list(graded(network(), start(snapshot(3, pms=12), 4), _rng()))
-    assert len({one.look.cells.tobytes() + one.look.tasks.tobytes() for one in seen}) < len(seen)

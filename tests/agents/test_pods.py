@@ -24,7 +24,8 @@ CHANGES = {
     "env_kwargs.nodes": "4", "env_kwargs.ppn": "4", "clone.rounds": "6",
     "clone.jobs_per_round": "8", "clone.batch_size": "64", "n_timesteps": "1024", "n_envs": "8",
     "n_steps": "32", "batch_size": "128", "n_epochs": "2", "validate.every": "2",
-    "validate.instances": "60",
+    "validate.instances": "60", "branch.rounds": "1", "branch.instances": "4",
+    "branch.updates": "2",
 }  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -18,17 +20,34 @@ def test_the_best_coefficients_are_kept() -> None:
     ends = []
     for _ in range(2):
         torch.manual_seed(0)
-        network, told = MigrationNetwork(), []
+        network = MigrationNetwork()
         config = {"rounds": 3, "population": 6, "instances": 3}
         search = Tilting(network, config, {"pms": 12, "moves": 4}, 0)
         before = search.value(np.zeros(GROUP_WIDE + CELL_WIDE))
-        search.run(lambda done, left, told=told: told.append(left), lambda: False)
+        told = list(search.rounds(lambda: False))
         found = torch.cat([network.group_tilt, network.cell_tilt])
         assert search.value(found.numpy().astype(float)) <= before
         assert told == sorted(told, reverse=True)
         assert len(told) == 3
         ends.append(found)
     assert torch.equal(ends[0], ends[1])
+
+
+def test_a_search_that_is_resumed_goes_on_as_it_would_have() -> None:
+    """From its state after a round, and the weights at that time, it ends alike."""
+    config, env = {"rounds": 3, "population": 4, "instances": 2}, {"pms": 12, "moves": 4}
+    torch.manual_seed(0)
+    network = MigrationNetwork()
+    search = Tilting(network, config, env, 0)
+    rounds = search.rounds(lambda: False)
+    next(rounds)
+    state, other = search.state(), copy.deepcopy(network)
+    list(rounds)
+    later = Tilting(other, config, env, 0)
+    later.restore(state)
+    assert len(list(later.rounds(lambda: False))) == 2
+    assert torch.equal(other.group_tilt, network.group_tilt)
+    assert torch.equal(other.cell_tilt, network.cell_tilt)
 
 
 def test_coefficients_are_added_to_scores() -> None:

@@ -18,6 +18,7 @@ pytest.importorskip("sb3_contrib", reason="training needs the extra rl: pip inst
 import torch
 from stable_baselines3.common.vec_env import DummyVecEnv
 
+from optsched.agents import PROBLEMS
 from optsched.agents.export import export_run
 from optsched.agents.folder import Folder
 from optsched.agents.hyperparameters import read, schedule
@@ -26,11 +27,23 @@ from optsched.agents.subject import subject
 from optsched.agents.training import Step, Training, _only_critic, train
 from optsched.agents.validation import Validation
 from optsched.agents.vector import BatchedVecEnv
+from optsched.agents.weights import weights
 from optsched.envs.vm_batch import VMReschedulingBatch
 from optsched.envs.vm_rescheduling import VMRescheduling
 from optsched.envs.vm_tables import Settings
 from optsched.errors import FormatError, InputError
+from optsched.solvers import agent_file
 from optsched.solvers.policy_agent import load
+
+TRAIN = [
+    sys.executable, "-c", "from optsched.cli import main; main()", "train", "vm-rescheduling",
+    "--workers", "1", "--device", "cpu",
+]  # fmt: skip
+SMALLEST = {
+    "env_kwargs.pms": 8, "env_kwargs.moves": 3, "clone.jobs_per_round": 2,
+    "clone.updates_per_round": 1, "clone.batch_size": 8, "n_timesteps": 0, "tilt.rounds": 0,
+    "correct.rounds": 0, "validate.every": 1, "validate.instances": 1, "validate.patience": 100000,
+}  # fmt: skip
 
 
 def test_a_run_is_whole(tmp_path: Path, small: dict[str, Any]) -> None:
@@ -39,7 +52,7 @@ def test_a_run_is_whole(tmp_path: Path, small: dict[str, Any]) -> None:
     run = train("vm-rescheduling", tmp_path / "run", small, 3, device="cpu", on_step=steps.append)
     best = run.run()
     assert [step.stage for step in steps][:3] == ["clone"] * 3
-    assert steps[-1].stage == "tilt"
+    assert [step.stage for step in steps][-3:] == ["tilt", "correct", "correct"]
     ppo = [step for step in steps if step.stage == "ppo"][-1]
     assert ppo.done >= ppo.total == 64
     folder = tmp_path / "run"
@@ -87,17 +100,8 @@ def test_it_learns(tmp_path: Path, small: dict[str, Any]) -> None:
 def test_a_killed_run_goes_on(tmp_path: Path) -> None:
     """After kill -9 in the middle, --resume goes on from the last round and ends."""
     out = tmp_path / "run"
-    command = [
-        sys.executable, "-m", "optsched.cli", "train", "vm-rescheduling", "--out", str(out),
-        "--workers", "1", "--device", "cpu",
-    ]  # fmt: skip
-    command[1:3] = ["-c", "from optsched.cli import main; main()"]
-    sets = {
-        "env_kwargs.pms": 8, "env_kwargs.moves": 3, "clone.jobs_per_round": 2,
-        "clone.updates_per_round": 1, "clone.batch_size": 8, "clone.rounds": 100000,
-        "n_timesteps": 0, "tilt.rounds": 0, "validate.every": 1, "validate.instances": 1,
-        "validate.patience": 100000,
-    }  # fmt: skip
+    command = [*TRAIN, "--out", str(out)]
+    sets = SMALLEST | {"clone.rounds": 100000}
     changes = [part for name, value in sets.items() for part in ("--set", f"{name}={value}")]
     process = subprocess.Popen(command + changes, stderr=subprocess.DEVNULL)
     progress = out / "progress.jsonl"
@@ -116,6 +120,97 @@ def test_a_killed_run_goes_on(tmp_path: Path) -> None:
     (out / "config.yml").write_text(yaml.safe_dump(config))
     subprocess.run([*command, "--resume"], check=True, stderr=subprocess.DEVNULL)
     assert folder.load(folder.checkpoint)["cloning"]["round"] == done + 2
+
+
+def test_a_run_that_is_stopped_in_its_last_stage_ends_alike(
+    tmp_path: Path, small: dict[str, Any]
+) -> None:
+    """Stopped after each of its rounds and resumed, the stages do what is left of them, no more."""
+    small |= {"n_timesteps": 0}
+    small["clone"] |= {"rounds": 1}
+    small["correct"] |= {"rounds": 3}
+    whole: list[Step] = []
+    train("vm-rescheduling", tmp_path / "a", small, 1, device="cpu", on_step=whole.append).run()
+    steps: list[Step] = []
+    before = -1
+
+    def stop() -> bool:
+        return len(steps) > before
+
+    run = train(
+        "vm-rescheduling", tmp_path / "b", small, 1, device="cpu", on_step=steps.append, stop=stop
+    )
+    for at in range(5):
+        before = at
+        run.run()
+        assert len(steps) == at + 1, "one round each time"
+        run = Training(run.folder, device="cpu", on_step=steps.append, stop=stop)
+    assert [(one.stage, one.done) for one in steps] == [(one.stage, one.done) for one in whole]
+    before = 99
+    run.run()
+    assert len(steps) == 5, "nothing is left"
+
+
+def test_a_run_begins_with_given_weights(tmp_path: Path, small: dict[str, Any]) -> None:
+    """From a run or its exported file: the same weights, kept in the folder and told."""
+    small |= {"n_timesteps": 0, "tilt": small["tilt"] | {"rounds": 0}}
+    small["correct"] |= {"rounds": 0}
+    first = train("vm-rescheduling", tmp_path / "first", small, 0, device="cpu")
+    gap = first.run()
+    export_run(tmp_path / "first", tmp_path / "agent.onnx")
+    best = first.folder.load(first.folder.best)["network"]
+    small["clone"] |= {"rounds": 0}
+    for name in ("first", "agent.onnx"):
+        steps: list[Step] = []
+        later = train(
+            "vm-rescheduling", tmp_path / f"from-{name}", small, 0, tmp_path / name,
+            device="cpu", on_step=steps.append,
+        )  # fmt: skip
+        state = later.network.state_dict()
+        assert all(torch.equal(part, best[key]) for key, part in state.items())
+        assert later.run() == pytest.approx(gap)
+        assert [step.stage for step in steps] == ["init"]
+        told = later.folder.config()["init"]
+        assert told["file"] in ("best.pt", "agent.onnx")
+        assert len(told["sha256"]) == 64
+        kept = later.folder.load(later.folder.init)["network"]
+        assert all(torch.equal(part, best[key]) for key, part in kept.items())
+        again = Training(later.folder, device="cpu")
+        assert again.run() == pytest.approx(gap), "it goes on from there"
+
+
+def test_weights_to_begin_with_are_checked(tmp_path: Path, small: dict[str, Any]) -> None:
+    """Those of another problem, damaged ones and none at all are refused, and nothing is left."""
+    pods = agent_file.shipped("pod-packing.onnx")
+    assert pods is not None
+    (tmp_path / "noise.onnx").write_bytes(b"noise")
+    (tmp_path / "empty").mkdir()
+    for init, error, word in (
+        (pods, InputError, "is for optsched/PodPacking-v0, not for optsched/VMRescheduling-v0"),
+        (tmp_path / "noise.onnx", FormatError, "no ONNX file"),
+        (tmp_path / "none.onnx", FormatError, "cannot be read"),
+        (tmp_path / "empty", InputError, "holds no run"),
+    ):
+        with pytest.raises(error, match=word):
+            train("vm-rescheduling", tmp_path / "run", small, 0, init, device="cpu")
+        assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("problem", sorted(PROBLEMS))
+def test_shipped_agents_can_be_trained_on(problem: str) -> None:
+    """The weights of every file that ships can be read again, and score as the file does."""
+    kind = subject(problem)
+    path = agent_file.shipped(f"{problem}.onnx")
+    assert path is not None
+    network = kind.network()
+    network.load_state_dict(weights(path, kind).state)
+    graph = kind.graph()
+    session, _ = agent_file.read(path, kind.environment, graph.tables)
+    given = {name: table.numpy() for name, table in graph.inputs.items()}
+    expected = session.run(graph.outputs, given)
+    found = network.eval()(*graph.inputs.values())
+    for one, other in zip(found if isinstance(found, tuple) else (found,), expected, strict=True):
+        assert np.allclose(one.detach().numpy(), other, atol=1e-4)
 
 
 def test_full_disks_leave_the_old_checkpoint(
@@ -187,8 +282,38 @@ def test_runs_go_on_with_their_own_problem(tmp_path: Path, small: dict[str, Any]
     assert told.exit_code == 2
     assert "holds a run of vm-rescheduling" in told.output
     folder = Folder.new(tmp_path / "other", config | {"problem": "pod-packing"})
-    with pytest.raises(FormatError, match="lacks critic_rollouts for pod-packing"):
+    with pytest.raises(FormatError, match="lacks branch, critic_rollouts for pod-packing"):
         folder.config()
+    given = ["train", "vm-rescheduling", "--out", str(tmp_path / "run"), "--resume"]
+    for more, word in (
+        (["--seed", "1"], "its own seed"),
+        (["--init", "x.onnx"], "its own weights"),
+        (["--set", "n_timesteps=0"], "leave out hyperparameters"),
+    ):
+        told = CliRunner().invoke(group, given + more)
+        assert told.exit_code == 2
+        assert word in told.output
+
+
+def test_ctrl_c_ends_after_the_round(tmp_path: Path) -> None:
+    """The command says what happens, keeps the checkpoint, and ends with the code of Ctrl-C."""
+    out = tmp_path / "run"
+    sets = SMALLEST | {"clone.rounds": 100000}
+    changes = [part for name, value in sets.items() for part in ("--set", f"{name}={value}")]
+    process = subprocess.Popen(
+        [*TRAIN, "--out", str(out), *changes], stderr=subprocess.PIPE, stdout=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    while not (out / "checkpoint.pt").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    told, said = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "stopping after this round" in said
+    assert "Traceback" not in said
+    assert "best gap on validation" in told
+    assert Folder.old(out).load(out / "checkpoint.pt")["stage"] == "clone"
 
 
 def test_no_room_for_curves_ends_no_run(
