@@ -15,7 +15,7 @@ from optsched.simulate.migration import Start
 from optsched.simulate.walks import Walk
 from optsched.solvers.fragments.exchange import Fragments
 
-SECONDS = 2.0  # that the teacher may take; it needs a tenth
+SECONDS = 5.0  # that the teacher may take; it needs a tenth, and on a busy machine some times more
 
 
 @dataclass(frozen=True)
