@@ -11,22 +11,33 @@ import numpy as np
 
 from benchmarks.vm_rescheduling.per_vm import per_vm
 from optsched.budget import Budget, Progress
+from optsched.levels import Level, Term, TermKind
 from optsched.plan import Move, Order, Plan, Wave
 from optsched.problem import PlacementProblem
+from optsched.rates import LEVEL
 from optsched.registry import solver
 
 SIZE = 16  # cores of a block
+FR16 = (Level(LEVEL, (Term(TermKind.FRAGMENTS, size=SIZE),)),)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A plan, the fragments that no plan can get below (0: not known), and words on the end.
+    """A plan, what its method says of it, and words on the end.
 
-    `incumbents` are the fragments of the placements found on the way, each with its second.
+    Attributes
+    ----------
+    value
+        Of the first level, as the method itself counts.
+    bound
+        No plan of the order asked for gets below it; None: the method proves nothing.
+    incumbents
+        Values of the placements found on the way, each with its second.
     """
 
     plan: Plan
-    bound: int
+    value: int
+    bound: int | None
     status: str
     seconds: float
     incumbents: list[tuple[float, int]] = field(default_factory=list)
@@ -76,8 +87,12 @@ class Simple:
         waves = tuple(Wave((move,)) for move in self.moves)
         return Plan(self.problem.digest(), Order.WAVES, waves)
 
+    def fragments(self) -> int:
+        """Free cores that no block can use."""
+        return int((np.maximum(self.free[:, 0], 0) % SIZE).sum())
 
-def heuristic(problem: PlacementProblem, moves: int, seed: int) -> Plan:
+
+def heuristic(problem: PlacementProblem, moves: int, seed: int) -> Simple:
     """The peers' greedy heuristic (HA): the VM that hurts most, then its best destination.
 
     Filter: VMs of at most 16 cores in all. Score of leaving, then of entering: fall of the
@@ -104,10 +119,10 @@ def heuristic(problem: PlacementProblem, moves: int, seed: int) -> Plan:
         if leaving[best] + entering.max() <= 0:
             break
         state.move(item, target)
-    return state.plan()
+    return state
 
 
-def anything(problem: PlacementProblem, moves: int, seed: int) -> Plan:
+def anything(problem: PlacementProblem, moves: int, seed: int) -> Simple:
     """Random legal moves, as an untrained policy makes them."""
     state, rng = Simple(problem), np.random.default_rng(seed)
     movable = np.flatnonzero(problem.items.movable)
@@ -116,30 +131,41 @@ def anything(problem: PlacementProblem, moves: int, seed: int) -> Plan:
         places = state.places(item)
         if len(places):
             state.move(item, places[int(rng.integers(len(places)))])
-    return state.plan()
+    return state
 
 
-SIMPLE: dict[str, Callable[[PlacementProblem, int, int], Plan]] = {
+SIMPLE: dict[str, Callable[[PlacementProblem, int, int], Simple]] = {
     "HA": heuristic,
     "random": anything,
 }
 FIRST = "first plan"  # ours, stopped as soon as it tells of a placement
-ARMS = ("ours", "greedy", FIRST, *SIMPLE, "per-VM")
+PER_VM = "per-VM"
+ARMS = ("ours", "greedy", FIRST, *SIMPLE, PER_VM)
 SOLVERS = {"ours": "portfolio", FIRST: "portfolio", "greedy": "fragments-greedy"}
+UNPROVEN = ("greedy", FIRST, *SIMPLE)  # arms that look for no bound
+OWN_ORDER = {**dict.fromkeys(SIMPLE, Order.WAVES), PER_VM: Order.SAFE}  # whatever is asked for
 
 
 def run(
     arm: str, problem: PlacementProblem, order: Order, seconds: float, workers: int, seed: int
 ) -> Answer:
-    """Solve from the problem to a checked plan; `problem.max_moves` holds the MNL."""
+    """Solve from the problem to a checked plan; `problem.max_moves` holds the MNL.
+
+    Raises
+    ------
+    SystemExit
+        The method does not know a limit or an objective of the problem.
+    """
+    if arm in OWN_ORDER and (len(problem.limits) or problem.objective != FR16):
+        raise SystemExit(f"{arm} knows FR16 alone, no other objective and no anti-affinity")
     gc.collect()  # what earlier calls left is not charged to this one
     begun = time.monotonic()
     if arm in SIMPLE:
-        plan = SIMPLE[arm](problem, problem.max_moves, seed)
-        return Answer(plan, 0, "", time.monotonic() - begun)
-    if arm == "per-VM":
-        plan, bound, status = per_vm(problem, seconds, workers)
-        return Answer(plan, bound, status, time.monotonic() - begun)
+        state = SIMPLE[arm](problem, problem.max_moves, seed)
+        return Answer(state.plan(), state.fragments(), None, "", time.monotonic() - begun)
+    if arm == PER_VM:
+        plan, value, bound, status = per_vm(problem, seconds, workers)
+        return Answer(plan, value, bound, status, time.monotonic() - begun)
     incumbents: list[tuple[float, int]] = []
 
     def note(progress: Progress) -> None:
@@ -151,4 +177,6 @@ def run(
     )
     result = solver(SOLVERS.get(arm, arm)).solve(problem, budget, order=order)
     spent = time.monotonic() - begun
-    return Answer(result.plan, result.levels[0].bound, result.status.value, spent, incumbents)
+    first = result.levels[0]
+    bound = None if arm in UNPROVEN else first.bound
+    return Answer(result.plan, first.value, bound, result.status.value, spent, incumbents)

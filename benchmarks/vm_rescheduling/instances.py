@@ -25,6 +25,7 @@ class Kind:
     memory: str = "slack"
     base: str = ""  # a real snapshot to start from
     usage: float | None = None
+    apart: int = 0  # anti-affinity groups
 
 
 KINDS = {
@@ -33,6 +34,8 @@ KINDS = {
     "medium-low": Kind(279, load="low"),
     "medium-mixed": Kind(279, memory="mixed"),
     "medium-real": Kind(279, base="real-medium"),  # calibrated from the real base, as in the note
+    "medium-apart": Kind(279, apart=20),
+    "medium-apart-many": Kind(279, apart=200),
     "large": Kind(1176, load="middle", memory="tight"),
     "1000": Kind(1000),
     "1000-mixed": Kind(1000, memory="mixed"),
@@ -65,6 +68,7 @@ def draw(name: str, seeds: range) -> Iterator[tuple[int, PlacementProblem]]:
                 load=kind.load,
                 memory=kind.memory,
                 usage=kind.usage,
+                apart=kind.apart,
                 base=base,
             ),
         )

@@ -15,8 +15,8 @@ from optsched.problem import PlacementProblem
 SIZE = 16
 
 
-def per_vm(problem: PlacementProblem, seconds: float, workers: int) -> tuple[Plan, int, str]:
-    """The best plan found, a lower bound of the fragments, and CP-SAT's status."""
+def per_vm(problem: PlacementProblem, seconds: float, workers: int) -> tuple[Plan, int, int, str]:
+    """The best plan found, its fragments as CP-SAT counts, their bound, and CP-SAT's status."""
     items, cells = problem.items, problem.cells
     free = cells.capacity - cells.fixed_use
     rows, columns = np.nonzero(items.cells0 >= 0)
@@ -70,14 +70,32 @@ def per_vm(problem: PlacementProblem, seconds: float, workers: int) -> tuple[Pla
     search.parameters.max_time_in_seconds = seconds
     search.parameters.num_workers = workers
     status = search.solve(model)
-    total = sum(cores)
+    total = sum(max(one, 0) for one in cores)
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-        return Plan(problem.digest(), Order.SAFE), 0, search.status_name(status)
+        return Plan(problem.digest(), Order.SAFE), _fragments(cores), 0, search.status_name(status)
     moves = tuple(
         Move(item, int(items.host0[item]), int(cells.host[place[0]]), place)
         for item, place, one in arcs
         if search.boolean_value(one)
     )
-    bound = total - SIZE * int(search.best_objective_bound + 1e-6)
+    # Early bounds of CP-SAT count more blocks than there are free cores for.
+    bound = max(0, total - SIZE * int(search.best_objective_bound + 1e-6))
     waves = (Wave(moves),) if moves else ()
-    return Plan(problem.digest(), Order.SAFE, waves), bound, search.status_name(status)
+    plan = Plan(problem.digest(), Order.SAFE, waves)
+    return plan, _fragments(_after(problem, cores, moves)), bound, search.status_name(status)
+
+
+def _after(problem: PlacementProblem, cores: list[int], moves: tuple[Move, ...]) -> list[int]:
+    """Free cores once the moves are made."""
+    after, items = [*cores], problem.items
+    for move in moves:
+        need = int(items.cell_demand[move.item, 0])
+        for old in items.cells0[move.item, : len(move.cells)].tolist():
+            after[old] += need
+        for new in move.cells:
+            after[new] -= need
+    return after
+
+
+def _fragments(cores: list[int]) -> int:
+    return sum(max(one, 0) % SIZE for one in cores)

@@ -1,18 +1,21 @@
 """Carry a plan out move by move, in a random order within each wave.
 
 The simulator is a third reading of a plan, beside `rules` and `check`: lists of what sits where,
-no tables of what is allowed. A move starts where there is room for it beside everything that is
-there at that moment, what moves off in the same wave included as long as it has not gone yet, and
-ends before the next one starts. Every order must work, so a few random ones are tried.
+and of who must be apart. A move starts where there is room for it beside everything that is there
+at that moment, what moves off in the same wave included as long as it has not gone yet, and ends
+before the next one starts; none of those it must not meet may be there either. Every order must
+work, so a few random ones are tried. Fragments are counted from the room that is left.
 """
 
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from optsched.errors import PlanError
+from optsched.limits import LimitKind
 from optsched.plan import Move, Plan
 from optsched.problem import PlacementProblem
 
@@ -31,15 +34,34 @@ class Replay:
         Per item its host, -1: none.
     free
         Per cell, the free amount of each cell resource.
+    cell_host
+        Per cell, its host.
     """
 
     moves: int
     host: tuple[int, ...]
     free: tuple[tuple[int, ...], ...]
+    cell_host: tuple[int, ...]
 
-    def fragments(self, resource: int, size: int) -> int:
-        """Free units of all cells that blocks of `size` cannot use."""
-        return sum(max(cell[resource], 0) % size for cell in self.free)
+    def fragments(self, resource: int, size: int, cells: int = 1) -> int:
+        """Free units that blocks cannot use, of `size` units on each of `cells` cells of a host."""
+        on_host: dict[int, list[int]] = defaultdict(list)
+        for host, cell in zip(self.cell_host, self.free, strict=True):
+            on_host[host].append(max(cell[resource], 0))
+        return sum(
+            sum(units) - size * cells * _blocks([one // size for one in units], cells)
+            for units in on_host.values()
+        )
+
+
+def _blocks(parts: list[int], cells: int) -> int:
+    """How many blocks the parts on the cells of one host make, each of parts on different cells.
+
+    A cell takes part in every block at most once: for any j of the largest cells, all blocks
+    together need at least `cells` - j parts each from the others.
+    """
+    parts = sorted(parts, reverse=True)
+    return min(sum(parts[j:]) // (cells - j) for j in range(cells))
 
 
 class _Cluster:
@@ -52,6 +74,7 @@ class _Cluster:
         self.demand, self.cell_demand = items.demand.tolist(), items.cell_demand.tolist()
         self.host = items.host0.tolist()
         self.cells = [[c for c in row if c >= 0] for row in items.cells0.tolist()]
+        self.apart = _apart(problem)
         for item in range(len(items)):
             self._take(item, -1)
 
@@ -78,14 +101,47 @@ class _Cluster:
             if any(n > 0 and n > r for r, n in zip(room, need, strict=True)):
                 target = self.problem.hosts.names[move.target]
                 raise PlanError(f"{name!r} does not fit on {target!r} when its turn comes")
+        if move.target >= 0:
+            self._meet(move)
         if not first:
             self._leave(item)
         self.host[item], self.cells[item] = move.target, list(move.cells)
         self._take(item, -1)
 
+    def _meet(self, move: Move) -> None:
+        """Refuse a move to where somebody is whom the item must not meet."""
+        for others, domain in self.apart.get(move.item, ()):
+            there = domain[move.target]
+            for other in others:
+                host = self.host[other]
+                if other != move.item and host >= 0 and there >= 0 and domain[host] == there:
+                    names, target = self.problem.items.names, self.problem.hosts.names[move.target]
+                    raise PlanError(
+                        f"{names[move.item]!r} meets {names[other]!r} on {target!r} when its turn "
+                        "comes, and the two must be apart"
+                    )
+
     def _leave(self, item: int) -> None:
         self._take(item, 1)
         self.host[item], self.cells[item] = -1, []
+
+
+def _apart(problem: PlacementProblem) -> dict[int, list[tuple[list[int], list[int]]]]:
+    """Per item, lists of those it must not share a domain with, and the domain of every host."""
+    limits, where = problem.limits, problem.where
+    found: dict[int, list[tuple[list[int], list[int]]]] = defaultdict(list)
+    for row in range(len(limits)):
+        if limits.kind[row] != LimitKind.CONFLICT:
+            continue
+        domain = where.domain[limits.key[row]].tolist()
+        mine = where.groups[int(limits.subject[row])].tolist()
+        theirs = where.groups[int(limits.counted[row])].tolist()
+        for item in mine:
+            found[item].append((theirs, domain))
+        if mine != theirs:
+            for item in theirs:
+                found[item].append((mine, domain))
+    return found
 
 
 def _add(room: Amounts, amount: Sequence[int], sign: int) -> None:
@@ -99,7 +155,7 @@ def replay(problem: PlacementProblem, plan: Plan, seed: int = 0) -> Replay:
     Raises
     ------
     PlanError
-        A move finds no room, or its item is not where it should be.
+        A move finds no room, meets somebody it must not, or its item is not where it should be.
     """
     rng, cluster, made = random.Random(seed), _Cluster(problem), 0
     for wave in plan.waves:
@@ -108,4 +164,5 @@ def replay(problem: PlacementProblem, plan: Plan, seed: int = 0) -> Replay:
         for move in moves:
             cluster.move(move)
             made += 1
-    return Replay(made, tuple(cluster.host), tuple(tuple(cell) for cell in cluster.cell_free))
+    free = tuple(tuple(cell) for cell in cluster.cell_free)
+    return Replay(made, tuple(cluster.host), free, tuple(problem.cells.host.tolist()))

@@ -101,9 +101,11 @@ def test_sound_and_broken_plans(run: Run, snapshot: Path, plan: Path, tmp_path: 
     broken = tmp_path / "broken.json"
     broken.write_text(json.dumps({**tree, "waves": tree["waves"] * 2}))
     for file, fine in ((plan, True), (broken, False)):
-        told = json.loads(run("check", snapshot, file, "--output", "json").stdout)
-        assert faults(told) == []
-        assert told["ok"] is fine
+        for words in ((), ("--replay", 2)):
+            told = json.loads(run("check", snapshot, file, *words, "--output", "json").stdout)
+            assert faults(told) == []
+            assert told["ok"] is fine
+            assert (told["replay"] is not None) is (fine and bool(words))
     assert {one["item"] for one in told["violations"]} <= moved
     words = (plan, broken, "--solvers", "greedy", "--workers", "1")
     told = json.loads(run("compare", snapshot, *words, "--output", "json").stdout)

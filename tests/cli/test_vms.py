@@ -158,6 +158,45 @@ def test_plans_with_wishes_are_checked_again(run: Run, vms: Path, tmp_path: Path
     assert report.levels == (192 - 16 * 5,)
 
 
+@pytest.mark.parametrize("rates", ["fr16", "fr64", "mem64", "fr16:2,fr64"])
+def test_a_plan_is_replayed_in_random_orders(
+    run: Run, vms: Path, tmp_path: Path, rates: str
+) -> None:
+    """`check --replay` counts every rate from the room that is left, as solve told it."""
+    wishes = ("--moves", 5, "--objective", rates)
+    answer, path = solved(run, vms, *wishes), tmp_path / "result.json"
+    path.write_text(json.dumps(answer))
+    done = run("check", vms, path, *wishes, "--replay", 4, "--output", "json")
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert told["ok"]
+    assert told["replay"]["orders"] == 4
+    assert told["replay"]["faults"] == []
+    assert {one["name"]: one["rate"] for one in told["replay"]["rates"]} == {
+        one["name"]: one["after"] for one in answer["rates"]
+    }
+    text = run("check", vms, path, *wishes, "--replay", 1)
+    assert text.exit_code == 0
+    assert "Replayed in one random order: every move finds room; FR" in text.stdout or (
+        "MEM64" in text.stdout
+    )
+    answer["levels"][0]["value"] += 1
+    path.write_text(json.dumps(answer))
+    wrong = run("check", vms, path, *wishes, "--replay", 1)
+    assert wrong.exit_code == 5
+    assert "for the solver" in wrong.stdout
+
+
+def test_a_plan_without_room_is_not_replayed(run: Run, vms: Path, tmp_path: Path) -> None:
+    """What breaks a rule is refused before, and the answer says so."""
+    answer, path = solved(run, vms, "--moves", 5), tmp_path / "result.json"
+    path.write_text(json.dumps(answer))
+    done = run("check", vms, path, "--moves", 4, "--replay", 3)
+    assert done.exit_code == 5
+    assert "it is not replayed" in done.stdout
+    assert "Replayed" not in done.stdout
+
+
 def test_the_curve_falls_by_a_block_per_move(run: Run, vms: Path, tmp_path: Path) -> None:
     """Eleven limits up to the one given, each proven; as text, JSON, page and picture."""
     page, picture = tmp_path / "curve.html", tmp_path / "curve.svg"

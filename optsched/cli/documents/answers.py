@@ -18,14 +18,35 @@ class Violation(Part, kw_only=True):
     wave: int | None = None
 
 
+class ReplayedRate(Part):
+    """A fragment rate as counted from the room at the end: `wasted` of `free` units."""
+
+    name: str
+    free: int
+    wasted: int
+    rate: float
+
+
+class Played(Part):
+    """What came of carrying the plan out in `orders` random orders; without faults, its rates."""
+
+    orders: int
+    faults: list[str]
+    rates: list[ReplayedRate]
+
+
 class Check(Document, tag="optsched/check"):
-    """What the checker says of a plan or a schedule; `problem` is the digest of the problem."""
+    """What the checker says of a plan or a schedule; `problem` is the digest of the problem.
+
+    `replay` is there where it was asked for and the plan breaks no rule.
+    """
 
     problem: str
     ok: bool
     notes: list[str]
     levels: list[LevelWorth]
     violations: list[Violation]
+    replay: Played | None = None
 
 
 class Blocker(Part):
