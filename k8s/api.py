@@ -201,7 +201,7 @@ class Api:
         self.clock = clock or SystemClock()
         self._rate = Rate(self.settings.qps, self.settings.burst, self.clock)
         self._session: aiohttp.ClientSession | None = None
-        self.skew = 0.0  # seconds that our clock was ahead of the server's in the last reply
+        self.skew = 0.0  # seconds that our clock is ahead of the server's, as its replies tell
 
     async def __aenter__(self) -> Self:
         connector = aiohttp.TCPConnector(
@@ -231,14 +231,14 @@ class Api:
         """
         await self._rate.take()
         timeout = aiohttp.ClientTimeout(total=self.settings.request_timeout.seconds)
-        data = None
+        data, sent = None, self.clock.now()
         headers = self._headers()
         if body is not None:
             data, headers["Content-Type"] = msgspec.json.encode(body), kind
         try:
             async with self._open(method, path, params, headers, timeout, data) as reply:
                 content = await reply.read()
-                self._note_time(reply.headers.get("Date", ""))
+                self._note_time(reply.headers.get("Date", ""), sent)
                 if reply.status >= 300:
                     raise error_of(reply.status, content, reply.headers)
                 return content
@@ -267,14 +267,19 @@ class Api:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unreachable(f"watch: {type(error).__name__}") from error
 
-    def _note_time(self, date: str) -> None:
-        """Compare clocks, as well as whole seconds tell."""
+    def _note_time(self, date: str, sent: int) -> None:
+        """Compare clocks, as well as whole seconds tell.
+
+        The server wrote its time after we had `sent` (milliseconds) and before now. What is known
+        changes no more than that demands: an answer that takes long, or that we come to late, makes
+        no clocks differ, nor hides that they do.
+        """
         try:
             there = parsedate_to_datetime(date).timestamp()
         except (TypeError, ValueError):
             return
-        ahead = self.clock.now() / 1000 - there
-        self.skew = ahead if ahead < 0 else max(0.0, ahead - 1.0)
+        least, most = sent / 1000 - there - 1.0, self.clock.now() / 1000 - there
+        self.skew = min(max(self.skew, least), most)
 
     def _headers(self) -> dict[str, str]:
         headers = {"Accept": JSON, "User-Agent": "optsched"}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -12,11 +15,14 @@ from optsched.errors import InputError, OptschedError
 from optsched.k8s import gates
 from optsched.k8s.api import Api, ApiError, access
 from optsched.k8s.configuration import plain_yaml
+from optsched.k8s.leader import home
 from optsched.k8s.mirror import NODES, PODS
 from optsched.k8s.records import PLANS, SLOTS
-from optsched.k8s.rights import ADVISE, BESIDE, ENFORCE, OPTIONAL, READS, Rights
-from optsched.k8s.settings import Deployment, Mode, Settings, is_loopback
+from optsched.k8s.rights import ADVISE, BESIDE, ENFORCE, NOMINATE, READS, WAKE, Rights
+from optsched.k8s.settings import Deployment, Mode, Settings, Tls, is_loopback
+from optsched.k8s.tls import Certificates
 
+_AMOUNT = r"([\d.]+)(ns|us|ms|s|m|h)"
 TIMEOUT = 1000  # ms; a scheduler waits so long for a hung extender, for every pod
 OLDEST, NEWEST = (1, 31), (1, 37)
 GATE = (
@@ -100,7 +106,7 @@ def scheduler_findings(path: str | Path, settings: Settings) -> list[Finding]:
         told = f"schedulerNames has {', '.join(missing)}, which this scheduler has no profile for"
         found.append(Finding("wrong", told, f"it has {', '.join(names)[:200]}"))
     found += _election_findings(tree, settings.leader.beside)
-    qps = (tree.get("clientConnection") or {}).get("qps", 50)
+    qps = _section(tree, "clientConnection").get("qps", 50)
     if isinstance(qps, int | float) and qps <= 50:
         found.append(
             Finding(
@@ -113,7 +119,7 @@ def scheduler_findings(path: str | Path, settings: Settings) -> list[Finding]:
 
 
 def _extender_findings(one: dict[str, Any], settings: Settings, mend: str) -> list[Finding]:
-    found = []
+    found = _address_findings(one, settings, mend)
     wanted = {"filterVerb": "filter", "preemptVerb": "preempt", "nodeCacheCapable": True}
     for key, value in wanted.items():
         if one.get(key) != value:
@@ -125,24 +131,50 @@ def _extender_findings(one: dict[str, Any], settings: Settings, mend: str) -> li
         told = "ignorable is not set: if the extender is down, no pod is scheduled"
         found.append(Finding("note", told, "set ignorable: true"))
     timeout = _milliseconds(one.get("httpTimeout"))
-    if timeout is None or timeout > TIMEOUT:
-        told = f"httpTimeout is {one.get('httpTimeout', 'not set, which means 5s')}"
+    if not timeout or timeout > TIMEOUT:
+        given = str(one.get("httpTimeout", "not set"))[:40]
+        told = f"httpTimeout is {given}{'' if timeout else ', which means 5s'}"
         found.append(Finding("wrong", f"{told}: a hung extender costs that for every pod", mend))
     if one.get("managedResources"):
         told = "managedResources is set: pods without these resources pass the guard unseen"
         found.append(Finding("note", told, "remove managedResources"))
-    if bool(one.get("enableHTTPS")) != settings.extender.tls.enabled:
-        found.append(Finding("wrong", "one side speaks TLS and the other does not", mend))
-    if one.get("enableHTTPS") and (one.get("tlsConfig") or {}).get("insecure"):
-        told = "tlsConfig.insecure is set: anybody could answer for the extender"
-        found.append(Finding("wrong", told, mend))
+    found += _tls_findings(one, settings, mend)
     return found or [ok("its verbs, timeout and TLS are as they should be")]
+
+
+def _address_findings(one: dict[str, Any], settings: Settings, mend: str) -> list[Finding]:
+    """Whether the scheduler asks where we listen."""
+    where, found = urlsplit(str(one.get("urlPrefix"))), []
+    if where.path.rstrip("/") != settings.extender.prefix:
+        told = f"urlPrefix ends in {where.path[:80] or '/'!r}, and extender.prefix is"
+        found.append(Finding("wrong", f"{told} {settings.extender.prefix!r}", mend))
+    if is_loopback(settings.extender.address) and not is_loopback(where.hostname or ""):
+        told = f"urlPrefix is not of this machine, and {settings.extender.address} is served alone"
+        found.append(Finding("wrong", told, mend))
+    return found
+
+
+def _tls_findings(one: dict[str, Any], settings: Settings, mend: str) -> list[Finding]:
+    """Whether both sides speak TLS, and know each other; without an authority Go trusts anybody."""
+    ours, given = settings.extender.tls.enabled, _section(one, "tlsConfig")
+    speaks = urlsplit(str(one.get("urlPrefix"))).scheme == "https"
+    if speaks is not ours or bool(one.get("enableHTTPS")) is not ours:
+        return [Finding("wrong", "one side speaks TLS and the other does not", mend)]
+    if not ours:
+        return []
+    found = []
+    if given.get("insecure") or not (given.get("caFile") or given.get("caData")):
+        told = "tlsConfig names no authority: anybody could answer for the extender"
+        found.append(Finding("wrong", told, mend))
+    if not all(given.get(f"{key}File") or given.get(f"{key}Data") for key in ("cert", "key")):
+        told = "tlsConfig has no certificate with a key: the extender answers nobody without"
+        found.append(Finding("wrong", told, mend))
+    return found
 
 
 def _election_findings(tree: dict[str, Any], beside: str) -> list[Finding]:
     """Whether the service leads where the scheduler does; by default schedulers elect one."""
-    told = tree.get("leaderElection")
-    election = told if isinstance(told, dict) else {}
+    election = _section(tree, "leaderElection")
     lease = "/".join(
         str(election.get(key, default))[:253]
         for key, default in (("resourceNamespace", "kube-system"), ("resourceName", KUBE_SCHEDULER))
@@ -162,8 +194,6 @@ def _election_findings(tree: dict[str, Any], beside: str) -> list[Finding]:
 
 
 def _is_ours(one: dict[str, Any], settings: Settings) -> bool:
-    from urllib.parse import urlsplit
-
     try:
         where = urlsplit(str(one.get("urlPrefix", "")))
         return where.port == settings.extender.port
@@ -172,14 +202,19 @@ def _is_ours(one: dict[str, Any], settings: Settings) -> bool:
 
 
 def _milliseconds(text: object) -> float | None:
-    import re
-
-    parts = re.findall(r"([\d.]+)(ms|s|m|h)", str(text)) if text else []
-    unit = {"ms": 1.0, "s": 1000.0, "m": 60_000.0, "h": 3_600_000.0}
+    """A duration as Go reads it; None if it is none."""
+    if not isinstance(text, str) or not re.fullmatch(rf"(?:{_AMOUNT})+", text):
+        return None
+    unit = {"ns": 1e-6, "us": 1e-3, "ms": 1.0, "s": 1000.0, "m": 60_000.0, "h": 3_600_000.0}
     try:
-        return sum(float(value) * unit[name] for value, name in parts) if parts else None
+        return sum(float(value) * unit[name] for value, name in re.findall(_AMOUNT, text))
     except ValueError:
         return None
+
+
+def _section(tree: dict[str, Any], key: str) -> dict[str, Any]:
+    found = tree.get(key)
+    return found if isinstance(found, dict) else {}
 
 
 def _rows(thing: object) -> list[dict[str, Any]]:
@@ -207,10 +242,26 @@ def settings_findings(settings: Settings) -> list[Finding]:
     elif not extender.tls.enabled and is_loopback(extender.address):
         told = "the verbs are served without TLS: every process of this host may ask them"
         found.append(Finding("note", told, "give extender.tls its three files"))
+    else:
+        found.append(_certificate(extender.tls))
     if settings.mode is Mode.ENFORCE and not settings.namespaces.helped:
         told = "pods of every namespace are helped"
         found.append(Finding("note", told, "name namespaces in namespaces.helped, to begin with"))
     return found
+
+
+def _certificate(tls: Tls) -> Finding:
+    """Whether the front end could serve with its files, where they are."""
+    for path in (tls.cert_file, tls.key_file, tls.ca_file):
+        if not Path(path).is_file():
+            return Finding("note", f"{path} is not here, so the certificate was not looked at")
+    try:
+        expires = Certificates(tls).expires
+    except InputError as error:
+        return Finding("wrong", str(error), "give extender.tls files that belong together")
+    if expires < time.time():
+        return Finding("wrong", f"the certificate {tls.cert_file} has expired", "renew it")
+    return ok("the certificate of the front end is good")
 
 
 async def cluster_findings(settings: Settings) -> list[Finding]:
@@ -229,8 +280,7 @@ async def cluster_findings(settings: Settings) -> list[Finding]:
                 found.append(Finding("wrong", told, "synchronise clocks; until then: Advisory"))
             found += await _records(api)
             leader = settings.leader
-            home = leader.namespace or "default"
-            rights = Rights(api, home, leader.lease_name, leader.beside)
+            rights = Rights(api, leader.namespace or home(), leader.lease_name, leader.beside)
             await rights.check()
             found += _rights(rights, settings)
             found += await _objects(api)
@@ -271,13 +321,17 @@ async def _records(api: Api) -> list[Finding]:
 
 
 def _rights(rights: Rights, settings: Settings) -> list[Finding]:
-    found = []
+    found, acts = [], settings.mode in (Mode.DRYRUN, Mode.ENFORCE)
+    needed = "wrong" if acts else "note"
+    slower = ("note", "pods are placed somewhat later")
+    wakes = ("wrong", "gates are not opened") if settings.deployment is Deployment.GATED else slower
     for kinds, verdict, effect in (
         (READS, "wrong", "nothing can be planned"),
         (ADVISE, "wrong", "plans cannot be written down"),
         ((BESIDE,), "wrong", "no replica leads"),
-        (ENFORCE, "wrong" if settings.mode is Mode.ENFORCE else "note", "it stays Advisory"),
-        (OPTIONAL, "note", "pods are placed somewhat later"),
+        (ENFORCE, needed, "it stays Advisory"),
+        ((NOMINATE,), *slower),
+        ((WAKE,), *wakes),
     ):
         if lacking := rights.lacking(kinds):
             told = f"this account may not {', '.join(lacking)}: {effect}"

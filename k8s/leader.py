@@ -11,8 +11,10 @@ knows the plan only if our leader runs there: with `beside`, nobody else leads.
 from __future__ import annotations
 
 import logging
+import os
 import socket
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -25,11 +27,22 @@ from optsched.kube.wire import Wire
 
 log = logging.getLogger(__name__)
 
+HOME = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 LEASES = Resource("Lease", "coordination.k8s.io", "v1", "leases")
 
 
 class NotLeaderError(OptschedError):
     """Another replica acts, or may do so by now."""
+
+
+def home() -> str:
+    """The namespace that this process runs in, "default" outside of a cluster."""
+    if given := os.environ.get("POD_NAMESPACE"):
+        return given
+    try:
+        return HOME.read_text().strip() or "default"
+    except OSError:
+        return "default"
 
 
 class _Spec(Wire):

@@ -30,7 +30,7 @@ from optsched.kube.objects import DisruptionBudget, Namespace, Node, Workload
 from optsched.kube.podspec import Pod
 from optsched.kube.quantity import to_nanos
 from optsched.kube.requests import bound_request, in_units
-from optsched.kube.wire import Wire
+from optsched.kube.wire import Metadata, Wire
 
 PODS = Resource("Pod", "", "v1", "pods")
 NODES = Resource("Node", "", "v1", "nodes")
@@ -240,7 +240,7 @@ class Mirror:
 
     def nodes(self) -> list[Node]:
         """All nodes."""
-        return [seen.value for seen in self.reflectors["Node"].values()]
+        return self._all("Node")
 
     def namespace(self, name: str) -> Namespace | None:
         """The namespace of this name."""
@@ -288,27 +288,50 @@ class Mirror:
 
     def cluster(self) -> Cluster:
         """Everything, for `optsched.kube.lower`; pods as if we had neither held nor led them."""
-        whole = Cluster()
-        rows: dict[str, list[Seen]] = {
-            kind: list(one.values()) for kind, one in self.reflectors.items()
-        }
-        whole.nodes = [one.value for one in rows["Node"]]
-        whole.pods = [gates.as_asked(one.value) for one in rows["Pod"]]
-        whole.namespaces = [one.value for one in rows["Namespace"]]
-        whole.budgets = [one.value for one in rows["PodDisruptionBudget"]]
-        whole.priority_classes = [one.value for one in rows["PriorityClass"]]
-        whole.claims = [one.value for one in rows["PersistentVolumeClaim"]]
-        whole.volumes = [one.value for one in rows["PersistentVolume"]]
-        whole.storage_classes = [one.value for one in rows["StorageClass"]]
-        whole.csi_nodes = [one.value for one in rows["CSINode"]]
+        whole = Cluster(
+            nodes=self._all("Node"),
+            pods=[gates.as_asked(pod) for pod in self._all("Pod")],
+            namespaces=self._all("Namespace"),
+            budgets=self._all("PodDisruptionBudget"),
+            priority_classes=self._all("PriorityClass"),
+            claims=self._all("PersistentVolumeClaim"),
+            volumes=self._all("PersistentVolume"),
+            storage_classes=self._all("StorageClass"),
+            csi_nodes=self._all("CSINode"),
+        )
         for kind in WORKLOADS:
-            for one in rows[kind]:
-                meta = one.value.metadata
-                whole.workloads[kind, meta.namespace, meta.name] = one.value
+            for one in self._all(kind):
+                whole.workloads[kind, one.metadata.namespace, one.metadata.name] = one
+        pods = self.reflectors["Pod"].values()
         whole.unknown_fields = {
-            pod_name(one.value.metadata): one.unknown for one in rows["Pod"] if one.unknown
+            pod_name(seen.value.metadata): seen.unknown for seen in pods if seen.unknown
         }
         return whole
+
+    def around(self, pods: Iterable[Pod]) -> Cluster:
+        """What tells whether these bound pods may be moved, in a large cluster too; no budgets."""
+        small = Cluster(pods=list(pods))
+        names = {pod.metadata.namespace for pod in small.pods}
+        homes = {pod.spec.node_name for pod in small.pods}
+        small.nodes = [node for name in sorted(homes) if (node := self.node(name))]
+        small.namespaces = [one for name in sorted(names) if (one := self.namespace(name))]
+        for pod in small.pods:
+            meta, owner = pod.metadata, pod.metadata.controller()
+            found = self.workload(owner.kind, meta.namespace, owner.name) if owner else None
+            if owner and found:
+                small.workloads[owner.kind, meta.namespace, owner.name] = found
+            seen = self.reflectors["Pod"].get(meta.namespace, meta.name)
+            if seen is not None and seen.unknown:
+                small.unknown_fields[pod_name(meta)] = seen.unknown
+        if any(pod.spec.volumes for pod in small.pods):
+            small.claims = self._all("PersistentVolumeClaim")
+            small.volumes = self._all("PersistentVolume")
+            small.storage_classes = self._all("StorageClass")
+            small.csi_nodes = self._all("CSINode")
+        return small
+
+    def _all(self, kind: str) -> list[Any]:
+        return [seen.value for seen in self.reflectors[kind].values()]
 
     def options(self, settings: Settings, now: int) -> KubeOptions:
         """What may be moved, by the settings and by who has paused what."""
@@ -324,6 +347,28 @@ class Mirror:
             scheduler_names=frozenset(settings.scheduler_names),
             movable_storage_classes=frozenset(moves.storage_classes),
         )
+
+    def is_paused(self, pod: Pod) -> bool:
+        """Whether somebody has paused the pod, its controller, or that one's (a Deployment)."""
+        return is_paused(pod) or self._is_held(pod.metadata)
+
+    def is_owner_paused(self, uid: str, kind: str) -> bool:
+        """Whether somebody has paused the controller of this UID, or its own."""
+        owner = self.workload_of(uid, kind)
+        return owner is not None and (is_paused(owner) or self._is_held(owner.metadata))
+
+    def _is_held(self, meta: Metadata) -> bool:
+        """Whether what controls an object, directly or through others, is paused."""
+        namespace = meta.namespace
+        for _ in range(len(WORKLOADS)):  # a circle of owners ends too
+            above = meta.controller()
+            owner = self.workload(above.kind, namespace, above.name) if above else None
+            if owner is None:
+                return False
+            if is_paused(owner):
+                return True
+            meta = owner.metadata
+        return False
 
 
 def is_paused(thing: Namespace | Workload | Pod | DisruptionBudget) -> bool:

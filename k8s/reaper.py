@@ -26,6 +26,7 @@ from optsched.k8s.api import MERGE, Api, ApiError, access
 from optsched.k8s.configuration import Watched
 from optsched.k8s.logs import set_up
 from optsched.k8s.mirror import PODS
+from optsched.k8s.parent import end_with_parent
 from optsched.k8s.settings import Mode, Settings
 from optsched.kube import Cluster
 from optsched.kube.podspec import Pod
@@ -155,6 +156,7 @@ def _readable(items: list[msgspec.Raw]) -> Iterator[tuple[msgspec.Raw, Pod]]:
 
 def main(arguments: list[str]) -> int:
     """Serve; 2 if the configuration or an installation is at fault."""
+    end_with_parent()
     try:
         watched = Watched(arguments[0] if arguments else None)
         set_up(watched.current.logging)

@@ -2,7 +2,7 @@
 
 Parts know each other only through the folder `runtime` and the API server, so that any of them may
 die, hang or be replaced while the others go on. A part is `python -m MODULE [CONFIG]`, ends with
-code 2 if the configuration is at fault, and stops on SIGTERM.
+code 2 if the configuration is at fault, stops on SIGTERM, and ends with this process (`parent`).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 from types import FrameType
 
 from optsched.errors import InputError
+from optsched.k8s.parent import end_with_parent, starting
 from optsched.k8s.settings import Deployment, Settings
 from optsched.k8s.table import Board
 
@@ -127,6 +128,7 @@ class Service:
 
     def run(self) -> int:
         """Serve; the exit code."""
+        end_with_parent()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._told)
         running = [_Running(name, part) for name, part in self.parts.items()]
@@ -164,7 +166,9 @@ class Service:
 
     def _start(self, one: _Running, now: float) -> None:
         command = [sys.executable, "-m", one.part.module]
-        one.process = subprocess.Popen(command + ([self.config] if self.config else []))
+        one.process = subprocess.Popen(
+            command + ([self.config] if self.config else []), env=starting()
+        )
         if one.part.nice:
             with contextlib.suppress(ProcessLookupError):
                 os.setpriority(os.PRIO_PROCESS, one.process.pid, one.part.nice)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -9,6 +10,9 @@ from optsched.k8s.events import About, Recorder
 from optsched.k8s.records import ENDED, MovePhase, Phase, PlacementPlan, PlannedMove
 from optsched.k8s.settings import Mode
 
+WHOLE = ("the cluster has changed", "the cluster cannot be read")
+# The namespaces that a reason names: of NAMESPACE/NAME, but not of pods/eviction, and by itself.
+_NAMED = re.compile(r"([a-z0-9][-a-z0-9]*)/[a-z0-9]|namespace \"?([a-z0-9][-a-z0-9]*)")
 FAILED = frozenset({Phase.REJECTED, Phase.EXPIRED, Phase.ABORTED, Phase.PARTIALLY_DONE})
 
 
@@ -88,7 +92,8 @@ class Storyteller:
                 )
             elif plan.phase in FAILED:
                 word = "Rejected" if plan.phase is Phase.REJECTED else "Aborted"
-                note = f"Not helped by plan {name}: {plan.status.reason}."
+                why = for_readers_in(one.namespace, plan.status.reason)
+                note = f"Not helped by plan {name}: {why}."
                 self.events.say(about, f"Plan{word}", note, warn=True)
 
     def _moving(self, plan: PlacementPlan, move: PlannedMove) -> None:
@@ -101,6 +106,17 @@ class Storyteller:
             f"Evicted from node {move.source} so that its replacement runs on {move.target} and "
             f"makes room for {whom}; plan {plan.metadata.name}.",
         )
+
+
+def for_readers_in(namespace: str, reason: str) -> str:
+    """What may be said to tenants of a namespace of why a plan has ended.
+
+    Reasons are for administrators, who can read plans, and name pods of whatever tenant.
+    """
+    if (head := reason.partition(":")[0]) in WHOLE:
+        return head  # what follows may be about any object of the cluster
+    named = {first or second for first, second in _NAMED.findall(reason)} - {"pods"}
+    return reason if named <= {namespace} else "something in another namespace forbids it"
 
 
 def _moved(count: int) -> str:

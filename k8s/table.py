@@ -243,7 +243,7 @@ class Board:
             before = self.read().generation
         now = now_ms()
         table = msgspec.structs.replace(table, generation=max(before + 1, now), written=now)
-        _replace(self._table, encode_table(table), table.generation)
+        write_whole(self._table, encode_table(table), table.generation)
         return table
 
     def clear(self) -> PlanTable:
@@ -267,7 +267,7 @@ class Board:
 
     def acknowledge(self, ack: Ack) -> None:
         """Say which table the front end answers from."""
-        _replace(self._ack, msgspec.msgpack.encode(ack))
+        write_whole(self._ack, msgspec.msgpack.encode(ack))
 
     def ack(self) -> Ack | None:
         """The last acknowledgement, None if there is none; look at its `at` before trusting it."""
@@ -296,7 +296,7 @@ def _ticks(deadline: float) -> Iterator[None]:
         time.sleep(0.002)
 
 
-def _replace(path: str, data: bytes, modified: int | None = None) -> None:
+def write_whole(path: str, data: bytes, modified: int | None = None) -> None:
     """Write a file so that a reader sees the old one or the new one, never a part.
 
     `modified` (milliseconds) is set, not left to the clock of the file system, whose ticks are so

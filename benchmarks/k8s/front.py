@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from optsched.k8s.parent import starting
 from optsched.k8s.table import Board
 
 CONFIG = """\
@@ -66,7 +67,9 @@ def front_end(tls: bool = False) -> Iterator[FrontEnd]:
         context = _certificates(Path(folder)) if tls else None
         with log.open("wb") as sink:
             process = subprocess.Popen(
-                [sys.executable, "-m", "optsched.k8s.extender", str(config)], stderr=sink
+                [sys.executable, "-m", "optsched.k8s.extender", str(config)],
+                stderr=sink,
+                env=starting(),
             )
         try:
             deadline = time.monotonic() + 60

@@ -26,6 +26,7 @@ import yaml
 from benchmarks import machine
 from benchmarks.k8s.big_server import serve
 from benchmarks.markdown import markdown
+from optsched.k8s.parent import starting
 
 PATIENCE = 300.0
 
@@ -71,7 +72,9 @@ def measure(folder: Path, url: str, control: Any, seconds: float) -> list[list[o
     with log.open("wb") as sink:
         began = time.monotonic()
         brain = subprocess.Popen(
-            [sys.executable, "-m", "optsched.k8s.brain", str(config)], stderr=sink
+            [sys.executable, "-m", "optsched.k8s.brain", str(config)],
+            stderr=sink,
+            env=starting(),
         )
     try:
         health = _port(log, "health")

@@ -7,10 +7,12 @@ import sys
 from optsched.errors import OptschedError
 from optsched.k8s.configuration import Watched
 from optsched.k8s.logs import set_up
+from optsched.k8s.parent import end_with_parent
 
 
 def main(arguments: list[str]) -> int:
     """Serve; 2 if the configuration or an installation is at fault."""
+    end_with_parent()
     try:
         watched = Watched(arguments[0] if arguments else None)
         set_up(watched.current.logging)

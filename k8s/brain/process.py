@@ -25,14 +25,14 @@ from optsched.k8s.executor import Executor
 from optsched.k8s.executor.effects import Effects
 from optsched.k8s.executor.machine import OffError
 from optsched.k8s.extender.ops import Health, health_app, metrics_app
-from optsched.k8s.leader import Leader
+from optsched.k8s.leader import Leader, home
 from optsched.k8s.mirror import Mirror
 from optsched.k8s.planner.planner import Planner
 from optsched.k8s.planner.solving import Solving
 from optsched.k8s.rights import Rights
 from optsched.k8s.settings import Deployment, Listen, Mode
 from optsched.k8s.storyteller import Storyteller
-from optsched.k8s.table import Board
+from optsched.k8s.table import Board, write_whole
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,6 @@ LOOK = 0.2  # seconds between looks at the configuration
 RIGHTS = 60.0  # seconds between questions about rights
 RETRY = 5.0  # seconds until rights are asked for again after a failure
 PULSE = "brain"  # the file in `runtime` that says that the loop runs
-HOME = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
 class _Server(uvicorn.Server):
@@ -55,16 +54,6 @@ class _Server(uvicorn.Server):
 def identity() -> str:
     """Who this replica is, different after every start."""
     return f"{os.environ.get('HOSTNAME') or socket.gethostname()}_{os.urandom(4).hex()}"
-
-
-def home() -> str:
-    """The namespace that this process runs in."""
-    if given := os.environ.get("POD_NAMESPACE"):
-        return given
-    try:
-        return HOME.read_text().strip() or "default"
-    except OSError:
-        return "default"
 
 
 class Process:
@@ -199,7 +188,7 @@ class Process:
         while True:
             self.health.beat()
             told = f"{self.clock.now()} {self.mood.mode.value}"
-            await asyncio.to_thread(self._pulse.write_text, told)
+            await asyncio.to_thread(write_whole, str(self._pulse), told.encode())
             self.metrics.leader.set(self.leader.holds())
             self.metrics.pending.set(len(self.planner.waiting))
             self.metrics.dropped.set(self.events.dropped)

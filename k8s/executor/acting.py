@@ -10,6 +10,7 @@ from optsched.k8s import gates
 from optsched.k8s.api import ApiError
 from optsched.k8s.executor import gating, replacements, room
 from optsched.k8s.executor.run import Run
+from optsched.k8s.executor.validate import held_back
 from optsched.k8s.executor.waiting import is_verdict
 from optsched.k8s.records import MovePhase, MoveStatus, Phase, PlannedMove, PlannedPlacement
 from optsched.k8s.table import EMPTY
@@ -62,7 +63,10 @@ async def evicting(run: Run) -> float:
         return wait
     if not await run.fresh():
         return LATER
-    if why := room.shortfall(run.plan, run.mirror):
+    still = [move for move in run.plan.spec.moves if _told(run, move).phase is MovePhase.INTENDED]
+    if why := (
+        room.shortfall(run.plan, run.mirror) or held_back(still, run.mirror, run.settings, run.now)
+    ):
         return await _abort(run, why)
     await _intend(run, allowed)
     if not run.publish():
@@ -256,8 +260,12 @@ async def _evict(run: Run, move: PlannedMove) -> bool:
     version = entry.version if pod.status.phase == "Pending" else ""
     try:
         await run.effects.evict(move, version, dry=True)
+        if not run.may_evict():
+            return False
         await run.effects.evict(move, version)
     except ApiError as error:
+        if error.status == 409 and version:
+            return False  # it is another state of the pod, not another pod: look again
         return await _refused(run, move, told, error)
     await _tell(run, move, phase=MovePhase.EVICTED, evicted=True)
     return True

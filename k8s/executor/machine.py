@@ -72,6 +72,7 @@ class Executor:
         self._settings = settings
         self._clock = clock
         self._rng = rng or random.Random()
+        self._acting: Run | None = None  # the plan that acts, as it was last seen
 
     async def run(self) -> None:
         """Step until cancelled."""
@@ -108,6 +109,9 @@ class Executor:
 
     async def _step(self) -> float:
         plans, slot = await self._effects.plans(), await self._effects.slot()
+        if slot is None:  # made before any plan acts, so that a person can pause the cluster there
+            await self._effects.enter(None, ())
+            return 0.0
         if await self._reap(plans, slot):
             return 0.0
         acts = [plan for plan in plans if plan.phase in ACTING]
@@ -124,7 +128,7 @@ class Executor:
         self,
         plan: PlacementPlan,
         plans: list[PlacementPlan],
-        slot: PlanSlot | None,
+        slot: PlanSlot,
         newer: bool = False,
     ) -> float:
         run = Run(
@@ -134,23 +138,32 @@ class Executor:
             self._settings(),
             self._clock,
             Ledger(plans),
+            lambda: self._settings().mode,
             slot,
             newer,
             self._rng,
             self._tell,
         )
         self._tell(plan)
-        return await HANDLERS[plan.phase](run)
+        try:
+            return await HANDLERS[plan.phase](run)
+        finally:
+            self._acting = run if run.plan.phase in ACTING else None
 
-    async def _reap(self, plans: list[PlacementPlan], slot: PlanSlot | None) -> bool:
+    async def _reap(self, plans: list[PlacementPlan], slot: PlanSlot) -> bool:
         """Take away what plans that have ended, or are gone, left behind; whether there was any."""
         live = {plan.uid for plan in plans if plan.phase in ACTING or plan.phase in WAITING}
+        if (run := self._acting) and run.plan.uid not in {plan.uid for plan in plans}:
+            run.slot = slot  # somebody has deleted it, and with it whom it has nominated
+            await acting.clean_up(run)
+            self._acting = None
+            return True
         found = False
         table = self._effects.table().plan
         if table and table not in live:
             self._effects.publish(EMPTY)
             found = True
-        entered = slot.spec.active_plans if slot else ()
+        entered = slot.spec.active_plans
         if any(uid not in live for uid in entered):
             await self._effects.enter(slot, tuple(uid for uid in entered if uid in live))
             found = True

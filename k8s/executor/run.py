@@ -27,6 +27,10 @@ class Run:
 
     Attributes
     ----------
+    settings
+        As they were when the step began.
+    mode
+        The mode in force now.
     newer
         Whether a plan that was made later waits too.
     """
@@ -37,6 +41,7 @@ class Run:
     settings: Settings
     clock: Clock
     ledger: Ledger
+    mode: Callable[[], Mode]
     slot: PlanSlot | None = None
     newer: bool = False
     rng: random.Random = field(default_factory=random.Random)
@@ -65,6 +70,14 @@ class Run:
             return True
         await self.mirror.confirm(room.nodes_of(self.plan))
         return self.mirror.age() <= limit
+
+    def may_evict(self) -> bool:
+        """Whether the view is fresh and the mode allows it at this very moment.
+
+        Asked again between dry run and eviction, because the server may take its time.
+        """
+        limit = self.settings.moves.max_cache_age.seconds
+        return self.mode() is Mode.ENFORCE and self.mirror.age() <= limit
 
     def publish(self) -> bool:
         """Tell the extender what the plan needs now; whether it answers from that."""

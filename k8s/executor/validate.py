@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 from optsched.check import check
 from optsched.errors import FormatError
 from optsched.k8s import gates
-from optsched.k8s.mirror import Mirror, is_paused
+from optsched.k8s.mirror import Mirror
 from optsched.k8s.records import PlacementPlan, PlannedMove
 from optsched.k8s.settings import Deployment, Settings
 from optsched.kube import Cluster, KubeOptions, lower
+from optsched.kube.cluster import pod_name
 from optsched.objective import evaluate
 from optsched.plan import Move, Placement, Plan, Violation, Wave
 from optsched.problem import PlacementProblem
@@ -67,10 +69,39 @@ def paused_part(plan: PlacementPlan, mirror: Mirror, paused: frozenset[str]) -> 
         if name in paused:
             return f"namespace {name} is paused"
     for move in plan.spec.moves:
-        owner = mirror.workload_of(move.owner, move.owner_kind)
         pod = mirror.pod(move.uid)
-        if (owner is not None and is_paused(owner)) or (pod is not None and is_paused(pod)):
-            return f"the owner of pod {_name(move)} is paused"
+        if mirror.is_owner_paused(move.owner, move.owner_kind) or (pod and mirror.is_paused(pod)):
+            return f"pod {_name(move)} or its owner is paused"
+    for one in plan.spec.placements:
+        pod = mirror.pod(one.uid)
+        if pod is not None and mirror.is_paused(pod):
+            return f"pod {one.namespace}/{one.name} or its owner is paused"
+    return ""
+
+
+def held_back(moves: Iterable[PlannedMove], mirror: Mirror, settings: Settings, now: int) -> str:
+    """Why one of these pods, which are still to be moved, must stay by now; "" if none must.
+
+    Minutes pass between waves, in which people set annotations and owners roll out. Budgets are not
+    looked at: the server does that, and a plan waits for them.
+    """
+    found = [(move, mirror.pod(move.uid)) for move in moves]
+    pods = [
+        pod
+        for move, pod in found
+        if pod and not pod.metadata.deletion_timestamp and pod.spec.node_name == move.source
+    ]
+    for pod in pods:
+        owner = pod.metadata.controller()
+        if owner is not None and mirror.workload_of(owner.uid, owner.kind) is None:
+            return f"the owner of pod {pod_name(pod.metadata)} is gone"
+    try:
+        problem = lower(mirror.around(pods), mirror.options(settings, now))
+    except FormatError as error:
+        return f"the cluster cannot be read: {error}"
+    for name, why in zip(problem.items.names, problem.items.pinned_by.tolist(), strict=True):
+        if why >= 0:
+            return f"pod {name} must stay: {problem.pin_reasons[why]}"
     return ""
 
 

@@ -49,7 +49,9 @@ async def validated(run: Run) -> float:
             return 0.0
     if run.plan.uid not in active:
         await run.effects.enter(run.slot, (run.plan.uid,))
-    deadline = run.now + int(moves.ttl) + run.plan.spec.grace * run.plan.spec.waves
+    wanted = int(moves.ttl) + run.plan.spec.grace * run.plan.spec.waves
+    # The extender keeps room, and gates hold, no longer than that: nobody is evicted beyond it.
+    deadline = run.now + min(wanted, int(run.settings.guard.max_life))
     await run.enter(Phase.RESERVING, wave_since=run.now, deadline=deadline)
     return 0.0
 

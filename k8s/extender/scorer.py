@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from multiprocessing import get_context
 from typing import Any
 
 from optsched.errors import InputError
+from optsched.k8s.parent import end_with_parent
 from optsched.k8s.settings import Prioritize
 from optsched.k8s.table import Room
 from optsched.k8s.wire import MAX_SCORE, Nodes
@@ -70,7 +72,9 @@ class Scorer:
                 pod.metadata.namespace, pod.owner, pod.priority, pod.request, asked.names
             )
             if self._pool is None:
-                self._pool = ProcessPoolExecutor(1, get_context("spawn"))
+                self._pool = ProcessPoolExecutor(
+                    1, get_context("spawn"), end_with_parent, (os.getpid(),)
+                )
             future = asyncio.get_running_loop().run_in_executor(
                 self._pool, _ask, self._settings.scorer, question
             )

@@ -89,8 +89,10 @@ def _nodes(request: Request) -> int:
 
 def main(arguments: list[str]) -> int:
     """Answer until the other end hangs up."""
+    from optsched.k8s.parent import end_with_parent
     from optsched.k8s.priority import step_back
 
+    end_with_parent()
     if "eager" not in arguments:
         step_back()
     memory = int(arguments[0])

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from optsched.k8s.clock import Clock
+from optsched.k8s.parent import starting
 from optsched.k8s.planner.messages import HEAD, Answer, Request, decode_answer
 
 log = logging.getLogger(__name__)
@@ -105,6 +106,7 @@ class Solving:
             *(() if self.polite else ("eager",)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            env=starting(),
         )
         try:
             async with asyncio.timeout(START):

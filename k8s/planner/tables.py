@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from optsched.k8s import gates
-from optsched.k8s.mirror import Mirror, is_paused
+from optsched.k8s.mirror import Mirror
 from optsched.k8s.settings import Deployment, Settings
 from optsched.kube import Cluster, KubeOptions, lower
 from optsched.kube.cluster import pod_name
@@ -42,23 +42,19 @@ def view(
     whole = mirror.cluster()
     whole.pods = [pod for pod in whole.pods if pod.spec.node_name or pod.metadata.uid in batch]
     stays: dict[str, str] = {}
-    paused = {one.metadata.uid for one in whole.workloads.values() if is_paused(one)}
-    allowed = settings.namespaces
     # Whatever the mode is now: it may be Enforce when the plan is carried out.
     gated = settings.deployment is Deployment.GATED
     for pod in whole.pods:
-        if pod.spec.node_name and (why := _why_stay(pod, cooling, paused, allowed.moved)):
+        if pod.spec.node_name and (why := _why_stay(pod, mirror, settings, cooling)):
             stays[pod_name(pod.metadata)] = why
         elif gated and pod.spec.node_name and not _comes_back_held(pod, mirror):
             stays[pod_name(pod.metadata)] = "what replaces it would not be gated"
     return View(whole, mirror.options(settings, now), stays, settings)
 
 
-def _why_stay(
-    pod: Pod, cooling: Collection[str], paused: Collection[str], moved: tuple[str, ...]
-) -> str:
-    owner = pod.metadata.controller()
-    if is_paused(pod) or (owner is not None and owner.uid in paused):
+def _why_stay(pod: Pod, mirror: Mirror, settings: Settings, cooling: Collection[str]) -> str:
+    owner, moved = pod.metadata.controller(), settings.namespaces.moved
+    if mirror.is_paused(pod):
         return "it is paused"
     if owner is not None and owner.uid in cooling:
         return "its owner was disturbed lately"

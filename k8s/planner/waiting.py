@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from optsched.k8s import gates
-from optsched.k8s.mirror import Mirror, is_paused
+from optsched.k8s.mirror import Mirror
 from optsched.k8s.settings import Settings
 from optsched.kube.podspec import Pod
 
@@ -29,7 +29,7 @@ def why_not(pod: Pod, mirror: Mirror, settings: Settings) -> str:
         return "it is left to another scheduler"
     if namespace in names.never or (names.helped and namespace not in names.helped):
         return "pods of its namespace are not helped"
-    if is_paused(pod):
+    if mirror.is_paused(pod):
         return "it is paused"
     if namespace in mirror.paused_namespaces():
         return "its namespace is paused"

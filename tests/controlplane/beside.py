@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from optsched.k8s.parent import starting
 from optsched.k8s.table import Board
 
 from .api import Api, RefusedError, Tree, until
@@ -233,6 +234,6 @@ def _told(beside: Beside) -> str:
 
 
 def _environment() -> dict[str, str]:
-    return {
-        name: value for name, value in os.environ.items() if not name.startswith("OPTSCHED_CONFIG_")
-    }
+    return starting(
+        {name: text for name, text in os.environ.items() if not name.startswith("OPTSCHED_CONFIG_")}
+    )

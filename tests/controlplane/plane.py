@@ -190,7 +190,7 @@ class Plane:
                 stderr=subprocess.STDOUT,
                 cwd=self.folder,
                 start_new_session=True,  # Ctrl-C is for us, who stop them in order
-                preexec_fn=_end_with_parent,
+                preexec_fn=end_with_parent,
             )
 
     def _api_flags(self, store: str, port: int) -> list[str]:
@@ -244,7 +244,7 @@ class Plane:
             return False
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """The system kills this process when the one that started it is gone, however it went."""
     if sys.platform == "linux":
         _LIBC.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG

@@ -19,12 +19,21 @@ from typing import Any
 import pytest
 import yaml
 
+from optsched.k8s.parent import starting
 from optsched.k8s.table import Board
 
 sys.path.append(str(Path(__file__).resolve().parent))  # fake_api and what stands on it
 
 HEAD = {"apiVersion": "optsched.io/v1alpha1", "kind": "OptschedConfiguration"}
 PATIENCE = 60.0  # seconds for anything to happen on a busy machine
+
+
+def gone(process: int) -> bool:
+    """Whether there is no such process, or only its name is left."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
 
 
 def until(holds: Callable[[], Any]) -> Any:
@@ -131,7 +140,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
             process = subprocess.Popen(
                 [sys.executable, "-m", "optsched.k8s.extender", str(config)],
                 stderr=sink,
-                env={**os.environ, **(environ or {})},
+                env=starting({**os.environ, **(environ or {})}),
             )
         front = FrontEnd(process, Board(folder / "run"), config, log, {})
         running.append(front)

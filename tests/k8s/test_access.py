@@ -11,8 +11,9 @@ import pytest
 import yaml
 
 from optsched.errors import InputError
-from optsched.k8s.api import Unreachable, access
+from optsched.k8s.api import Access, Api, Unreachable, access
 from optsched.k8s.settings import Client
+from optsched.k8s.simulator.clock import SimulatedClock
 
 from .test_doctor import kubeconfig
 
@@ -66,3 +67,30 @@ def test_why_a_server_is_not_reached_is_said() -> None:
     assert (
         "ClientConnectorCertificateError" in Unreachable("ClientConnectorCertificateError").reason
     )
+
+
+NOON = 1_790_000_000_000  # a whole second
+
+
+@pytest.mark.parametrize(
+    ("took", "late", "known", "skew"),
+    [
+        (0.01, 0.5, 0.0, 0.0),  # the server tells whole seconds only
+        (0.01, 0.999, 0.0, 0.0),
+        (30.0, 30.0, 0.0, 0.0),  # an answer that took long, or that we came to late
+        (30.0, 0.5, 0.0, 0.0),
+        (0.01, 6.01, 0.0, 5.0),  # our clock is ahead
+        (0.01, -5.0, 0.0, -5.0),  # or behind
+        (30.0, 0.5, 5.0, 0.5),  # a slow answer shows that it was set right
+        (30.0, 20.0, 5.0, 5.0),  # or does not show it
+    ],
+)
+def test_how_clocks_differ(took: float, late: float, known: float, skew: float) -> None:
+    """As far as a reply tells that was asked for and came `late` after the second it names."""
+    clock = SimulatedClock(NOON)
+    api = Api(Access("http://127.0.0.1:1"), clock=clock)
+    api.skew = known
+    clock.advance(late)
+    sent = clock.now() - int(1000 * took)
+    api._note_time("Mon, 21 Sep 2026 14:13:20 GMT", sent)
+    assert api.skew == pytest.approx(skew, abs=0.02)

@@ -21,6 +21,7 @@ import yaml
 from fake_cluster import FakeCluster
 from fake_world import fragmented
 
+from optsched.k8s.parent import starting
 from optsched.k8s.simulator.api_objects import Refusal
 from optsched.k8s.simulator.api_server import FakeApi
 from optsched.k8s.simulator.clock import SimulatedClock
@@ -139,6 +140,7 @@ async def living(
         process = subprocess.Popen(
             [sys.executable, "-m", "optsched.k8s.brain", str(folder / "optsched.yaml")],
             stderr=sink,
+            env=starting(),
         )
     try:
         yield Living(api, cluster, folder, process)
@@ -275,6 +277,7 @@ def test_killed(tmp_path: Path) -> None:
                 one.process = subprocess.Popen(
                     [sys.executable, "-m", "optsched.k8s.brain", str(tmp_path / "optsched.yaml")],
                     stderr=sink,
+                    env=starting(),
                 )
             await one.until(one.placed)
             slot = one.api.get("planslots", "", "cluster")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
+import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,13 @@ from click.testing import CliRunner, Result
 
 from optsched.cli import group
 from optsched.k8s.configuration import load
-from optsched.k8s.doctor import Finding, examine, scheduler_findings, snippet
+from optsched.k8s.doctor import (
+    Finding,
+    examine,
+    scheduler_findings,
+    settings_findings,
+    snippet,
+)
 from optsched.k8s.settings import Settings
 from optsched.k8s.simulator.api_objects import Refusal
 from optsched.k8s.simulator.api_server import FakeApi
@@ -79,14 +88,94 @@ def test_good(tmp_path: Path) -> None:
         ({"ignorable": False}, "no pod is scheduled"),
         ({"httpTimeout": None}, "not set, which means 5s"),
         ({"httpTimeout": "5s"}, "httpTimeout is 5s"),
+        ({"httpTimeout": "0s"}, "httpTimeout is 0s, which means 5s"),
+        ({"httpTimeout": ["1s"]}, "httpTimeout is ['1s']"),
         ({"enableHTTPS": True}, "one side speaks TLS"),
-        ({"enableHTTPS": True, "tlsConfig": {"insecure": True}}, "anybody could answer"),
+        ({"urlPrefix": "https://127.0.0.1:8443"}, "one side speaks TLS"),
+        ({"urlPrefix": "http://127.0.0.1:8443/extend"}, "urlPrefix ends in '/extend'"),
+        ({"urlPrefix": "http://optsched.svc:8443"}, "127.0.0.1 is served alone"),
         ({"managedResources": [{"name": "nvidia.com/gpu"}]}, "managedResources is set"),
     ],
 )
 def test_scheduler(tmp_path: Path, changes: dict[str, Any], why: str) -> None:
     """Each fault of a scheduler's configuration is named."""
     assert why in bad(scheduler_findings(write(tmp_path, **changes), Settings()))
+
+
+SECURE = {"certFile": "client.crt", "keyFile": "client.key", "caFile": "ca.crt"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({}, ""),
+        ({"tlsConfig": {**SECURE, "caFile": "", "caData": "YQ=="}}, ""),
+        ({"enableHTTPS": False}, "one side speaks TLS"),
+        ({"urlPrefix": "http://127.0.0.1:8443"}, "one side speaks TLS"),
+        ({"tlsConfig": {**SECURE, "insecure": True}}, "anybody could answer"),
+        ({"tlsConfig": {**SECURE, "caFile": ""}}, "anybody could answer"),
+        ({"tlsConfig": {"caFile": "ca.crt"}}, "the extender answers nobody without"),
+        ({"tlsConfig": None}, "anybody could answer"),
+        ({"tlsConfig": "yes"}, "anybody could answer"),
+    ],
+)
+def test_scheduler_over_tls(tmp_path: Path, changes: dict[str, Any], why: str) -> None:
+    """So is each fault of the way in which the two know each other."""
+    secure = {"urlPrefix": "https://127.0.0.1:8443", "enableHTTPS": True, "tlsConfig": SECURE}
+    found = bad(scheduler_findings(write(tmp_path, **{**secure, **changes}), with_tls(tmp_path)))
+    assert why in found
+    assert bool(found) == bool(why)
+
+
+def with_tls(folder: Path) -> Settings:
+    """Settings that serve with certificates of a folder."""
+    files = {"CERT": "tls.crt", "KEY": "tls.key", "CA": "ca.crt"}
+    return load(
+        None,
+        {
+            f"OPTSCHED_CONFIG_EXTENDER_TLS_{part}_FILE": str(folder / name)
+            for part, name in files.items()
+        },
+    )
+
+
+def test_certificates(tmp_path: Path) -> None:
+    """Files that are not here are no fault; files that do not go together are."""
+    settings = with_tls(tmp_path)
+    assert "tls.crt is not here" in bad(settings_findings(settings))
+    for name in ("tls.crt", "tls.key", "ca.crt"):
+        (tmp_path / name).write_text("no certificate")
+    (wrong,) = (one for one in settings_findings(settings) if one.verdict == "wrong")
+    assert "cannot be used" in wrong.what
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not here")
+@pytest.mark.parametrize(("days", "why"), [(0, ""), (3, "has expired")])
+def test_certificates_that_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int, why: str
+) -> None:
+    """One that has expired is named before a scheduler finds it."""
+    subprocess.run(
+        ["openssl", "req", "-x509", "-nodes", "-days", "2", "-subj", "/CN=o", "-newkey", "ec",
+         "-pkeyopt", "ec_paramgen_curve:P-256", "-keyout", tmp_path / "tls.key",
+         "-out", tmp_path / "tls.crt"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    shutil.copy(tmp_path / "tls.crt", tmp_path / "ca.crt")
+    now = time.time() + days * 86_400
+    monkeypatch.setattr(time, "time", lambda: now)
+    found = bad(settings_findings(with_tls(tmp_path)))
+    assert why in found
+    assert bool(found) == bool(why)
+
+
+@pytest.mark.parametrize("key", ["clientConnection", "leaderElection", "profiles", "extenders"])
+@pytest.mark.parametrize("value", [None, 3, "text", [1], {"a": 1}])
+def test_sections_of_another_kind(tmp_path: Path, key: str, value: object) -> None:
+    """Whatever is in the file, there are findings and no fault of ours."""
+    file = write(tmp_path)
+    file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), key: value}))
+    assert scheduler_findings(file, Settings())
 
 
 def test_profiles(tmp_path: Path) -> None:
@@ -141,7 +230,8 @@ def _in_cluster(folder: Path, **changes: Any) -> str:
         file = folder / "kubeconfig"
         file.write_text(kubeconfig(api.url))
         settings = load(None, {"OPTSCHED_CONFIG_CLIENT_KUBECONFIG": str(file),
-                               "OPTSCHED_CONFIG_CLIENT_BURST": "500"})  # fmt: skip
+                               "OPTSCHED_CONFIG_CLIENT_BURST": "500",
+                               **changes.get("settings", {})})  # fmt: skip
         try:
             return bad(await examine(settings, None, cluster=True))
         finally:
@@ -171,6 +261,15 @@ def test_rights(tmp_path: Path) -> None:
     assert "create pods/eviction" in found
     assert "watch csinodes.storage.k8s.io" in found
     assert "list csinodes" not in found
+
+
+def test_rights_that_a_deployment_needs(tmp_path: Path) -> None:
+    """To open gates is no matter of speed."""
+    lacking = {"patch pods"}
+    assert "patch pods: pods are placed somewhat later" in _in_cluster(tmp_path, denied=lacking)
+    gated = {"OPTSCHED_CONFIG_DEPLOYMENT": "Gated"}
+    told = _in_cluster(tmp_path, denied=lacking, settings=gated)
+    assert "patch pods: gates are not opened" in told
 
 
 def test_custom_resources(tmp_path: Path) -> None:

@@ -313,7 +313,8 @@ def test_the_reaper_opens_and_has_made_anew(
                 f" deployment: Gated, runtime: {tmp_path}}}"
             )
             one = reaper.Reaper(Watched(path), w.client)
-            monkeypatch.setattr(w.client, "_note_time", lambda date: None)  # time is simulated
+            # Time is simulated.
+            monkeypatch.setattr(w.client, "_note_time", lambda date, sent: None)
             w.client.skew = 0.0
             assert not one.brain_acts()
             await one.look()

@@ -19,11 +19,12 @@ from click.testing import CliRunner, Result
 from optsched.cli import group
 from optsched.errors import InputError
 from optsched.k8s.configuration import load
+from optsched.k8s.parent import starting
 from optsched.k8s.service import PARTS, Part, Service, _Running, _stop, choose
 from optsched.k8s.settings import Deployment, Settings
 from optsched.k8s.table import Board
 
-from .conftest import HEAD, PATIENCE, Client, pod, until
+from .conftest import HEAD, PATIENCE, Client, gone, pod, until
 
 BODY = {"Pod": pod(), "Nodes": None, "NodeNames": ["n0"]}
 
@@ -72,20 +73,12 @@ def serving(tmp_path: Path) -> Iterator[Running]:
                 str(config),
             ],
             stderr=sink,
+            env=starting(),
         )
     yield Running(process, log, Board(tmp_path / "run"))
     if process.poll() is None:
         process.terminate()
         process.wait(PATIENCE)
-
-
-def gone(process: int) -> bool:
-    """Whether there is no such process."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return True
-    return False
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
@@ -101,6 +94,16 @@ def test_a_part_that_dies_or_hangs_is_replaced(serving: Running, how: signal.Sig
     serving.process.send_signal(signal.SIGTERM)
     assert serving.process.wait(PATIENCE) == 0
     assert gone(last)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no such signal on this system")
+def test_parts_end_with_the_service_that_is_killed(serving: Running) -> None:
+    """Nobody can stop them any more then, so they do not outlive it."""
+    until(serving.works)
+    front = serving.child()
+    serving.process.kill()
+    serving.process.wait(PATIENCE)
+    until(lambda: gone(front))
 
 
 def test_parts_that_cannot_be_configured_end_the_service(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from tests.controlplane.api import RefusedError, Tree, bound, until
 from tests.controlplane.beside import Beside, install
 from tests.controlplane.build import BuildError, binaries, definitions
 from tests.controlplane.charts import FOLDERS, HOME, LABEL, MANIFESTS, kustomize, template, trees
-from tests.controlplane.plane import Plane, free_port
+from tests.controlplane.plane import Plane, end_with_parent, free_port
 
 from .conftest import Place
 
@@ -186,7 +186,7 @@ def _scheduler(place: Place, config: Tree, beside: Beside) -> subprocess.Popen[b
                 str(binaries()["kube-scheduler"]), f"--config={file}", "--bind-address=127.0.0.1",
                 f"--secure-port={free_port()}",
             ],
-            stdin=subprocess.DEVNULL, stdout=sink, stderr=sink,
+            stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, preexec_fn=end_with_parent,
         )  # fmt: skip
 
 
