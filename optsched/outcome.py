@@ -13,8 +13,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from .budget import Budget
 from .result import FREE, WRONG, Bound, Certificate, LevelValue, Status
 from .tasks import Schedule, TaskProblem, check_schedule, evaluate
+
+CLOSING = 2.0  # readings of the reference that take as long as the end of a solve
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,14 @@ def settle(
         notes=tuple(told),
         stats=dict(stats or {}),
     )
+
+
+def reserve(problem: TaskProblem, reference: Schedule, budget: Budget) -> Budget:
+    """The budget less the time that `settle` will take, as measured on the reference."""
+    before = budget.remaining()
+    _fault(problem, reference)
+    left = budget.remaining()
+    return budget.until(max(0.0, left - CLOSING * (before - left)))
 
 
 def _fault(problem: TaskProblem, schedule: Schedule) -> str | None:

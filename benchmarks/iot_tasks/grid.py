@@ -8,6 +8,7 @@ from itertools import product
 
 import numpy as np
 
+from optsched.budget import Budget
 from optsched.generate.tasks import tasks
 from optsched.simulate import Knobs, World
 from optsched.solvers.scheduling import RULES
@@ -61,8 +62,10 @@ def weighed(problem: TaskProblem) -> TaskProblem:
     return problem.replace(objective=Objective((Mix(terms),)))
 
 
-def proven(problem: TaskProblem) -> list[float]:
+def proven(problem: TaskProblem, seconds: float) -> list[float]:
     """What no schedule that finishes every task can better, not even one that knows the future.
+
+    Each of three bounds takes at most so many seconds.
 
     Returns
     -------
@@ -70,7 +73,7 @@ def proven(problem: TaskProblem) -> list[float]:
     weighted sum.
     """
     response, energy = (
-        crowded_bounds(problem.replace(objective=Objective((goal,))))[0].value
+        _crowded(problem.replace(objective=Objective((goal,))), seconds)
         for goal in (Goal.RESPONSE, Goal.ENERGY)
     )
     # That of energy is for nodes without tasks; here all tasks run.
@@ -79,5 +82,10 @@ def proven(problem: TaskProblem) -> list[float]:
     nodes = problem.nodes
     power = (nodes.speed * nodes.cores)[~nodes.asleep].sum() * problem.horizon / 1000
     use = float(problem.tasks.work.sum()) / power if power else np.inf
-    whole = float(crowded_bounds(problem)[0].value)
+    whole = float(_crowded(problem, seconds))
     return [response / len(problem.tasks), float(energy), use, whole]
+
+
+def _crowded(problem: TaskProblem, seconds: float) -> int:
+    """The best bound of the one level."""
+    return crowded_bounds(problem, budget=Budget.of(seconds))[0].value

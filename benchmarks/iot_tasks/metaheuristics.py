@@ -11,8 +11,9 @@ import numpy as np
 from benchmarks import clock
 from optsched.kernels import schedules as kernel
 from optsched.solvers.scheduling import RULES
+from optsched.solvers.scheduling.bounds import free_bounds
 from optsched.solvers.scheduling.colony import weights
-from optsched.solvers.scheduling.flat import tables
+from optsched.solvers.scheduling.flat import schedule_of, tables
 from optsched.tasks import Schedule, TaskProblem, evaluate
 
 COOL, HOT = 1e-3, 0.05  # temperatures, as shares of the value at the start
@@ -28,6 +29,7 @@ class _Search:
         self.lines = kernel.lines(self.flat)
         self.ways = [np.flatnonzero(row) for row in problem.fits]
         self.start = RULES["eft"](problem, 0)
+        self.bound = free_bounds(problem)[0].value
         self.order = np.argsort(self.start.start, kind="stable")
         self.choice = self.start.node.copy()
         self.found = (self.value(self.order, self.choice), self.order, self.choice)
@@ -41,7 +43,12 @@ class _Search:
         return int(self.weights @ goals)
 
     def left(self, ends: float, seconds: float, most: int) -> float:
-        """The share of the time that is left, or of `most` evaluations where they are limited."""
+        """The share of the time that is left, or of `most` evaluations where they are limited.
+
+        0 where each task alone proves that nothing is better: every search ends there.
+        """
+        if self.found[0] <= self.bound:
+            return 0.0
         return 1 - self.tried / most if most else (ends - clock.now()) / seconds
 
     def keep(self, value: int, order: np.ndarray, choice: np.ndarray) -> None:
@@ -60,7 +67,7 @@ class _Search:
     def schedule(self) -> Schedule:
         """The best, or EFT where no decoding is as good."""
         kernel.decode(self.flat, self.lines, *self.found[1:])
-        made = Schedule.of(self.lines.node.copy(), self.lines.start.copy())
+        made = schedule_of(self.problem, self.lines)
         return min((self.start, made), key=lambda one: evaluate(self.problem, one).levels)
 
 

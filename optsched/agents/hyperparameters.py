@@ -12,7 +12,14 @@ from optsched.agents import PROBLEMS
 from optsched.errors import InputError, MissingExtraError
 
 _LINEAR = re.compile(r"lin_([0-9.eE+-]+)")
-_OURS = ("branch", "clone", "correct", "tilt", "validate")  # the rest is Stable-Baselines3's
+_OURS = (
+    "ants",
+    "branch",
+    "clone",
+    "correct",
+    "tilt",
+    "validate",
+)  # the rest is Stable-Baselines3's
 _POSITIVE = ("batch_size", "pool")
 _SIZES = ("n_envs", "n_steps", "n_worlds", "n_rollouts", "batch_size", "n_epochs")
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from optsched.agents.placement_network import PlacementNetwork
+from optsched.agents.placing_ants import AntTuning
 from optsched.agents.placing_course import PlacementCourse, PlacementMeasure
 from optsched.agents.placing_ppo import PlacementLearner
 from optsched.agents.subject import Graph
@@ -14,7 +15,7 @@ from optsched.kernels.views import NODE_WIDE, TASK_WIDE
 
 
 class TaskPlacement:
-    """Clone the better of rules and colony, then masked PPO with an input-dependent baseline."""
+    """Clone teachers, then masked PPO with an input-dependent baseline, then learn from ants."""
 
     environment = "optsched/TaskPlacement-v0"
 
@@ -40,6 +41,12 @@ class TaskPlacement:
         """The network inside a learner."""
         found: PlacementNetwork = learner.network
         return found
+
+    def stages(
+        self, network: PlacementNetwork, config: dict[str, Any], seed: int, workers: int
+    ) -> dict[str, AntTuning]:
+        """What ants make of the network's belief."""
+        return {"ants": AntTuning(network, config["ants"], config["env_kwargs"], seed)}
 
     def graph(self) -> Graph:
         """Nodes of any number."""

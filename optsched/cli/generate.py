@@ -280,6 +280,7 @@ def _no_more_than(base: str | None, known_gains: int | None, free_cores: int | N
         help="Work that arrives over what all nodes could do in that time.",
     ),
     option("--burst", is_flag=True, help="Tasks arrive in rushes."),
+    option("--turns", is_flag=True, help="Inputs take turns on the links of devices and cloud."),
     option(
         "--sleeping",
         type=click.FloatRange(0, 1),
@@ -289,9 +290,7 @@ def _no_more_than(base: str | None, known_gains: int | None, free_cores: int | N
     ),
 )
 @_out
-def tasks(
-    out: str, seed: int, nodes: int, count: int, load: float, burst: bool, sleeping: float
-) -> None:
+def tasks(out: str, **wishes: Any) -> None:
     """Tasks of devices for edge, fog and cloud nodes, with deadlines, energy and links.
 
     \b
@@ -302,8 +301,7 @@ def tasks(
     from optsched.snapshot import write_atomically
     from optsched.snapshot.task_files import encode_tasks
 
-    drawn = draw(seed, nodes=nodes, count=count, load=load, burst=burst, sleeping=sleeping)
-    write_atomically(out, encode_tasks(drawn))
+    write_atomically(out, encode_tasks(draw(**wishes)))
 
 
 def _write(out: str, drawn: PlacementProblem) -> None:

@@ -59,6 +59,7 @@ def tasks(
     load: float = 0.8,
     burst: bool = False,
     sleeping: float = 0.25,
+    turns: bool = False,
 ) -> TaskProblem:
     """An instance.
 
@@ -76,6 +77,8 @@ def tasks(
         Whether arrivals come in rushes (a Markov-modulated Poisson process of two states).
     sleeping
         Share of the nodes that are off at first.
+    turns
+        Whether inputs take turns on the links of devices and of the cloud.
 
     Raises
     ------
@@ -85,7 +88,7 @@ def tasks(
     if nodes < 3 or count < 1 or not 0 < load < 100:
         raise InputError("tasks need at least 3 nodes, 1 task and a load above 0")
     rng = np.random.default_rng([seed, nodes, count, round(1000 * load), burst])
-    network, sources, table = _cluster(rng, nodes, sleeping)
+    network, sources, table = _cluster(rng, nodes, sleeping, turns)
     drawn = rng.choice(len(APPLICATIONS), size=count, p=_shares())
     work = _around(rng, np.array([a.work for a in APPLICATIONS])[drawn])
     power = int((table.speed * table.cores).sum())
@@ -110,7 +113,8 @@ def tasks(
         table,
         Tasks(**{**vars(made), "deadline": due, "hard": hard}),
         int(arrival[-1]) + 3 * longest,
-        name=f"tasks-{nodes}x{count}-{load:g}{'-burst' if burst else ''}-{seed}",
+        name=f"tasks-{nodes}x{count}-{load:g}{'-burst' if burst else ''}{'-turns' if turns else ''}"
+        f"-{seed}",
     )
 
 
@@ -124,7 +128,9 @@ def _around(rng: np.random.Generator, mean: Ints) -> Ints:
     return np.maximum(1, np.rint(mean * rng.uniform(0.5, 1.5, size=len(mean)))).astype(np.int64)
 
 
-def _cluster(rng: np.random.Generator, count: int, sleeping: float) -> tuple[Network, Ints, Nodes]:
+def _cluster(
+    rng: np.random.Generator, count: int, sleeping: float, turns: bool
+) -> tuple[Network, Ints, Nodes]:
     """Network, the sites of the devices, and the nodes."""
     clouds = max(1, count // 8)
     fogs = max(1, round(0.375 * count))
@@ -159,7 +165,11 @@ def _cluster(rng: np.random.Generator, count: int, sleeping: float) -> tuple[Net
         wake_energy=[500 * k[4] for k in kinds],
         asleep=rng.random(count) < sleeping,
     )
-    network = Network.of(sites, ends, latency=latency, bandwidth=speed, energy=energy)
+    inner = [2 + g for g in range(gateways)]  # gateways and the core are joined by fibre
+    shared = [turns and not (a == 0 and b in inner) for a, b in ends]
+    network = Network.of(
+        sites, ends, latency=latency, bandwidth=speed, energy=energy, shared=shared
+    )
     return network, np.array(devices, np.int64), nodes
 
 

@@ -61,12 +61,13 @@ def warm_schedules() -> None:
     tables = schedules.Tables(
         np.ones((6, 1, 1), np.int64), np.ones((6, 1), np.int64), np.ones((5, 1), np.int64),
         np.zeros(2, np.int64), empty, np.zeros((0, 1, 1), np.int64), np.array([10, 0]),
-        np.zeros((0, 6), np.int64),
+        np.zeros((0, 6), np.int64), np.zeros((1, 1, 0, 3), np.int64),
     )  # fmt: skip
     lines, stream = schedules.lines(tables), np.ones(1, np.uint64)
     values, weights = np.zeros(4, np.int64), np.ones((1, 4), np.int64)
     order = ants.shuffled(np.ones(1), 1.0, zero, tables, stream)
-    ants.walk(tables, lines, order, np.ones((1, 1)), np.ones((1, 1)), 1.0, 1.0, stream)
+    ones = np.ones((1, 1))
+    ants.walk(tables, lines, order, ones, ones, 1.0, 1.0, stream, ones.copy())
     schedules.decode(tables, lines, zero, zero)
     dispatch.dispatch(tables, lines, zero, 0, one)
     dispatch.batch(tables, lines, zero, 0, 1)

@@ -67,16 +67,19 @@ def walk(
     haste: float,
     thrift: float,
     stream: Stream,
+    chances: Floats,
 ) -> None:
     """One ant: each task goes to a node by pheromone, heuristic, answer and energy.
 
     P(j) ~ tau * eta * (1 / response)^haste * (1 / energy)^thrift, of the schedule so far (the
-    random proportional rule of ant systems, Dorigo and Stützle).
+    random proportional rule of ant systems, Dorigo and Stützle). (I, J) `chances` are filled with
+    these products; 0: the task could not go there then.
     """
     pair, task, node, nodes = p.pair, p.task, p.node, p.node.shape[1]
-    chance, cost, begin = np.empty(nodes), np.empty(nodes), np.empty(nodes, np.int64)
+    cost, begin = np.empty(nodes), np.empty(nodes, np.int64)
     clear(s)
     for i in order:
+        chance = chances[i]
         total, soonest, least = 0.0, np.inf, np.inf
         options(p, s, i, begin)
         for j in range(nodes):

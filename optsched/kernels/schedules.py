@@ -3,7 +3,8 @@
 The same rules as `solvers.scheduling.timelines`, which is the twin that tests compare with: a task
 begins as early as data, predecessors, cores and memory let it, in a gap where there is one. How
 many cores of a node are taken is a function of time that steps; memory, which seldom binds, is a
-list of what holds it.
+list of what holds it. A link on which uploads take turns is a row of steps like a node's cores, and
+an upload leaves as soon as each such link is free by the time it gets there.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ CORES, MEMORY, ARRIVAL, DEADLINE, HARD, WEIGHT = range(6)  # of `Tables.task`
 NODE_CORES, NODE_MEMORY, WAKE_TIME, ASLEEP, WAKE = range(5)  # of `Tables.node`
 HORIZON, BASE = range(2)  # of `Tables.whole`
 STEPS, HOLDS, HOLDING, WORK, WOKEN = range(5)  # of `Lines.host`
+LANE, AFTER, TAKES = range(3)  # of `Tables.route`
 LONG_AGO = np.iinfo(np.int64).min // 4
 
 
@@ -34,7 +36,8 @@ class Tables(NamedTuple):
     row being the mJ that it takes to turn a sleeping node on, over the horizon. Predecessors of
     task i are rows first[since[i]:since[i+1]], and between (P, J, J) is the time of their data.
     whole (2,): the horizon, and what the nodes take if no task runs. taken (B, 6): what nodes are
-    busy with besides: node, held, begin, end, cores, memory.
+    busy with besides: node, held, begin, end, cores, memory. route (I, J, K, 3): the links on which
+    uploads take turns, as `TaskProblem.route`; lanes are counted from J on.
     """
 
     pair: Ints
@@ -45,15 +48,17 @@ class Tables(NamedTuple):
     between: Ints
     whole: Ints
     taken: Ints
+    route: Ints
 
 
 class Lines(NamedTuple):
     """A schedule in the making.
 
-    time, level (J, 2 (I + B) + 1): cores that are taken from each time on; held (3, J, I + B) what
-    holds memory: begin, end, amount; host (5, J): how many of those, MiB and core-ms of all, and
-    the first arrival of its tasks (-1: none). The same with only what is taken besides, to begin
-    at. node, start (I,).
+    time, level (J + L, 2 (I + B) + 1): cores that are taken from each time on, after those of the
+    nodes the L links on which uploads take turns; held (3, J, I + B) what
+    holds memory: begin, end, amount; host (5, J + L): how many of those, MiB and core-ms of all,
+    and when the first of its tasks was sent (-1: none). The same with only what is taken besides,
+    to begin at. node, start, sent (I,).
     """
 
     time: Ints
@@ -66,20 +71,24 @@ class Lines(NamedTuple):
     host0: Ints
     node: Ints
     start: Ints
+    sent: Ints
 
 
 def lines(p: Tables) -> Lines:
     """Empty ones, besides what is taken."""
     _, tasks, nodes = p.pair.shape
-    most = tasks + len(p.taken)
-    host = np.zeros((5, nodes), np.int64)
+    most, lanes = tasks + len(p.taken), nodes
+    if p.route.size:
+        lanes = max(nodes, int(p.route[..., LANE].max()) + 1)
+    host = np.zeros((5, lanes), np.int64)
     host[STEPS], host[WOKEN] = 1, -1
-    time = np.full((nodes, 2 * most + 1), LONG_AGO)
-    level = np.zeros((nodes, 2 * most + 1), np.int64)
+    time = np.full((lanes, 2 * most + 1), LONG_AGO)
+    level = np.zeros((lanes, 2 * most + 1), np.int64)
     held = np.zeros((3, nodes, most), np.int64)
     _occupy(p.taken, time, level, held, host)
     now = time.copy(), level.copy(), held.copy(), host.copy()
-    return Lines(*now, time, level, held, host, np.full(tasks, -1), np.full(tasks, -1))
+    none = np.full(tasks, -1)
+    return Lines(*now, time, level, held, host, none, none.copy(), none.copy())
 
 
 @jit
@@ -107,6 +116,7 @@ def clear(s: Lines) -> None:
                 s.held[row, j, k] = s.held0[row, j, k]
     s.node[:] = -1
     s.start[:] = -1
+    s.sent[:] = -1
 
 
 # -------------------------------------------------------------- a function that steps
@@ -177,6 +187,19 @@ def _most_held(held: Ints, j: int, many: int, begin: int, end: int) -> int:
 
 
 @jit
+def _leaves(route: Ints, time: Ints, level: Ints, host: Ints, i: int, j: int, moment: int) -> int:
+    """When an upload can leave: every link on which it takes turns is free when it gets there."""
+    k = 0
+    while k < route.shape[2] and route[i, j, k, LANE] >= 0:
+        lane, begin = route[i, j, k, LANE], moment + route[i, j, k, AFTER]
+        many, takes = host[STEPS, lane], route[i, j, k, TAKES]
+        free = first_free(time[lane], level[lane], many, begin, takes, 0)
+        k = k + 1 if free == begin else 0
+        moment += free - begin
+    return moment
+
+
+@jit
 def run(p: Tables, s: Lines, tasks: Ints, nodes: Ints, keep: bool, out: Ints) -> None:
     """When each of some tasks would begin on a node, -1: it cannot, or must not; in (n,) `out`.
 
@@ -184,14 +207,17 @@ def run(p: Tables, s: Lines, tasks: Ints, nodes: Ints, keep: bool, out: Ints) ->
     tables on costs many times what it costs to read them.
     """
     pair, task, node, where, starts = p.pair, p.task, p.node, s.node, s.start
-    time, level, held, host = s.time, s.level, s.held, s.host
+    time, level, held, host, route = s.time, s.level, s.held, s.host, p.route
     for k in range(tasks.shape[0]):
         i, j = tasks[k], nodes[k]
         out[k] = -1
         if j < 0 or not pair[FITS, i, j]:
             continue
-        arrival, ready = task[ARRIVAL, i], pair[EARLIEST, i, j]
-        woken = arrival if host[WOKEN, j] < 0 else min(host[WOKEN, j], arrival)
+        leaves = task[ARRIVAL, i]
+        if route.shape[2]:
+            leaves = _leaves(route, time, level, host, i, j, leaves)
+        ready = pair[EARLIEST, i, j] + leaves - task[ARRIVAL, i]
+        woken = leaves if host[WOKEN, j] < 0 else min(host[WOKEN, j], leaves)
         if node[ASLEEP, j]:
             ready = max(ready, woken + node[WAKE_TIME, j])
         able = True
@@ -209,7 +235,8 @@ def run(p: Tables, s: Lines, tasks: Ints, nodes: Ints, keep: bool, out: Ints) ->
             ready = first_free(
                 time[j], level[j], host[STEPS, j], ready, length, node[NODE_CORES, j] - cores
             )
-        end, hold, most = ready + length, pair[HELD, i, j], node[NODE_MEMORY, j] - memory
+        end, most = ready + length, node[NODE_MEMORY, j] - memory
+        hold = pair[HELD, i, j] + leaves - task[ARRIVAL, i]
         if memory and host[HOLDING, j] > most:
             last = max(end, hold + 1)
             if _most_held(held, j, host[HOLDS, j], hold, last) > most:
@@ -226,7 +253,15 @@ def run(p: Tables, s: Lines, tasks: Ints, nodes: Ints, keep: bool, out: Ints) ->
             n = host[HOLDS, j]
             held[0, j, n], held[1, j, n], held[2, j, n] = hold, end, memory
             host[HOLDS, j], host[HOLDING, j] = n + 1, host[HOLDING, j] + memory
-        host[WOKEN, j], where[i], starts[i] = woken, j, ready
+        for n in range(route.shape[2]):
+            lane = route[i, j, n, LANE]
+            if lane >= 0:
+                since = leaves + route[i, j, n, AFTER]
+                until = since + route[i, j, n, TAKES]
+                host[STEPS, lane] = take(
+                    time[lane], level[lane], host[STEPS, lane], since, until, 1
+                )
+        host[WOKEN, j], where[i], starts[i], s.sent[i] = woken, j, ready, leaves
 
 
 @jit
@@ -250,7 +285,7 @@ def begins(p: Tables, s: Lines, woken: Ints, out: Ints) -> None:
     `woken` (J,): by when a sleeping node may have been told to wake.
     """
     clear(s)
-    s.host[WOKEN] = woken
+    s.host[WOKEN, : woken.shape[0]] = woken
     for i in range(out.shape[0]):
         options(p, s, i, out[i])
 

@@ -240,17 +240,22 @@ class Online:
 
     # ------------------------------------------------------------------ the end
 
-    def score(self) -> Played:
-        """What was done so far and what it is worth; what is not decided on counts as rejected."""
-        live, true = self.live, self.world.true
-        task, lost = live.task[:, : len(true.tasks)], Lost.of(live.lost[: live.clock[tables.LOST]])
+    def schedule(self) -> Schedule:
+        """What was done so far; what is not decided on is rejected."""
+        task = self.live.task[:, : len(self.world.true.tasks)]
         placed = task[tables.NODE] >= 0
-        schedule = Schedule.of(
+        return Schedule.of(
             task[tables.NODE].copy(),
             np.where(placed, task[tables.BEGIN], NONE),
-            np.where(placed, task[tables.SENT], true.tasks.arrival),
-            live.host[tables.WOKEN].copy(),
+            np.where(placed, task[tables.SENT], self.world.true.tasks.arrival),
+            self.live.host[tables.WOKEN].copy(),
         )
+
+    def score(self) -> Played:
+        """What was done so far and what it is worth; what is not decided on counts as rejected."""
+        true, schedule = self.world.true, self.schedule()
+        lost = Lost.of(self.live.lost[: self.live.clock[tables.LOST]])
+        placed = schedule.node >= 0
         row, node = np.arange(len(placed)), np.maximum(schedule.node, 0)
         answer = schedule.start + true.run[row, node] + true.download[row, node]
         hard = true.tasks.hard & ~(placed & (answer > true.tasks.deadline))

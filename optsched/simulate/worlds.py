@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from optsched.arrays import NONE, Ints
-from optsched.errors import InputError
+from optsched.errors import InputError, UnsupportedError
 from optsched.kernels import event_tables as tables
 from optsched.tasks import TaskProblem
 from optsched.tasks.evaluation import sent_in_vain
@@ -81,7 +81,18 @@ class World:
 
     @classmethod
     def of(cls, problem: TaskProblem, knobs: Knobs | None = None, seed: int = 0) -> World:
-        """Draw what happens to a problem."""
+        """Draw what happens to a problem.
+
+        Raises
+        ------
+        UnsupportedError
+            Inputs take turns on some links, which is planned by solvers and not simulated.
+        """
+        if problem.network.shared.any():
+            raise UnsupportedError(
+                f"{problem.name[:80]!r} has shared links, on which inputs take turns: that is "
+                "planned by solve and not simulated; leave `shared` out, or give --drift"
+            )
         wish = knobs or Knobs()
         work, wandering, failing = (
             np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(3)

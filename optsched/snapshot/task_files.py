@@ -37,12 +37,16 @@ Moment = Annotated[int, Meta(ge=-1, le=1 << 53)]
 
 
 class LinkRecord(Record):
-    """Two sites that are joined; `energy` in millijoules per megabyte."""
+    """Two sites that are joined; `energy` in millijoules per megabyte.
+
+    On one that is `shared`, inputs of tasks take turns, one at a time each way.
+    """
 
     ends: tuple[str, str]
     latency: Amount = 0
     bandwidth: Amount = 1_000_000
     energy: Amount = 0
+    shared: bool = False
 
 
 class NodeRecord(Record, kw_only=True):
@@ -179,6 +183,7 @@ def _problem_of(file: TaskFile) -> TaskProblem:
             latency=column(file.links, "latency"),
             bandwidth=column(file.links, "bandwidth"),
             energy=column(file.links, "energy"),
+            shared=column(file.links, "shared"),
         ),
         Nodes.of(
             names=names,
@@ -213,10 +218,10 @@ def encode_tasks(problem: TaskProblem) -> bytes:
     network, nodes, tasks = problem.network, problem.nodes, problem.tasks
     sites = network.sites
     links = [
-        LinkRecord(ends=(sites[a], sites[b]), latency=late, bandwidth=wide, energy=energy)
-        for (a, b), late, wide, energy in zip(
+        LinkRecord((sites[a], sites[b]), late, wide, energy, turns)
+        for (a, b), late, wide, energy, turns in zip(
             network.ends.tolist(), network.latency.tolist(), network.bandwidth.tolist(),
-            network.energy.tolist(), strict=True,
+            network.energy.tolist(), network.shared.tolist(), strict=True,
         )
     ]  # fmt: skip
     machines = [

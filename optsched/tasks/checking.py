@@ -6,6 +6,7 @@ Only the tables of the problem are read; times, energies and values are worked o
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from optsched.errors import ProblemError
 from optsched.tasks.problem import TaskProblem
@@ -59,6 +60,7 @@ class _Reader:
         self._wake()
         self._order()
         self._capacity()
+        self._turns()
         goals = self._values()
         return Reading(tuple(self.faults), tuple(_worth(one, goals) for one in self._levels()))
 
@@ -144,13 +146,37 @@ class _Reader:
             if self.start[second] < self.ended[first] + time:
                 self._fault(tasks.names[second], "begins before what it needs is there")
 
+    def _turns(self) -> None:
+        """On a shared link one input at a time goes each way."""
+        tasks, network = self.problem.tasks, self.problem.network
+        spans: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        for i in self.ended:
+            here, now = int(tasks.source[i]), self.leaves[i]
+            try:
+                links = network.path(here, int(self.problem.nodes.site[self.node[i]]))
+            except ProblemError:
+                continue  # told before
+            for link in links:
+                takes = _up(int(tasks.input[i]), int(network.bandwidth[link]))
+                if network.shared[link] and takes:
+                    spans.setdefault((link, here), []).append((now, now + takes))
+                now += int(network.latency[link]) + takes
+                here = sum(int(end) for end in network.ends[link]) - here
+        for (link, _), own in spans.items():
+            own.sort()
+            if any(one[1] > two[0] for one, two in pairwise(own)):
+                one, two = (network.sites[int(end)] for end in network.ends[link])
+                self._fault(f"link {one}-{two}", "several inputs at a time")
+
     def _capacity(self) -> None:
         """At every start and every arrival of data, what a node holds must fit."""
         tasks, nodes = self.problem.tasks, self.problem.nodes
         held = {i: min(self.arrived[i], self.start[i]) for i in self.ended}
         taken = self.problem.taken
-        for j in range(len(nodes)):
-            own = [i for i in self.ended if self.node[i] == j]
+        on: list[list[int]] = [[] for _ in nodes.names]
+        for i in self.ended:
+            on[self.node[i]].append(i)
+        for j, own in enumerate(on):
             runs = [(self.start[i], self.ended[i], int(tasks.cores[i])) for i in own]
             holds = [(held[i], self.ended[i], int(tasks.memory[i])) for i in own]
             for k in [k for k in range(len(taken)) if taken.node[k] == j]:

@@ -173,7 +173,7 @@ def _violations(problem: TaskProblem, schedule: Schedule, known: Bools) -> list[
         if known[second] and not known[first]:
             found.append(f"{tasks.names[second]!r} needs {tasks.names[first]!r}, which is rejected")
     found += _overfull(problem, schedule, known)
-    return found
+    return found + _crowded(problem, schedule, known)
 
 
 def _answer(problem: TaskProblem, schedule: Schedule) -> Ints:
@@ -187,36 +187,53 @@ def _answer(problem: TaskProblem, schedule: Schedule) -> Ints:
 
 def _overfull(problem: TaskProblem, schedule: Schedule, known: Bools) -> list[str]:
     """Nodes that run more than they have cores or memory for, with when that is first so."""
-    tasks, nodes, found = problem.tasks, problem.nodes, list[str]()
-    come, taken = problem.come(schedule), problem.taken
-    for j in range(len(nodes)):
-        own = np.flatnonzero(known & (schedule.node == j))
-        begin = schedule.start[own]
-        end = begin + problem.run[own, j]
-        # Memory is taken when the data are there, which may be before a core is free.
-        held = np.minimum(come[own], begin)
-        others = np.flatnonzero(taken.node == j)
-        for what, since, amount, before, more, most in (
-            ("cores", begin, tasks.cores[own], taken.begin, taken.cores, int(nodes.cores[j])),
-            ("memory", held, tasks.memory[own], taken.held, taken.memory, int(nodes.memory[j])),
-        ):
-            moment = first_excess(
-                np.concatenate([since, before[others]]),
-                np.concatenate([end, taken.end[others]]),
-                np.concatenate([amount, more[others]]),
-                most,
-            )
-            if moment is not None:
-                found.append(f"{nodes.names[j]!r} has too few {what} from {moment} ms on")
+    tasks, nodes, taken = problem.tasks, problem.nodes, problem.taken
+    own = np.flatnonzero(known)
+    node, begin = schedule.node[own], schedule.start[own]
+    place = np.concatenate([node, taken.node])
+    end = np.concatenate([begin + problem.run[own, node], taken.end])
+    # Memory is taken when the data are there, which may be before a core is free.
+    held = np.concatenate([np.minimum(problem.come(schedule)[own], begin), taken.held])
+    begin = np.concatenate([begin, taken.begin])
+    cores = np.concatenate([tasks.cores[own], taken.cores])
+    memory = np.concatenate([tasks.memory[own], taken.memory])
+    found = [(j, 0, "cores", now) for j, now in excesses(place, begin, end, cores, nodes.cores)]
+    found += [(j, 1, "memory", now) for j, now in excesses(place, held, end, memory, nodes.memory)]
+    found.sort()
+    return [f"{nodes.names[j]!r} has too few {what} from {now} ms on" for j, _, what, now in found]
+
+
+def _crowded(problem: TaskProblem, schedule: Schedule, known: Bools) -> list[str]:
+    """Links that would have to carry several inputs at once where they take turns."""
+    if not problem.route.size:
+        return []
+    network, own = problem.network, np.flatnonzero(known)
+    ways = problem.route[own, schedule.node[own]]  # (n, K, 3)
+    on = ways[..., 0] != NONE
+    begin, takes = (problem.sent(schedule)[own, None] + ways[..., 1])[on], ways[..., 2][on]
+    one = np.ones(2 * len(network.ends), np.int64)
+    found = []
+    for lane, now in excesses(ways[..., 0][on], begin, begin + takes, np.ones_like(begin), one):
+        ends = network.ends[lane // 2].tolist()[:: -1 if lane % 2 else 1]
+        here, there = (network.sites[site] for site in ends)
+        found.append(f"the link from {here!r} to {there!r} has several inputs at {now} ms")
     return found
 
 
-def first_excess(begin: Ints, end: Ints, amount: Ints, most: int) -> int | None:
-    """When the sum of what is taken from `begin` to `end` first exceeds `most`; None: never."""
+def excesses(
+    place: Ints, begin: Ints, end: Ints, amount: Ints, most: Ints
+) -> list[tuple[int, int]]:
+    """(place, moment) where the sum of what is taken first exceeds `most` of the place.
+
+    Each of (n,) `amount` is taken at its `place`, an index into `most`, from `begin` to `end`.
+    """
     lasts = end > begin
+    where = np.tile(place[lasts], 2)
     time = np.concatenate([begin[lasts], end[lasts]])
     change = np.concatenate([amount[lasts], -amount[lasts]])
-    order = np.lexsort((change, time))  # what ends makes room for what begins then
-    level = np.cumsum(change[order])
-    over = np.flatnonzero(level > most)
-    return int(time[order][over[0]]) if len(over) else None
+    order = np.lexsort((change, time, where))  # what ends makes room for what begins then
+    where, time = where[order], time[order]
+    level = np.cumsum(change[order])  # it is back at 0 when a place is done
+    over = np.flatnonzero(level > most[where])
+    places, first = np.unique(where[over], return_index=True)
+    return list(zip(places.tolist(), time[over][first].tolist(), strict=True))

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from optsched.arrays import NONE, Ints, ints, refuse, unique_names
+from optsched.arrays import NONE, Bools, Ints, bools, ints, refuse, unique_names
 from optsched.errors import ProblemError
 
 MEGABYTE = 1_000_000  # bytes; energy of links is given per megabyte
@@ -32,6 +32,9 @@ class Network:
         (E,) in bytes per millisecond (kB/s), above 0.
     energy
         (E,) of sending, in millijoules per megabyte.
+    shared
+        (E,) bool: inputs take turns on it, one at a time in each direction; answers, and what goes
+        from node to node, are not held up. Without: it carries any number at full speed.
     """
 
     sites: tuple[str, ...]
@@ -39,6 +42,7 @@ class Network:
     latency: Ints
     bandwidth: Ints
     energy: Ints
+    shared: Bools
 
     @classmethod
     def of(
@@ -49,6 +53,7 @@ class Network:
         latency: Any = 0,
         bandwidth: Any = 1_000_000,
         energy: Any = 0,
+        shared: Any = False,
     ) -> Network:
         """A network with defaults filled in."""
         names = unique_names(sites, len(sites), "site")
@@ -64,7 +69,9 @@ class Network:
             ints(latency, count, "link latency"),
             ints(bandwidth, count, "link bandwidth"),
             ints(energy, count, "link energy"),
+            bools(shared, count, "link shared"),
         )
+        refuse(pairs[:, 0] == pairs[:, 1], labels, "it joins a site to itself; leave it out")
         refuse(made.bandwidth <= 0, labels, "its bandwidth is not above 0; leave the link out")
         refuse(made.latency < 0, labels, "its latency is negative")
         refuse(made.energy < 0, labels, "its energy is negative")
@@ -82,6 +89,11 @@ class Network:
             found[b].append((link, a))
         return found
 
+    @cached_property
+    def _trees(self) -> dict[int, tuple[list[int], list[int]]]:
+        """Those of `tree` that were asked for."""
+        return {}
+
     def tree(self, source: int) -> tuple[list[int], list[int]]:
         """The paths of least latency from a site (Dijkstra); of equals the one with fewest links.
 
@@ -90,6 +102,8 @@ class Network:
         last, before
             Per site the last link of its path and the site before; -1: the source, or unreachable.
         """
+        if source in self._trees:
+            return self._trees[source]
         last, before = [NONE] * len(self), [NONE] * len(self)
         best: dict[int, tuple[int, int]] = {source: (0, 0)}
         heap, done = [(0, 0, source)], set[int]()
@@ -104,6 +118,7 @@ class Network:
                 if other not in best or found < best[other]:
                     best[other], last[other], before[other] = found, link, site
                     heapq.heappush(heap, (*found, other))
+        self._trees[source] = last, before
         return last, before
 
     def path(self, source: int, target: int) -> list[int]:

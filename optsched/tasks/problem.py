@@ -107,6 +107,14 @@ class TaskProblem:
         made.__dict__["_routes"] = up[rows], down[rows], energy[rows], reach
         return made
 
+    def without_turns(self) -> TaskProblem:
+        """The same where every link carries any number of inputs at full speed."""
+        if not self.network.shared.any():
+            return self
+        free = np.zeros_like(self.network.shared)
+        free.setflags(write=False)
+        return self.replace(network=_replace(self.network, shared=free))
+
     def digest(self) -> str:
         """A hash of everything but name and warnings."""
         digest = hashlib.blake2b(digest_size=16)
@@ -140,6 +148,40 @@ class TaskProblem:
                 down[own, j] = network.times(links, tasks.output[own])
                 energy[own, j] = network.energies(links, tasks.input[own] + tasks.output[own])
         return up, down, energy, reach
+
+    @cached_property
+    def route(self) -> Ints:
+        """(I, J, K, 3) the links on which each input takes turns on its way to each node.
+
+        Each is a lane (twice the link, and 1 more against the order of its ends), ms from when the
+        input leaves its source to when it gets there, and ms for which it takes the lane. -1: there
+        are fewer. Without shared links K is 0.
+        """
+        tasks, nodes, network = self.tasks, self.nodes, self.network
+        ways: dict[tuple[int, int], list[Ints]] = {}
+        sources = np.unique(tasks.source).tolist() if network.shared.any() else []
+        for j, site in enumerate(nodes.site.tolist() if sources else []):
+            last, before = network.tree(site)
+            for source in sources:
+                size, here = tasks.input[tasks.source == source], source
+                after = np.zeros(len(size), np.int64)
+                while here != site and last[here] != NONE:
+                    link = last[here]
+                    takes = -(-size // network.bandwidth[link])
+                    if network.shared[link]:
+                        lane = 2 * link + int(network.ends[link, 0] != here)
+                        rows = np.stack([np.full(len(size), lane), after, takes], axis=1)
+                        ways.setdefault((j, source), []).append(rows)
+                    after = after + network.latency[link] + takes
+                    here = before[here]
+        most = max((len(rows) for rows in ways.values()), default=0)
+        found = np.full((len(tasks), len(nodes), most, 3), NONE, np.int64)
+        for (j, source), passed in ways.items():
+            own = np.flatnonzero(tasks.source == source)
+            for k, row in enumerate(passed):
+                some = row[:, 2] > 0  # what has no bytes takes no link
+                found[own[some], j, k] = row[some]
+        return found
 
     @property
     def upload(self) -> Ints:
@@ -246,6 +288,8 @@ def _feed(digest: Any, part: Any) -> None:
         raise TypeError(type(part).__name__)
     for one in fields(part):
         value = getattr(part, one.name)
+        if one.name == "shared" and not value.any():
+            continue  # hashed as before there were such links
         digest.update(one.name.encode())
         if isinstance(value, np.ndarray):
             digest.update(repr((value.dtype.str, value.shape)).encode() + value.tobytes())

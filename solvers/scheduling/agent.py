@@ -14,6 +14,7 @@ from optsched.kernels import events, views
 from optsched.simulate.episodes import Episode
 from optsched.simulate.worlds import World
 from optsched.solvers import agent_file
+from optsched.solvers.scheduling.flat import rebuilt
 from optsched.tasks import Schedule, TaskProblem
 
 TABLES = [views.NODE_WIDE, views.TASK_WIDE]
@@ -104,9 +105,11 @@ def play(
 ) -> Episodes:
     """Play some episodes in step; sampled at a temperature, the first always by the best scores.
 
-    Tasks are decided on as they arrive. When the budget is over, EFT decides on the rest.
+    Tasks are decided on as they arrive. When the budget is over, EFT decides on the rest. Where
+    inputs take turns on links, the agent decides as if they did not, and they take them after.
     """
-    runs = [Episode(World.of(problem)) for _ in range(times)]
+    world = World.of(problem.without_turns())
+    runs = [Episode(world) for _ in range(times)]
     chances = np.zeros((len(problem.tasks), len(problem.nodes)))
     rng, decisions = np.random.default_rng([seed, 3]), 0
     going = [run for run in runs if run.task >= 0]
@@ -130,12 +133,15 @@ def play(
     whole = not going
     for run in going:
         run.follow()
-    return Episodes([schedule_of(run) for run in runs], chances, decisions, whole)
+    made = [schedule_of(run) for run in runs]
+    if problem.route.size:
+        made = [rebuilt(problem, one) for one in made]
+    return Episodes(made, chances, decisions, whole)
 
 
 def schedule_of(run: Episode) -> Schedule:
     """What a run did, sent at once where it was."""
-    done = run.score().schedule
+    done = run.schedule()
     placed = done.node >= 0
     assert done.sent is not None
     at_once = bool((done.sent == run.world.seen.tasks.arrival)[placed].all())

@@ -19,6 +19,7 @@ from optsched.solvers.scheduling.positions import matched
 from optsched.tasks import Goal, Schedule, TaskProblem, evaluate
 
 PATIENCE = 5.0  # seconds, where nobody says how long
+CROWDED = 5e-5  # seconds for each pair of a task and a node, without which none are raised
 
 
 def free_bounds(problem: TaskProblem, values: tuple[int, ...] = ()) -> list[Bound]:
@@ -83,11 +84,15 @@ def crowded_bounds(
 
 
 def best_bounds(problem: TaskProblem, schedule: Schedule, budget: Budget) -> list[Bound]:
-    """Given what a schedule reaches: the crowded ones where they matter and there is time."""
+    """Given what a schedule reaches: the crowded ones where they matter and there is time.
+
+    The first matching cannot be cut short, so that it is not begun where it may take too long.
+    """
     values = evaluate(problem, schedule).levels
     bounds = free_bounds(problem, values)
     open_ = any(v > bound.value for v, bound in zip(values, bounds, strict=True))
-    return crowded_bounds(problem, values, budget) if open_ and not budget.over() else bounds
+    enough = budget.remaining() > CROWDED * problem.fits.size
+    return crowded_bounds(problem, values, budget) if open_ and enough else bounds
 
 
 def tighter(one: Sequence[Bound], two: Sequence[Bound]) -> list[Bound]:

@@ -18,7 +18,7 @@ from optsched.arrays import Ints
 from optsched.budget import Budget
 from optsched.kernels import ants
 from optsched.kernels import schedules as kernel
-from optsched.solvers.scheduling.flat import tables
+from optsched.solvers.scheduling.flat import schedule_of, tables
 from optsched.solvers.scheduling.rules import RULES, by_arrival
 from optsched.tasks import Goal, Schedule, TaskProblem, evaluate
 
@@ -99,6 +99,7 @@ class Colony:
         self.rng = np.random.default_rng([seed, 1])
         self.eta = np.ones(shape)
         self.tau = np.ones(shape)
+        self.chances = np.empty(shape)
         if scorer is not None:
             self._believe(np.asarray(scorer(problem), float))
         given = [RULES[name](problem, seed) for name in ELITES] if elites is None else elites
@@ -123,7 +124,7 @@ class Colony:
     def schedule(self) -> Schedule:
         """The best of all."""
         kernel.decode(self.tables, self.lines, self.best.order, self.best.choice)
-        return Schedule.of(self.lines.node.copy(), self.lines.start.copy())
+        return schedule_of(self.problem, self.lines)
 
     # ------------------------------------------------------------------ a round
 
@@ -157,7 +158,10 @@ class Colony:
         order = ants.shuffled(key, jitter, self.rank, self.tables, self.stream)
         self.evaluations += 1
         haste, thrift = self.rng.choice([0.0, 1.0, 3.0]), self.rng.choice([0.0, 1.0, 3.0])
-        ants.walk(self.tables, self.lines, order, self.tau, self.eta, haste, thrift, self.stream)
+        ants.walk(
+            self.tables, self.lines, order, self.tau, self.eta, haste, thrift, self.stream,
+            self.chances,
+        )  # fmt: skip
         return self._seen(order, self.lines.node.copy())
 
     def _deepen(self) -> None:
@@ -199,7 +203,8 @@ class Colony:
         """A schedule by the order of its starts: built again, nothing begins later.
 
         What runs before is placed before, so each start of the schedule is still free. Only a
-        sleeping node may wake later: by the first that is placed there, not the first to arrive.
+        sleeping node may wake later, by the first that is placed there and not the first to arrive,
+        and an input may come later where it takes turns on links.
         """
         place = np.empty(len(self.rank), np.int64)
         place[self.rank] = np.arange(len(self.rank))

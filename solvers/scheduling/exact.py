@@ -1,8 +1,9 @@
 """CP-SAT for schedules: where each task runs and when, one level of the objective after another.
 
-One start per task, and one optional interval of fixed length for each node that can run it. What
-the solver finds is valued by `evaluate` like any other schedule; its bounds hold under the values
-of the levels before.
+One start per task, and one optional interval of fixed length for each node that can run it. Where
+inputs take turns on links, a task is also sent at a time of its own, with an optional interval for
+each link on its way. What the solver finds is valued by `evaluate` like any other schedule; its
+bounds hold under the values of the levels before.
 """
 
 from __future__ import annotations
@@ -49,8 +50,12 @@ class ScheduleModel:
         self.held: dict[tuple[int, int], cp_model.IntVar] = {}
         self.wakes: dict[int, Nodes] = {}
         self.late: dict[int, cp_model.IntVar] = {}
+        self.sent: dict[int, cp_model.IntVar] = {}  # of tasks that may have to wait for a link
+        self.turn: list[tuple[cp_model.IntVar, int, list[int]]] = []  # taken from some nodes
+        self.first: dict[int, cp_model.IntVar] = {}  # when the first task of a sleeper is sent
         for i in range(len(tasks)):
             self._task(i)
+        self._turns()
         for j in range(len(nodes)):
             self._node(j)
             if nodes.asleep[j]:
@@ -94,6 +99,10 @@ class ScheduleModel:
             self.finish[i] = late
         else:  # unfinished is worth no more than rejected
             model.add(seen >= answer).only_enforce_if(~out)
+        if (problem.route[i, list(at), :, 0] != NONE).any():
+            sent = self.sent[i] = model.new_int_var(arrival, horizon, "")
+            model.add(sent == arrival).only_enforce_if(out)
+            model.add(start >= sent + weighted(ways, problem.upload[i, list(at)].tolist()))
         self.at.append(at)
         self.start.append(start)
         self.out.append(out)
@@ -113,6 +122,25 @@ class ScheduleModel:
         horizon = self.problem.horizon
         least = [max(0, min(alone[j], horizon) - due) for j in at]
         self.model.add(value >= weighted([*at.values(), out], [*least, max(0, horizon - due)]))
+
+    def _turns(self) -> None:
+        """On each shared link, one input at a time each way."""
+        lanes: dict[int, list[cp_model.IntervalVar]] = {}
+        for i, sent in self.sent.items():
+            ways: dict[tuple[int, int, int], list[int]] = {}
+            for j in self.at[i]:
+                for lane, after, takes in self.problem.route[i, j].tolist():
+                    if lane != NONE:
+                        ways.setdefault((lane, after, takes), []).append(j)
+            for (lane, after, takes), nodes in ways.items():
+                there = self.model.new_bool_var("")
+                self.model.add(total([self.at[i][j] for j in nodes]) == there)
+                self.turn.append((there, i, nodes))
+                lanes.setdefault(lane, []).append(
+                    self.model.new_optional_fixed_size_interval_var(sent + after, takes, there, "")
+                )
+        for spans in lanes.values():
+            self.model.add_no_overlap(spans)
 
     def _node(self, j: int) -> None:
         """Cores and memory of a node, and that it is on if anybody runs there."""
@@ -144,19 +172,27 @@ class ScheduleModel:
     def _hold(self, i: int, j: int) -> cp_model.IntervalVar:
         """From the end of the upload to the end of the run."""
         problem, there = self.problem, self.at[i][j]
-        begin, length = int(problem.earliest[i, j]), int(problem.run[i, j])
+        begin, length = self._sent(i) + int(problem.upload[i, j]), int(problem.run[i, j])
         size = self.held[i, j] = self.model.new_int_var(0, problem.horizon + length, "")
-        self.model.add(size == self.start[i] + length - begin).only_enforce_if(there)
-        return self.model.new_optional_interval_var(begin, size, begin + size, there, "")
+        end = self.start[i] + length
+        self.model.add(size == end - begin).only_enforce_if(there)
+        return self.model.new_optional_interval_var(begin, size, end, there, "")
+
+    def _sent(self, i: int) -> Linear:
+        """When the input of a task leaves its source."""
+        return self.sent.get(i, int(self.problem.tasks.arrival[i]))
 
     def _wake(self, j: int) -> None:
-        """A sleeping node is ready some time after the first of its tasks arrives."""
+        """A sleeping node is ready some time after the first of its tasks is sent."""
         problem, model = self.problem, self.model
         own = [i for i in range(len(problem.tasks)) if j in self.at[i]]
         wakes = self.wakes[j] = {i: model.new_bool_var("") for i in own}
         model.add(total(wakes.values()) == self.on[j])
-        arrival = problem.tasks.arrival
-        first = weighted(list(wakes.values()), [int(arrival[i]) for i in own])
+        first: Linear = weighted(list(wakes.values()), problem.tasks.arrival[own].tolist())
+        if self.sent:
+            first = self.first[j] = model.new_int_var(0, problem.horizon, "")
+            for i in own:
+                model.add(first >= self._sent(i)).only_enforce_if(wakes[i])
         for i in own:
             model.add_implication(wakes[i], self.at[i][j])
             ready = first + int(problem.nodes.wake_time[j])
@@ -232,6 +268,7 @@ class ScheduleModel:
         """Begin at a schedule: a value for every variable there is by now."""
         told, tasks = evaluate(self.problem, schedule), self.problem.tasks
         node, start = schedule.node.tolist(), schedule.start.tolist()
+        sent = self.problem.sent(schedule).tolist()
         self.model.clear_hints()  # type: ignore[no-untyped-call]
         hint = self.model.add_hint
         for i, j in enumerate(node):
@@ -246,15 +283,21 @@ class ScheduleModel:
         for i, var in self.late.items():
             hint(var, int(told.late[i]))
         for (i, j), var in self.held.items():
-            ended = start[i] + int(self.problem.run[i, j])
-            hint(var, max(0, ended - int(self.problem.earliest[i, j])) if node[i] == j else 0)
+            ended = start[i] + int(self.problem.run[i, j]) - int(self.problem.upload[i, j])
+            hint(var, max(0, ended - sent[i]) if node[i] == j else 0)
+        for i, var in self.sent.items():
+            hint(var, sent[i] if node[i] != NONE else int(tasks.arrival[i]))
+        for var, i, nodes in self.turn:
+            hint(var, node[i] in nodes)
         for j, var in enumerate(self.on):
             hint(var, j in node)
         for j, wakes in self.wakes.items():
             own = [i for i in wakes if node[i] == j]
-            first = min(own, key=lambda i: int(tasks.arrival[i]), default=NONE)
+            first = min(own, key=lambda i: sent[i], default=NONE)
             for i, var in wakes.items():
                 hint(var, i == first)
+            if j in self.first:
+                hint(self.first[j], sent[first] if own else 0)
 
     def read(self, solver: cp_model.CpSolver) -> Schedule:
         """The schedule that was found."""
@@ -265,7 +308,11 @@ class ScheduleModel:
             solver.value(var) if j != NONE else NONE
             for var, j in zip(self.start, node, strict=True)
         ]
-        return Schedule.of(node, start)
+        sent = [
+            solver.value(self.sent[i]) if i in self.sent and j != NONE else int(arrival)
+            for i, (j, arrival) in enumerate(zip(node, self.problem.tasks.arrival, strict=True))
+        ]
+        return Schedule.of(node, start, sent if self.sent else None)
 
 
 def improve(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from optsched.arrays import NONE
+from optsched.arrays import NONE, Ints
 from optsched.kernels import schedules as kernel
-from optsched.tasks import TaskProblem
+from optsched.tasks import Schedule, TaskProblem
 
 FAR = np.iinfo(np.int64).max // 8  # a deadline that nobody misses
 KEPT = "_flat_tables"
@@ -18,6 +18,33 @@ def tables(problem: TaskProblem) -> kernel.Tables:
         problem.__dict__[KEPT] = _made(problem)
     made: kernel.Tables = problem.__dict__[KEPT]
     return made
+
+
+def schedule_of(problem: TaskProblem, lines: kernel.Lines) -> Schedule:
+    """What is placed, with when it is sent where inputs take turns; the rest is rejected."""
+    node, start = lines.node.copy(), lines.start.copy()
+    if not problem.route.size:
+        return Schedule.of(node, start)
+    return Schedule.of(node, start, np.where(node >= 0, lines.sent, problem.tasks.arrival))
+
+
+def rebuilt(problem: TaskProblem, schedule: Schedule) -> Schedule:
+    """Each task on the same node, in the order of the begins; what does not fit is rejected."""
+    flat = tables(problem)
+    lines, order = kernel.lines(flat), np.lexsort((by_need(problem), schedule.start))
+    kernel.decode(flat, lines, order, schedule.node.copy())
+    return schedule_of(problem, lines)
+
+
+def by_need(problem: TaskProblem) -> Ints:
+    """(I,) how many tasks come before each in a longest chain of needs."""
+    deep, before = np.zeros(len(problem.tasks), np.int64), problem.tasks.before
+    for _ in range(len(before)):
+        last = deep.copy()
+        np.maximum.at(deep, before[:, 1], last[before[:, 0]] + 1)
+        if (deep == last).all():
+            break
+    return deep
 
 
 def _made(problem: TaskProblem) -> kernel.Tables:
@@ -42,4 +69,14 @@ def _made(problem: TaskProblem) -> kernel.Tables:
         between=np.ascontiguousarray(problem.between),
         whole=np.array([problem.horizon, np.where(nodes.asleep, off, on).sum()], np.int64),
         taken=np.ascontiguousarray(np.stack(list(vars(problem.taken).values()), axis=1)),
+        route=_lanes(problem),
     )
+
+
+def _lanes(problem: TaskProblem) -> Ints:
+    """The routes with lanes that count on from the nodes."""
+    route = problem.route.copy()
+    lanes = np.unique(route[..., 0])
+    number = np.searchsorted(lanes[lanes != NONE], route[..., 0]) + len(problem.nodes)
+    route[..., 0] = np.where(route[..., 0] == NONE, NONE, number)
+    return np.ascontiguousarray(route)

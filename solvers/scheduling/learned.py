@@ -14,13 +14,13 @@ import numpy as np
 
 from optsched.budget import Budget
 from optsched.errors import FormatError, OptschedError
-from optsched.outcome import Outcome, settle
+from optsched.outcome import Outcome, reserve, settle
 from optsched.solvers.scheduling.agent import Episodes, TaskAgent, load, play, warm
 from optsched.solvers.scheduling.bounds import free_bounds
 from optsched.solvers.scheduling.colony import Settings
 from optsched.solvers.scheduling.rules import RULES
-from optsched.solvers.scheduling.solvers import Ants, best_of
-from optsched.tasks import Schedule, TaskProblem
+from optsched.solvers.scheduling.solvers import Ants, best_of, met
+from optsched.tasks import Schedule, TaskProblem, evaluate
 
 FLOOR = 0.02  # the least worth of a node, so that ants may still go everywhere
 BATCH, WARMTH = 8, 1.0  # sampled episodes in step, and their temperature
@@ -74,22 +74,28 @@ class Policy(_Led):
     ) -> Outcome:
         """The best of its episodes."""
         del start
-        started = time.monotonic()
+        started, reference = time.monotonic(), RULES["eft"](problem, seed)
+        budget = reserve(problem, reference, budget)
         first = play(self.agent(), problem, budget)
-        schedules, played = list(first.schedules), 1
-        while not budget.over() and played < self.episodes:
+        found, played = first.schedules[0], 1
+        while not budget.over() and played < self.episodes and not self._best(problem, found):
             more = play(
                 self.agent(), problem, budget, times=min(BATCH, self.episodes - played),
                 seed=seed + played, warmth=WARMTH,
             )  # fmt: skip
             if more.whole:
-                schedules.append(best_of(problem, more.schedules))
+                found = best_of(problem, [found, *more.schedules])
                 played += len(more.schedules)
-        found = best_of(problem, schedules)
         return settle(
-            problem, found, RULES["eft"](problem, seed), free_bounds(problem), solver=self.name,
+            problem, found, reference, free_bounds(problem), solver=self.name,
             started=started, keep=True, stats=_stats(first) | {"episodes": played},
         )  # fmt: skip
+
+    @staticmethod
+    def _best(problem: TaskProblem, found: Schedule) -> bool:
+        """Whether a bound that needs no search proves it, so that no episode can be better."""
+        values = evaluate(problem, found).levels
+        return met(values, free_bounds(problem, values))
 
 
 class Hybrid(_Led, Ants):

@@ -17,7 +17,7 @@ import numpy as np
 from optsched.arrays import NONE, Ints
 from optsched.kernels import dispatch as kernel
 from optsched.kernels.schedules import lines as empty_lines
-from optsched.solvers.scheduling.flat import tables
+from optsched.solvers.scheduling.flat import schedule_of, tables
 from optsched.solvers.scheduling.timelines import Option, Timelines
 from optsched.tasks import Schedule, TaskProblem, Tier
 
@@ -248,7 +248,7 @@ def _placed(
     flat = tables(problem)
     lines, rank = empty_lines(flat), np.array(order(problem), np.int64)
     kernel.dispatch(flat, lines, rank, kind, np.ascontiguousarray(key(problem)))
-    return Schedule.of(lines.node, lines.start)
+    return schedule_of(problem, lines)
 
 
 def _batched(problem: TaskProblem, _: int, *, kind: int) -> Schedule:
@@ -256,7 +256,7 @@ def _batched(problem: TaskProblem, _: int, *, kind: int) -> Schedule:
     flat = tables(problem)
     lines, rank = empty_lines(flat), np.array(by_arrival(problem), np.int64)
     kernel.batch(flat, lines, rank, kind, WINDOW)
-    return Schedule.of(lines.node, lines.start)
+    return schedule_of(problem, lines)
 
 
 RULES: dict[str, Rule] = {

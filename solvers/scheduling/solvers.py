@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from optsched.budget import Budget
 from optsched.errors import UnsupportedError
-from optsched.outcome import Outcome, settle
+from optsched.outcome import Outcome, reserve, settle
 from optsched.result import Bound
 from optsched.solvers.scheduling.bounds import best_bounds, free_bounds, tighter
 from optsched.solvers.scheduling.colony import ELITES, Colony, Scorer, Settings
@@ -22,7 +22,7 @@ PROOF = 0.5  # of the time that is left, for a proof
 MANY = 60_000  # pairs of tasks on a node that a model of CP-SAT has at most
 SLOW = ("min-min", "max-min", "sufferage")  # rules that look at all pairs again and again
 LAST = ("round-robin", "random", "two-choices")  # rules that are not compiled and seldom the best
-WINDOWED = 300  # tasks up to which the greedy solver asks those too
+WINDOWED = 500  # tasks up to which all rules are asked, however little time there is
 
 
 def best_of(problem: TaskProblem, schedules: Iterable[Schedule]) -> Schedule:
@@ -38,18 +38,20 @@ def met(values: Sequence[int], bounds: Sequence[Bound]) -> bool:
 def ruled(
     problem: TaskProblem, budget: Budget, seed: int, besides: Sequence[str] = ()
 ) -> list[Schedule]:
-    """The schedules of the rules beside the reference, as many as there is time for.
+    """The schedules of the rules beside the reference, so that no answer is worse than theirs.
 
-    Those of `besides` come at the end; others that are not compiled and seldom good are left out.
+    Up to `WINDOWED` tasks all of them, however little time there is: they take some milliseconds.
+    Of more tasks the elites, and as many others as there is time for. Those of `besides` come at
+    the end; others that are not compiled and seldom good are left out.
     """
     names = [name for name in (*ELITES, *RULES) if name not in (FIRST, *LAST)]  # good ones first
-    names = [*dict.fromkeys(names), *besides]
-    if len(problem.tasks) > WINDOWED:
-        names = [name for name in names if name not in SLOW]
+    names, large = [*dict.fromkeys(names), *besides], len(problem.tasks) > WINDOWED
     found: list[Schedule] = []
     for name in names:
-        if budget.over():
-            break
+        if (name in SLOW and large) or (
+            budget.over() and (large or name in LAST) and name not in ELITES
+        ):
+            continue
         found.append(RULES[name](problem, seed))
     return found
 
@@ -73,7 +75,8 @@ class _Solver:
         reference = RULES[FIRST](problem, seed)
         given = [reference] if start is None else [reference, start]
         given = [one for one in given if not evaluate(problem, one).violations]
-        found, bounds = self.search(problem, budget, seed, given)
+        within = reserve(problem, reference, budget)
+        found, bounds = self.search(problem, within, seed, given)
         return settle(
             problem, found, reference, bounds, solver=self.name, started=started, stats=self.stats
         )
@@ -134,6 +137,10 @@ class Exact(_Solver):
     ) -> tuple[Schedule, list[Bound]]:
         """CP-SAT, level by level."""
         start = best_of(problem, [*given, *ruled(problem, budget.share(0.2), seed)])
+        values = evaluate(problem, start).levels
+        free = free_bounds(problem, values)
+        if met(values, free):
+            return start, free
         budget.report("CP-SAT")
         found, bounds = improve(problem, start, budget, seed)
         return found, tighter(bounds, best_bounds(problem, found, budget))
@@ -153,6 +160,7 @@ class Ants(_Solver):
         """Rounds of ants; when they find nothing better, a proof is tried once."""
         rules = [*given, *ruled(problem, budget.share(0.2), seed)]
         rules += self.lead(problem, budget)
+        floor = best_of(problem, rules)
         colony = Colony(problem, seed, elites=rules, scorer=self.scorer, settings=self.settings)
         budget.report("colony")
         reached: tuple[int, ...] = ()
@@ -169,7 +177,7 @@ class Ants(_Solver):
                 if met(values, bounds):
                     break
             reached = values
-        found = best_of(problem, [colony.schedule(), *rules])
+        found = best_of(problem, [colony.schedule(), floor])
         values = evaluate(problem, found).levels
         if bounds and values[:-1] == reached[:-1]:  # what the bounds were made for
             return found, tighter(bounds, free_bounds(problem, values))

@@ -13,11 +13,12 @@ from optsched.tasks import Schedule, TaskProblem
 
 
 class Option(NamedTuple):
-    """One way to run a task: node, start, and when it has answered, in milliseconds."""
+    """One way to run a task: node, start, when it has answered and is sent, in milliseconds."""
 
     node: int
     start: int
     answer: int
+    sent: int
 
 
 @dataclass
@@ -64,9 +65,11 @@ class Timelines:
         ):
             self.cores[j].take(begin, end, cores)
             self.memory[j].take(held, end, memory)
-        self.woken: list[int | None] = [None] * len(nodes)  # first arrival of its tasks
+        self.woken: list[int | None] = [None] * len(nodes)  # when its first task is sent
+        self.lanes = {int(lane): _Busy(1) for lane in np.unique(problem.route[..., 0])}
         self.node = [NONE] * len(tasks)
         self.start = [NONE] * len(tasks)
+        self.sent = tasks.arrival.tolist()
         self._before: list[list[int]] = [[] for _ in tasks.names]
         for row, (_, second) in enumerate(tasks.before.tolist()):
             self._before[second].append(row)
@@ -76,8 +79,9 @@ class Timelines:
         problem, tasks = self.problem, self.problem.tasks
         if not problem.fits[task, node]:
             return None
-        arrived = int(problem.earliest[task, node])
-        ready = self._ready(task, node, arrived)
+        sent = self._leaves(task, node)
+        arrived = sent + int(problem.upload[task, node])
+        ready = self._ready(task, node, sent, arrived)
         if ready is None:
             return None
         length = int(problem.run[task, node])
@@ -89,7 +93,7 @@ class Timelines:
         answer = end + int(problem.download[task, node])
         if tasks.hard[task] and answer > tasks.deadline[task]:
             return None
-        return Option(node, start, answer)
+        return Option(node, start, answer, sent)
 
     def options(self, task: int) -> list[Option]:
         """The earliest way on each node that can run the task."""
@@ -101,10 +105,12 @@ class Timelines:
         problem, tasks, j = self.problem, self.problem.tasks, option.node
         end = option.start + int(problem.run[task, j])
         self.cores[j].take(option.start, end, int(tasks.cores[task]))
-        self.memory[j].take(int(problem.earliest[task, j]), end, int(tasks.memory[task]))
-        arrival, woken = int(tasks.arrival[task]), self.woken[j]
-        self.woken[j] = arrival if woken is None else min(woken, arrival)
-        self.node[task], self.start[task] = j, option.start
+        arrived, woken = option.sent + int(problem.upload[task, j]), self.woken[j]
+        self.memory[j].take(arrived, end, int(tasks.memory[task]))
+        for lane, after, takes in self._route(task, j):
+            self.lanes[lane].take(option.sent + after, option.sent + after + takes, 1)
+        self.woken[j] = option.sent if woken is None else min(woken, option.sent)
+        self.node[task], self.start[task], self.sent[task] = j, option.start, option.sent
 
     def cost(self, task: int, node: int) -> int:
         """Millijoules that the task adds, the waking of its node included."""
@@ -124,15 +130,33 @@ class Timelines:
 
     def schedule(self) -> Schedule:
         """What is placed; the rest is rejected."""
-        return Schedule.of(np.array(self.node, np.int64), np.array(self.start, np.int64))
+        sent = self.sent if self.problem.route.size else None
+        return Schedule.of(self.node, self.start, sent)
 
-    def _ready(self, task: int, node: int, arrived: int) -> int | None:
+    def _route(self, task: int, node: int) -> list[tuple[int, int, int]]:
+        """Lane, time to get there and time there of every link on which the input takes turns."""
+        rows = self.problem.route[task, node].tolist()
+        return [(lane, after, takes) for lane, after, takes in rows if lane != NONE]
+
+    def _leaves(self, task: int, node: int) -> int:
+        """When the input can leave so that every link on its way is free when it gets there."""
+        sent, route = int(self.problem.tasks.arrival[task]), self._route(task, node)
+        while True:
+            late = [
+                self.lanes[lane].first(sent + after, takes, 1) - sent - after
+                for lane, after, takes in route
+            ]
+            if not any(late):
+                return sent
+            sent += max(late)
+
+    def _ready(self, task: int, node: int, sent: int, arrived: int) -> int | None:
         """When data, predecessors and the node are ready; None: a predecessor is rejected."""
         problem, ready = self.problem, arrived
         nodes, tasks = problem.nodes, problem.tasks
         if nodes.asleep[node]:
-            arrival, woken = int(tasks.arrival[task]), self.woken[node]
-            first = arrival if woken is None else min(woken, arrival)
+            woken = self.woken[node]
+            first = sent if woken is None else min(woken, sent)
             ready = max(ready, first + int(nodes.wake_time[node]))
         for row in self._before[task]:
             other = int(tasks.before[row, 0])

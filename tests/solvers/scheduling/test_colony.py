@@ -104,7 +104,10 @@ def test_a_scorer_leads_the_ants() -> None:
     colony = Colony(problem, elites=[], scorer=lambda _: worth)
     lines = colony.lines
     order = np.array(colony.rank)
-    ants.walk(colony.tables, lines, order, colony.tau, colony.eta, 1.0, 0.0, colony.stream)
+    ants.walk(
+        colony.tables, lines, order, colony.tau, colony.eta, 1.0, 0.0, colony.stream,
+        colony.chances,
+    )  # fmt: skip
     assert (lines.node == wanted).mean() > 0.9
     with pytest.raises(ValueError, match="one number above 0"):
         Colony(problem, scorer=lambda _: worth * 0)
@@ -118,6 +121,7 @@ def test_the_plain_twin_is_equal(tiny_tasks: Make) -> None:
     found = []
     for walk in (ants.walk, plain(ants.walk)):
         lines, stream = kernel.lines(flat), np.array([9], np.uint64)
-        walk(flat, lines, order, ones, ones, 1.0, 1.0, stream)
-        found.append((lines.node.tolist(), lines.start.tolist()))
+        chances = np.zeros_like(ones)
+        walk(flat, lines, order, ones, ones, 1.0, 1.0, stream, chances)
+        found.append((lines.node.tolist(), lines.start.tolist(), chances.tolist()))
     assert found[0] == found[1]
