@@ -12,14 +12,8 @@ from optsched.agents import PROBLEMS
 from optsched.errors import InputError, MissingExtraError
 
 _LINEAR = re.compile(r"lin_([0-9.eE+-]+)")
-_OURS = (
-    "ants",
-    "branch",
-    "clone",
-    "correct",
-    "tilt",
-    "validate",
-)  # the rest is Stable-Baselines3's
+# The rest is Stable-Baselines3's.
+_OURS = ("ants", "branch", "clone", "correct", "tilt", "validate")
 _POSITIVE = ("batch_size", "pool")
 _SIZES = ("n_envs", "n_steps", "n_worlds", "n_rollouts", "batch_size", "n_epochs")
 

@@ -2,7 +2,7 @@
 
 As DeepACO (Ye et al., NeurIPS 2023) trains: ants draw nodes by the network's belief and their own
 heuristic with all pheromone equal, a local search betters each, and the belief in what an ant drew
-is raised by how much better it ended than the mean of its world (REINFORCE). What is compared is
+is raised by how far it ended before the others of its world (REINFORCE). What is compared is
 the value after the search, so that the network need not learn what the search does anyway; what is
 made more likely is the ant's own draw.
 """
@@ -117,9 +117,17 @@ def surprise(network: PlacementNetwork, one: Belief, herd: Herd) -> torch.Tensor
     log = torch.log_softmax(score, dim=2)
     told = log.gather(2, drawn.clamp(min=0)[..., None]).squeeze(2)
     told = torch.where((drawn >= 0) & able.any(dim=2), told, torch.tensor(0.0)).mean(dim=1)
-    ahead = herd.values - herd.values.mean()
-    ahead = torch.from_numpy(ahead / (herd.values.std() + 1e-9)).float()
-    return (ahead * told).mean()
+    return (torch.from_numpy(places(herd.values)).float() * told).mean()
+
+
+def places(values: np.ndarray) -> np.ndarray:
+    """(A,) from -1, the least value, to 1; equals share theirs, and all together are 0.
+
+    By rank, as ants deposit: one that ends very badly would drown what the others tell.
+    """
+    below = (values[None, :] < values[:, None]).sum(axis=1)
+    above = (values[None, :] > values[:, None]).sum(axis=1)
+    return np.asarray((below - above) / max(len(values) - 1, 1))
 
 
 class AntTuning:

@@ -16,6 +16,7 @@ from optsched.agents.folder import Folder
 from optsched.agents.hyperparameters import read
 from optsched.agents.placement_network import PlacementNetwork
 from optsched.agents.placing import Look, Trace, collate, instance, lessons, play, scored, solved
+from optsched.agents.placing_ants import AntTuning, believed, places, released, surprise
 from optsched.agents.placing_course import PlacementCourse, regret
 from optsched.agents.placing_ppo import PlacementLearner, _returns
 from optsched.agents.training import Training, train
@@ -36,6 +37,7 @@ def tiny() -> dict[str, Any]:
         "clone.batch_size": "32", "clone.solved": "1.0", "clone.seconds": "0.01",
         "n_timesteps": "200", "n_worlds": "2", "n_rollouts": "3", "batch_size": "64",
         "n_epochs": "1", "validate.every": "1", "validate.instances": "3",
+        "ants.rounds": "2", "ants.worlds": "1", "ants.ants": "4", "ants.every": "1",
     }  # fmt: skip
     return read("task-placement", None, changes)
 
@@ -137,8 +139,27 @@ def test_lessons_of_solvers(tiny: dict[str, Any]) -> None:
     assert all((one.lost == 0).sum() == 1 for one in found)
 
 
+def test_ants_teach_what_they_find(tiny: dict[str, Any]) -> None:
+    """On one world: draws of the better ants become likelier, and ants end lower."""
+    network = PlacementNetwork()
+    wish = tiny["ants"] | {"ants": 24, "rounds": 30, "steps": 0, "learning_rate": 3e-3}
+    tuning = AntTuning(network, wish, tiny["env_kwargs"], 0)
+    worlds = [instance(7, tiny["env_kwargs"] | {"noisy": 0.0})]
+    (one,) = believed(network, worlds)
+    herd = released(one, 24, 0, np.random.default_rng(0))
+    assert abs(places(herd.values).sum()) < 1e-9
+    assert ((herd.chosen >= 0) <= (herd.beside > 0).any(axis=2)).all()
+    with torch.no_grad():
+        before = float(surprise(network, one, herd))
+    found = [tuning.improve(worlds, np.random.default_rng(0), 1.0)]
+    with torch.no_grad():
+        assert float(surprise(network, one, herd)) < before
+    found += [tuning.improve(worlds, np.random.default_rng(k), 1.0) for k in range(1, 40)]
+    assert np.mean(found[-8:]) < np.mean(found[:8])
+
+
 def test_a_run_is_whole_and_can_be_served(tmp_path: Path, tiny: dict[str, Any]) -> None:
-    """Cloning, PPO, resuming, export; torch and onnxruntime give the same scores and episodes."""
+    """All stages, resuming, export; torch and onnxruntime give the same scores and episodes."""
     run = train("task-placement", tmp_path / "run", tiny, 3, device="cpu")
     best = run.run()
     assert Training(Folder.old(tmp_path / "run"), device="cpu").run() == best
