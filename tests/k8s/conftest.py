@@ -25,7 +25,7 @@ from optsched.k8s.table import Board
 sys.path.append(str(Path(__file__).resolve().parent))  # fake_api and what stands on it
 
 HEAD = {"apiVersion": "optsched.io/v1alpha1", "kind": "OptschedConfiguration"}
-PATIENCE = 60.0  # seconds for anything to happen on a busy machine
+PATIENCE = 300.0  # seconds for anything to happen on a busy machine
 
 
 def gone(process: int) -> bool:

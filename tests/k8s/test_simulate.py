@@ -16,9 +16,9 @@ from optsched.cli import group
 DEMO = str(files("optsched.datasets") / "demo-cluster.json.gz")
 
 
-def optsched(*words: str) -> Result:
-    """The command line."""
-    environ = {"OPTSCHED_CONFIG_PLANNER_TIME_LIMIT": "3s"}
+def optsched(*words: str, limit: str = "120s") -> Result:
+    """The command line; what is proven ends long before the limit, if the machine is not busy."""
+    environ = {"OPTSCHED_CONFIG_PLANNER_TIME_LIMIT": limit}
     return CliRunner().invoke(group, ["simulate", *words], env=environ)
 
 
@@ -98,6 +98,9 @@ def test_real_dump(data_path: Callable[[str], Path]) -> None:
     """A realistic cluster of 30 nodes: more pods run in the end, and no budget is violated."""
     file = data_path("kubectl-dumps") / "cluster-30.json.gz"
     words = ("--bench", "--output", "json", "-q", "--max-plans", "1")
-    found = json.loads(optsched(str(file), *words).stdout)
-    assert found["budget_violations"] == []
+    for limit in ("3s", "12s", "48s"):  # nothing is proven, so a busy machine needs more
+        found = json.loads(optsched(str(file), *words, limit=limit).stdout)
+        assert found["budget_violations"] == []
+        if found["evictions"]:
+            break
     assert found["running_after"] > found["running_before"]

@@ -1,0 +1,16 @@
+"""`python eager_brain.py CONFIG`: the brain, with a solver that yields to nobody.
+
+In a pod the solver yields to the other parts of the service alone; here it would yield to all that
+the machine does, and where that never ends, never answer.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+
+from optsched.k8s.brain import __main__, process
+
+if __name__ == "__main__":
+    process.Solving = functools.partial(process.Solving, polite=False)  # type: ignore[misc, assignment]
+    sys.exit(__main__.main(sys.argv[1:]))
