@@ -199,6 +199,14 @@ def known_optimum(out: str, seed: int, **sizes: int) -> None:
         metavar="N",
         help="Make an instance in which N blocks can be gained, by one move each.",
     ),
+    option(
+        "--moves-per-gain",
+        type=click.IntRange(1, 3),
+        default=1,
+        show_default=True,
+        metavar="N",
+        help="With --known-gains: moves that each block takes.",
+    ),
     option("--moves", type=click.IntRange(0), metavar="N", help="Limit of moves in the snapshot."),
 )
 @_out
@@ -212,6 +220,7 @@ def vm(
     no_refill: bool,
     base: str | None,
     known_gains: int | None,
+    moves_per_gain: int,
     moves: int | None,
     **rest: Any,
 ) -> None:
@@ -229,8 +238,9 @@ def vm(
     if known_gains is not None:
         from optsched.generate.known_fragments import known_fragments
 
-        limit = known_gains if moves is None else moves
-        _write(out, known_fragments(seed, pms=pms, gains=known_gains, moves=limit).problem)
+        limit = known_gains * moves_per_gain if moves is None else moves
+        known = known_fragments(seed, pms=pms, gains=known_gains, moves=limit, each=moves_per_gain)
+        _write(out, known.problem)
         return
     from optsched.generate.vm import snapshot
 
@@ -257,6 +267,7 @@ def _no_more_than(base: str | None, known_gains: int | None, free_cores: int | N
         "--base": base and ("pms", "memory"),
         "--known-gains": known_gains is not None
         and ("load", "usage", "free_cores", "memory", "drop", "no_refill", "apart", "base"),
+        "a snapshot without --known-gains": known_gains is None and ("moves_per_gain",),
         "--free-cores": free_cores is not None and ("load", "usage", "no_refill"),
     }
     context = click.get_current_context()

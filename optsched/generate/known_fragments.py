@@ -11,6 +11,12 @@ take 16 or 32 cores of each node.
   ceil(c / 16) blocks and takes at least floor(c / 16) from the other, so one block is the most; a
   multiple of 16 cores gains nothing, which holds for each half of a split VM.
 - No number of moves gains more than `gains`: then all that is free is blocks.
+
+With `each` moves for a gain, the sum of what single moves can gain proves nothing any more. All
+small VMs have 4 cores then; b has lent `each` of them to as many nodes a, so it lacks 4 * each
+cores of a block, and each a lacks 12. A node from which l more such VMs leave than enter gains at
+most 1 + (l - each) / 4 blocks, rounded down, which is no more than l / each: so m moves gain no
+more than m / each, rounded down. VMs of 16 or 32 cores on a node shift whole blocks alone.
 """
 
 from __future__ import annotations
@@ -29,6 +35,7 @@ from .vm import BLOCK, CORES, MIB
 
 GIB_PER_CORE = 2
 PIECES = np.array([2, 4, 4, 8])  # cores of small VMs
+ONE = 4  # of all of them where a gain takes several moves
 FREE = np.array([0, 0, 16, 16, 32])  # whole blocks on a node of the goal
 
 
@@ -51,26 +58,29 @@ class KnownFragments:
     goal: Ints
 
 
-def known_fragments(seed: int, *, pms: int = 20, gains: int = 12, moves: int = 8) -> KnownFragments:
-    """Draw a snapshot in which `gains` blocks can be gained, one by each move.
+def known_fragments(
+    seed: int, *, pms: int = 20, gains: int = 12, moves: int = 8, each: int = 1
+) -> KnownFragments:
+    """Draw a snapshot in which `gains` blocks can be gained, `each` moves (1 to 3) for one.
 
     Raises
     ------
     ProblemError
-        A number is negative, or there are fewer than two PMs or NUMA nodes per gain.
+        A number is out of range, or there are fewer than two PMs, or than moves for all gains.
     """
-    if gains < 0 or moves < 0 or pms < max(2, gains):
-        raise ProblemError(
-            f"{gains} gains by {moves} moves need {max(2, gains)} PMs or more, not {pms}"
-        )
-    draw = _Draw(np.random.default_rng(seed), pms)
+    if not 1 <= each <= 3:
+        raise ProblemError(f"{each} moves for a gain are out of range; give 1 to 3")
+    needed = max(2, each * gains)
+    if gains < 0 or moves < 0 or pms < needed:
+        raise ProblemError(f"{gains} gains by {moves} moves need {needed} PMs or more, not {pms}")
+    draw = _Draw(np.random.default_rng(seed), pms, each)
     taken = draw.pairs(gains)
     draw.fill()
     goal = draw.cells()
     start = goal.copy()
     start[: len(taken), 0] = taken
     problem = _problem(f"known-fragments-{seed}", pms, draw, start, moves)
-    return KnownFragments(problem, BLOCK * (gains - min(moves, gains)), goal)
+    return KnownFragments(problem, BLOCK * (gains - min(moves // each, gains)), goal)
 
 
 class _Draw:
@@ -84,22 +94,24 @@ class _Draw:
         (nodes, cores of each) of every VM.
     """
 
-    def __init__(self, rng: np.random.Generator, pms: int) -> None:
-        self.rng, self.pms = rng, pms
+    def __init__(self, rng: np.random.Generator, pms: int, each: int) -> None:
+        self.rng, self.pms, self.each = rng, pms, each
+        self.pieces = PIECES if each == 1 else PIECES[PIECES == ONE]
         self.room = CORES - rng.choice(FREE, 2 * pms)
         self.vms: list[tuple[tuple[int, ...], int]] = []
 
     def pairs(self, count: int) -> list[int]:
-        """Put a VM on each of `count` nodes; the node of another PM that it is taken to."""
-        order = self.rng.permutation(self.pms)
-        first = order[:count] * 2 + self.rng.integers(0, 2, count)
+        """Put `each` VMs on nodes for each of `count` gains; the node that each is taken to."""
+        order, each = self.rng.permutation(self.pms), self.each
+        first = order[: each * count] * 2 + self.rng.integers(0, 2, each * count)
         # The next PM in a circle lends its other node if it is in a pair itself.
-        other = np.roll(first, -1) ^ 1 if count > 1 else order[-1:] * 2
-        other = other[:count]
+        other = (np.roll(first, -each) ^ 1)[::each]
+        if len(first) == 1:
+            other = order[-1:] * 2
         self.room[other] = CORES - self.rng.choice(FREE[FREE > 0], count)
         for node in first.tolist():
-            self._add((node,), int(self.rng.choice(PIECES)))
-        return [int(node) for node in other]
+            self._add((node,), int(self.rng.choice(self.pieces)))
+        return np.repeat(other, each).tolist()
 
     def fill(self) -> None:
         """Split VMs first, then small ones up to the last core."""
@@ -110,7 +122,7 @@ class _Draw:
                     self._add((2 * pm, 2 * pm + 1), half)
         for node in range(2 * self.pms):
             while self.room[node]:
-                fits = PIECES[self.room[node] >= PIECES]
+                fits = self.pieces[self.room[node] >= self.pieces]
                 self._add((node,), int(self.rng.choice(fits)))
 
     def _add(self, nodes: tuple[int, ...], cores: int) -> None:

@@ -112,27 +112,30 @@ def test_what_is_out_of_range_is_refused() -> None:
             snapshot(0, **options)
 
 
-@pytest.mark.parametrize("seed", range(10))
-@pytest.mark.parametrize(("pms", "gains", "moves"), [(20, 12, 8), (2, 2, 1), (6, 6, 9), (3, 0, 2)])
-def test_known_optima_are_reached(seed: int, pms: int, gains: int, moves: int) -> None:
-    """The goal has no fragments and breaks no rule; each VM put back gains one block."""
-    known = known_fragments(seed, pms=pms, gains=gains, moves=moves)
-    problem = known.problem.replace(max_moves=gains)
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("each", [1, 2, 3])
+@pytest.mark.parametrize(("pms", "gains", "moves"), [(36, 12, 8), (6, 2, 1), (18, 6, 9), (3, 0, 2)])
+def test_known_optima_are_reached(seed: int, each: int, pms: int, gains: int, moves: int) -> None:
+    """The goal has no fragments and breaks no rule; so many VMs put back gain one block."""
+    known = known_fragments(seed, pms=pms, gains=gains, moves=moves, each=each)
+    problem = known.problem.replace(max_moves=gains * each)
     stay = evaluate(problem, Placement.current(problem))
     goal = Placement.of(problem, known.goal[:, 0] // 2, known.goal)
     assert stay == (16 * gains,)
     assert evaluate(problem, goal) == (0,)
     assert not check_placement(problem, goal)
-    assert known.value == 16 * (gains - min(moves, gains))
+    assert known.value == 16 * (gains - min(moves // each, gains))
     some = problem.items.cells0.copy()
-    some[: min(moves, gains)] = known.goal[: min(moves, gains)]
+    some[: min(moves, gains * each)] = known.goal[: min(moves, gains * each)]
     assert evaluate(problem, Placement.of(problem, some[:, 0] // 2, some)) == (known.value,)
 
 
 def test_known_optima_need_a_pm_per_gain() -> None:
-    """Each gain takes a NUMA node of two PMs."""
+    """Each move takes a NUMA node of a PM of its own."""
     with pytest.raises(ProblemError, match="5 gains by 1 moves need 5 PMs"):
         known_fragments(0, pms=4, gains=5, moves=1)
+    with pytest.raises(ProblemError, match="0 moves for a gain"):
+        known_fragments(0, each=0)
 
 
 @pytest.mark.parametrize("free", [300, 700])

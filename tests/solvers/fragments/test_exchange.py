@@ -64,15 +64,6 @@ def test_order_safe_plans_are_proven_optimal(draw: Draw, best: Best, shape: str,
     assert result.status is Status.OPTIMAL
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_conflicts_are_kept_and_bounded(draw: Draw, best: Best, seed: int) -> None:
-    """Items that may not share a host do not; the bound holds although it sees them one by one."""
-    problem = draw(seed, conflict=3)
-    result = solve(problem)
-    truth = best(problem)
-    assert result.levels[0].bound <= truth[0] <= result.levels[0].value <= result.levels[0].stay
-
-
 @pytest.mark.parametrize("seed", [7, 10, 12, 14, 15, 18])
 def test_only_what_leaves_frees_memory(draw: Draw, best: Best, seed: int) -> None:
     """Where newcomers need the memory of those who leave, waves are proven optimal as well."""

@@ -76,3 +76,15 @@ def test_counts_prove_whatever_is_drawn(seed: int, order: Order) -> None:
     """
     result = judged(draw(seed + 3000, zeros=0.3), "counts", order, 20)
     assert result.status is Status.OPTIMAL or result.dropped
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("seed", range(25))
+def test_conflicts_are_kept_in_any_order(seed: int, order: Order) -> None:
+    """Exchanges bound them, and count them where leavers are in the way; counts are exact."""
+    drawn = (draw(n, conflicts=2) for n in count(9000 + 50 * seed))
+    problem = next(one for one in drawn if solver("fragments").supports(one) is None)
+    bounded = judged(problem, "fragments", order, 20)
+    exact = judged(problem, "counts", order, 20)
+    assert exact.status is Status.OPTIMAL or exact.dropped
+    assert exact.levels[0].value <= bounded.levels[0].value or exact.dropped
