@@ -80,6 +80,8 @@ class CellCountModel:
         start = np.searchsorted(classes.of_item[order], np.arange(len(classes) + 1))
         self.members = [order[start[k] : start[k + 1]] for k in range(len(classes))]
         self.gives = self.free.copy()
+        # Variables that follow from those: (variable, cells, resource, size of a block or 0).
+        self.derived: list[tuple[cp_model.IntVar, list[int], int, int]] = []
         self.complete = all(not budget.over() for _ in self._steps())
 
     def _steps(self) -> Iterator[None]:
@@ -295,6 +297,7 @@ class CellCountModel:
             return then
         above = self.model.new_int_var(0, max(int(self.gives[c, r]), 0), "")
         self.model.add_max_equality(above, [then, 0])
+        self.derived.append((above, [c], r, 0))
         return above
 
     def _whole(self, above: list[Expr], cells: list[int], term: Term) -> Expr:
@@ -303,6 +306,7 @@ class CellCountModel:
         whole = self.model.new_int_var(0, most, "")
         for one in above:
             self.model.add(term.size * whole <= one)
+        self.derived.append((whole, cells, term.resource, term.size))
         return whole
 
     # --------------------------------------------------------------- in and out
@@ -314,6 +318,10 @@ class CellCountModel:
         for table, counts in ((self.out, gone), (self.into, come)):
             for key, one in table.items():
                 self.model.add_hint(one, counts[key])
+        free = np.maximum(self.problem.cells.capacity - cell_use(self.problem, placement), 0)
+        for one, cells, r, size in self.derived:
+            room = int(free[cells, r].min())
+            self.model.add_hint(one, room // size if size else room)
 
     def _moves(self, placement: Placement) -> tuple[dict[Key, int], dict[Key, int]]:
         """How many of each class leave and enter each place on the way to a placement."""

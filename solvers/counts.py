@@ -14,7 +14,8 @@ from optsched.plan import Order, Plan
 from optsched.problem import PlacementProblem
 from optsched.result import Bound, Result, conclude
 from optsched.solvers import cpsat
-from optsched.solvers.cell_counts import CellCountModel, refusal
+from optsched.solvers.cell_counts import refusal
+from optsched.solvers.cell_search import CellCpSat, on_cells
 from optsched.solvers.count_model import CountModel, OutOfTime
 from optsched.solvers.ladder import Found, Ladder, Step
 
@@ -108,40 +109,3 @@ def _model(ladder: Ladder, level: int, play: Bools, counts: Ints, budget: Budget
 def _safe(start: Plan | None) -> Plan | None:
     """The plan, if its moves may run in any order."""
     return start if start is not None and start.order is Order.SAFE else None
-
-
-def on_cells(problem: PlacementProblem) -> bool:
-    """Whether cells are to be chosen, or may be for what is there now."""
-    return bool(problem.items.cells_needed.any())
-
-
-class CellCpSat:
-    """The same for items on cells, on the model of what leaves and enters; see `cell_counts`.
-
-    `order` is what plans may use: what is found and proven for order-safe ones holds for these.
-    """
-
-    def __init__(self, seed: int = 0, order: Order = Order.WAVES) -> None:
-        self.seed, self.safe = seed, order is Order.SAFE
-
-    def __call__(self, ladder: Ladder, level: int, budget: Budget) -> Found:
-        """Minimise `level` with all earlier ones locked at the incumbent's values."""
-        problem = ladder.problem
-        cm = CellCountModel(problem, ladder.classes, safe=self.safe, budget=budget)
-        if not cm.complete:
-            return Found()
-        for k in range(level):
-            cm.model.add(cm.level(problem.objective[k]) <= ladder.values[k])
-        goal = cm.level(problem.objective[level])
-        cm.hint(ladder.placement)
-        cm.model.minimize(goal)
-        if budget.over():
-            return Found()
-        solver = cpsat.prepared(budget, seed=self.seed)
-        if cpsat.run(solver, cm.model, budget) not in (OPTIMAL, FEASIBLE, UNKNOWN):
-            return Found()
-        low = math.ceil(solver.best_objective_bound - 1e-6)
-        bound = Bound(low, "CP-SAT on class counts", self.safe)
-        if not solver.response_proto.solution:
-            return Found(bound=bound)
-        return Found(cm.read(solver), bound)

@@ -15,6 +15,7 @@ from optsched.problem import PlacementProblem
 from optsched.result import Result, conclude
 from optsched.solvers.annealing import Annealing
 from optsched.solvers.bounds import free_bounds
+from optsched.solvers.cell_search import count_cells
 from optsched.solvers.column_generation import NAMES
 from optsched.solvers.counts import CpSat
 from optsched.solvers.ending import Ending
@@ -99,14 +100,16 @@ class Portfolio:
 def exchange(
     problem: PlacementProblem, budget: Budget, seed: int, start: Plan | None, order: Order
 ) -> Outcome | None:
-    """What exchanges of classes can do about fragments; None: they cannot express the problem."""
+    """What exchanges of classes, or counts of them, can do about fragments; None: nothing."""
     if all(t.kind is not TermKind.FRAGMENTS for level in problem.objective for t in level.terms):
         return None
     own = in_time(problem, budget)
     if worth_more(problem, own.share(1 - EXCHANGES)):
         own = own.share(EXCHANGES)
     outcome = reschedule(problem, own, seed, order, start)
-    return outcome if isinstance(outcome, Outcome) else None
+    if isinstance(outcome, Outcome):
+        return outcome
+    return count_cells(problem, own, seed, order, start)
 
 
 def worth_more(problem: PlacementProblem, budget: Budget) -> bool:
