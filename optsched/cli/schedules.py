@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from optsched.outcome import Outcome
     from optsched.tasks import Evaluation, Schedule, TaskProblem
 
+    from .answer import Answer
     from .documents.tasks import NodeTold, OutcomeDocument, TaskTold
     from .parameters import Search
-    from .solve import Answer
 
 
 def solve_tasks(problem: TaskProblem, solver: str, search: Search, answer: Answer) -> Exit:

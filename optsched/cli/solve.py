@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
 from optsched import registry
 
+from .answer import Answer
 from .exits import Exit
 from .parameters import Command, Search, Wishes, option, options, search, wishes
 from .parameters import output as output_options
@@ -17,35 +17,6 @@ from .parameters import output as output_options
 if TYPE_CHECKING:
     from optsched.problem import PlacementProblem
     from optsched.result import Result
-
-
-PICTURES = {".png", ".jpg", ".jpeg", ".gif", ".webp", ".pdf", ".eps"}
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Where the answer goes: files, and text or JSON on standard output."""
-
-    plan_out: str | None
-    report: str | None
-    output: str
-    max_rows: int
-
-    def require_writable(self, *, picture: bool) -> None:
-        """Refuse what could not be written, before anything is searched."""
-        from optsched.snapshot import require_writable
-
-        files = [path for path in (self.plan_out, self.report) if path]
-        if "-" in files:
-            raise click.UsageError("the answer goes to standard output; name files for the others")
-        if len(set(map(os.path.realpath, files))) < len(files):
-            raise click.UsageError(f"--plan-out and --report are the same file, {files[0]}")
-        for path in files:
-            require_writable(path)
-        if self.report:
-            _require_page(self.report, picture=picture)
-        if picture and self.plan_out:
-            raise click.UsageError("--curve makes no plan; leave out --plan-out")
 
 
 @click.command(
@@ -170,14 +141,6 @@ def _write(problem: PlacementProblem, result: Result, answer: Answer) -> None:
         write_atomically(answer.plan_out, encode_plan(problem, result.plan))
     if answer.report:
         write_atomically(answer.report, page(problem, result).encode())
-
-
-def _require_page(report: str, *, picture: bool) -> None:
-    """Refuse names of pictures that are not drawn; a page under such a name opens nowhere."""
-    ending = os.path.splitext(report)[1].lower()
-    if ending in PICTURES or (ending == ".svg" and not picture):
-        drawn = "an HTML page or, named .svg, a picture" if picture else "an HTML page"
-        raise click.UsageError(f"--report writes {drawn}; {report[:120]!r} would be neither")
 
 
 def _curve(problem: PlacementProblem, search: Search, order: str | None, answer: Answer) -> None:
