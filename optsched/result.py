@@ -327,7 +327,7 @@ def _certify(
     proof = (
         "Every level is proven optimal, each given the levels before it."
         if not open_levels
-        else f"Not proven: {', '.join(open_levels[:6])}{' ...' if len(open_levels) > 6 else ''}."
+        else f"Not proven: {'; '.join(open_levels[:6])}{'; ...' if len(open_levels) > 6 else ''}."
     )
     reach = (
         f"The bounds range over all order-safe plans for {ranged}: what enters a cell or host fits "

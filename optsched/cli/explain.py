@@ -60,9 +60,9 @@ def _print(paper: Paper, problem: PlacementProblem, found: Explanation, plan: Pl
     from optsched.report.words import blocker_words, empty_words, relaxation_words
 
     items, hosts = problem.items, problem.hosts.names
-    tier = problem.tiers[items.tier[found.item]]
+    tier = short(problem.tiers[items.tier[found.item]])
     paper.say(
-        f"{short(items.names[found.item])} (tier {short(tier)}, "
+        f"{short(items.names[found.item])} ({'' if tier.startswith('tier ') else 'tier '}{tier}, "
         f"needs {needs(problem, found.item)})",
         "bold",
     )

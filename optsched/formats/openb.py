@@ -135,10 +135,16 @@ class OpenbFormat:
     takes = ("select",)
 
     def sniff(self, head: bytes, path: str) -> bool:
-        """Whether the path means two tables, or the folder of the trace."""
+        """Whether the path means two tables, or the folder of the trace.
+
+        One of the lists alone is taken too, to be refused by `read` in words that help.
+        """
         parts = path.split(",")
         two = len(parts) == 2 and all(".csv" in Path(part).name for part in parts)
-        return two or (Path(path) / NODE_LIST).is_file()
+        alone = head.startswith(
+            tuple(",".join(row).encode() for row in (NODE_COLUMNS, POD_COLUMNS))
+        )
+        return two or alone or (Path(path) / NODE_LIST).is_file()
 
     def read(self, data: bytes, path: str, **options: Any) -> PlacementProblem:
         """The problem of the two lists."""

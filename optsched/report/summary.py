@@ -19,6 +19,9 @@ from optsched.result import LevelValue, Result
 from .units import amount, percent, plural, resource_words, short
 from .words import pending_words
 
+#: Levels whose names do not speak for themselves.
+WORDS = {"drained": "left on hosts to be emptied", "host_cost": "cost of hosts in use"}
+
 
 @dataclass(frozen=True)
 class MoveRow:
@@ -242,6 +245,8 @@ def gap_words(one: LevelValue) -> str:
 
 def level_words(problem: PlacementProblem, name: str) -> str:
     """A level's name with the tier's name for its number: "unplaced[0]" is "unplaced, gold"."""
+    if name in WORDS:
+        return WORDS[name]
     match = re.fullmatch(r"(\w+)\[(\d+)\]", name)
     if match is None or int(match[2]) >= len(problem.tiers):
         return short(name)
@@ -250,8 +255,9 @@ def level_words(problem: PlacementProblem, name: str) -> str:
 
 
 def certificate_words(problem: PlacementProblem, text: str) -> str:
-    """A certificate's text with the names of tiers for their numbers."""
-    return re.sub(r"\w+\[\d+\]", lambda match: level_words(problem, match[0]), text)
+    """A certificate's text with words for the names of levels."""
+    known = rf"\w+\[\d+\]|\b(?:{'|'.join(WORDS)})\b"
+    return re.sub(known, lambda match: level_words(problem, match[0]), text)
 
 
 def rate_rows(

@@ -192,9 +192,11 @@ def test_broken_lists_are_refused(save: Callable[[str, Any], str], pods: str, wo
 
 
 def test_a_single_table_is_not_enough(save: Callable[[str, Any], str]) -> None:
-    """Forced to be openb, one file asks for the other."""
-    with pytest.raises(FormatError, match=r"give \"nodes.csv,pods.csv\""):
-        read(save("nodes.csv", NODES), "openb")
+    """One list asks for the other, whether its format is named or seen."""
+    for name, rows in (("nodes.csv", NODES), ("pods.csv", PODS)):
+        for format in ("openb", None):
+            with pytest.raises(FormatError, match=r"give \"nodes.csv,pods.csv\""):
+                read(save(name, rows), format)
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def test_levels(small_cluster: PlacementProblem, answer: Result) -> None:
         ("unplaced, silver", "1", "1", "1", "0 %", "proven"),
         ("moved, silver", "1", "0", "0", "-", "open"),
     ]
-    assert level_words(small_cluster, "host_cost") == "host_cost"
+    assert level_words(small_cluster, "host_cost") == "cost of hosts in use"
     assert level_words(small_cluster, "unplaced[7]") == "unplaced[7]"
 
 
