@@ -15,6 +15,10 @@ S = TypeVar("S")  # solver
 R = TypeVar("R")  # what is kept of an answer
 
 
+def silent(text: str) -> None:
+    """Say nothing."""
+
+
 @dataclass(frozen=True)
 class Arm(Generic[P, A]):
     """What answers: `answer` takes the problem and its seed, `supports` says why not, or None."""
@@ -40,6 +44,7 @@ def measure(
     draw: Callable[[int], P],
     keep: Callable[[int, P], Callable[[A, float], R]],
     say: Callable[[str], None],
+    leave: Callable[[str], None] = silent,
 ) -> dict[str, list[R]]:
     """Every arm on every instance.
 
@@ -49,11 +54,13 @@ def measure(
         The instance of a seed.
     keep
         Called once for an instance; gives what turns an answer and its seconds into a row.
+    leave
+        Told why an arm is left out that cannot serve such instances.
 
     Raises
     ------
     UnsupportedError
-        An arm cannot serve such instances.
+        The first arm cannot serve such instances.
     """
     found: dict[str, list[R]] = {name: [] for name in arms}
     for at, seed in enumerate(seeds):
@@ -61,9 +68,15 @@ def measure(
         problem = draw(seed)
         row = keep(seed, problem)
         for name, arm in arms.items():
-            refusal = arm.supports(problem)
+            refusal = arm.supports(problem) if name in found else None
             if refusal is not None:
-                raise UnsupportedError(f"{name!r} cannot serve these instances: {refusal}")
+                told = f"{name!r} cannot serve these instances: {refusal}"
+                if name == next(iter(arms)):
+                    raise UnsupportedError(told)
+                leave(told)
+                del found[name]
+            if name not in found:
+                continue
             begun = time.perf_counter()
             answer = arm.answer(problem, seed)
             found[name].append(row(answer, time.perf_counter() - begun))

@@ -17,7 +17,7 @@ from optsched.kernels import warm, warm_migration
 from optsched.plan import Order
 from optsched.problem import PlacementProblem
 from optsched.result import Result, Solver
-from optsched.solvers.arms import Arm, with_agent
+from optsched.solvers.arms import Arm, silent, with_agent
 from optsched.solvers.arms import measure as arms_beside
 from optsched.solvers.fragments.exchange import Fragments
 from optsched.solvers.policy import Policy
@@ -85,14 +85,15 @@ def measure(
     against: Sequence[str],
     seeds: Iterable[int],
     case: Case,
-    say: Callable[[str], None] = lambda text: None,
+    say: Callable[[str], None] = silent,
+    leave: Callable[[str], None] = silent,
 ) -> dict[str, list[Run]]:
-    """Every arm on every instance.
+    """Every arm on every instance; `leave` is told of solvers that cannot serve them.
 
     Raises
     ------
     UnsupportedError
-        A solver cannot serve such instances.
+        There is no such solver, or the agent cannot serve such instances.
     """
     others = {name: registry.solver(name) for name in against}
     solvers: dict[str, tuple[Solver, float]] = with_agent(
@@ -101,7 +102,7 @@ def measure(
     warm()
     warm_migration()
     arms = {name: _arm(solver, time, case) for name, (solver, time) in solvers.items()}
-    return arms_beside(arms, seeds, case.problem, _runs, say)
+    return arms_beside(arms, seeds, case.problem, _runs, say, leave)
 
 
 def _arm(solver: Solver, seconds: float, case: Case) -> Arm[PlacementProblem, Result]:

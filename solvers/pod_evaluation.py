@@ -1,4 +1,7 @@
-"""An agent that binds pods one by one, beside rules, on drawn instances: who placed more."""
+"""An agent that binds pods one by one, beside rules, on drawn instances: who placed more.
+
+Solvers may stand beside it too. They know all pods beforehand, as no agent and no rule does.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +13,21 @@ from typing import Any
 
 import numpy as np
 
+from optsched import registry
 from optsched.budget import Budget
 from optsched.errors import UnsupportedError
 from optsched.generate.arrivals import arrivals
 from optsched.problem import PlacementProblem
+from optsched.result import Solver
 from optsched.simulate.arrivals import Arrivals
-from optsched.solvers.arms import Arm, with_agent
+from optsched.solvers.arms import Arm, silent, with_agent
 from optsched.solvers.arms import measure as arms_beside
 from optsched.solvers.pod_rules import RULES
 from optsched.solvers.policy import Policy
 
 EPISODE = 600.0  # seconds for the one episode of an agent, which needs a fraction of one
 USUAL = tuple(RULES)  # what stands beside the agent where nothing is named
-TAKES = ("nodes", "ppn", "tiers", "usage", "best_of")  # options of the command that mean something
+TAKES = ("nodes", "ppn", "tiers", "usage", "best_of", "time_limit")  # options that mean something
 HEAD = (
     "arm", "#agent better", "#agent worse", "#top tier", "#all", "#µs per decision", "#fallbacks",
 )  # fmt: skip
@@ -34,19 +39,20 @@ Rule = Callable[[Arrivals, np.random.Generator], int]
 
 @dataclass(frozen=True)
 class Case:
-    """How instances are drawn; 0: from the published grid. `best_of` is in seconds."""
+    """How instances are drawn; 0: from the published grid. `best_of` and `limit` are in seconds."""
 
     nodes: int = 8
     ppn: int = 0
     priorities: int = 0
     usage: int = 0
     best_of: float | None = None
+    limit: float = 10.0
 
     @classmethod
     def of(cls, wishes: Mapping[str, Any]) -> Case:
         """From the options of the command."""
         nodes, ppn, tiers, usage = (wishes[name] or 0 for name in TAKES[:4])
-        return cls(nodes, ppn, tiers, usage, wishes["best_of"])
+        return cls(nodes, ppn, tiers, usage, wishes["best_of"], wishes["time_limit"])
 
     def problem(self, seed: int) -> PlacementProblem:
         """The instance of a seed."""
@@ -87,30 +93,37 @@ def measure(
     against: Sequence[str],
     seeds: Iterable[int],
     case: Case,
-    say: Callable[[str], None] = lambda text: None,
+    say: Callable[[str], None] = silent,
+    leave: Callable[[str], None] = silent,
 ) -> dict[str, list[Run]]:
-    """The agent, then every rule, on every instance.
+    """The agent, then every rule or solver, on every instance.
 
     Raises
     ------
     UnsupportedError
-        There is no such rule, or no agent.
+        There is no such rule or solver, or no agent.
     """
-    for name in against:
-        if name not in RULES:
-            raise UnsupportedError(f"no rule {name[:40]!r}; there are {', '.join(RULES)}")
-    solvers: dict[str, tuple[Policy, float]] = with_agent(
-        partial(Policy, agent), EPISODE, case.best_of, {}, 0.0
+    others = {name: _solver(name) for name in against if name not in RULES}
+    solvers: dict[str, tuple[Solver, float]] = with_agent(
+        partial(Policy, agent), EPISODE, case.best_of, others, case.limit
     )
     arms = {
         name: Arm(partial(_decide, solver, seconds), solver.supports)
         for name, (solver, seconds) in solvers.items()
     }
-    arms |= {name: Arm(partial(_follow, RULES[name])) for name in against}
-    return arms_beside(arms, seeds, case.problem, _runs, say)
+    arms |= {name: Arm(partial(_follow, RULES[name])) for name in against if name in RULES}
+    return arms_beside(arms, seeds, case.problem, _runs, say, leave)
 
 
-def _decide(solver: Policy, seconds: float, problem: PlacementProblem, seed: int) -> Outcome:
+def _solver(name: str) -> Solver:
+    try:
+        found: Solver = registry.solver(name)
+    except UnsupportedError as error:
+        raise UnsupportedError(f"{error}; rules are {', '.join(RULES)}") from error
+    return found
+
+
+def _decide(solver: Solver, seconds: float, problem: PlacementProblem, seed: int) -> Outcome:
     result = solver.solve(problem, Budget.of(seconds))
     there = problem.items.tier[result.plan.placement(problem).host >= 0]
     placed = tuple(np.bincount(there, minlength=len(problem.tiers)).tolist())

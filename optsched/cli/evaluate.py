@@ -30,8 +30,8 @@ MEASURES = {
         "--against",
         metavar="NAME[,..]",
         multiple=True,
-        help="Solvers beside it, default fragments-greedy; of pods rules, default all of them; of "
-        "tasks default rules and colony.",
+        help="Solvers beside it, default fragments-greedy; of pods also rules, which are the "
+        "default; of tasks default rules and colony.",
     ),
     option(
         "--instances",
@@ -87,7 +87,8 @@ def command(
     search, and episodes that fell back to greedy are counted.
 
     Agents of pod packing bind pods in the order in which they arrive. What counts is pods placed
-    per tier, the highest first; the default scheduler's rule and best fit stand beside it.
+    per tier, the highest first; the default scheduler's rule and best fit stand beside it. Solvers
+    may too, but they know all pods beforehand.
 
     Agents of task placement send tasks as they come. The weighted sum of response, energy and
     lateness is told over that of EFT (earliest finish time): below 1 it is better.
@@ -107,8 +108,11 @@ def command(
     own = seeds(instances)[seed : seed + count]
     if len(own) < count:
         raise click.UsageError(f"--seed {seed} is beyond the end of {instances}")
-    file = _file(agent)
-    problem = _kind(file, problem)
+    file = _file(ctx, agent)
+    kind = _kind(file, problem)
+    if problem not in (None, kind):
+        raise click.UsageError(f"{agent!r} is an agent for {kind}; leave out --problem")
+    problem = kind
     takes = import_module(MEASURES[problem]).TAKES
     if (given := first_given(ctx, [name for name in wishes if name not in takes])) is not None:
         raise click.UsageError(f"--{given} means nothing for {problem}")
@@ -144,8 +148,13 @@ def _measure(
 
     measure = import_module(MEASURES[problem])
     case = measure.Case.of({**wishes, "workers": usable_cores()})
+    left_out: list[str] = []
     with watching("measuring") as say:
-        found: dict[str, list[Any]] = measure.measure(file, names or measure.USUAL, own, case, say)
+        found: dict[str, list[Any]] = measure.measure(
+            file, names or measure.USUAL, own, case, say, left_out.append
+        )
+    for told in left_out:
+        click.echo(f"left out: {told}", err=True)
     if plot:
         drawn = {arm: [one.drawn for one in runs] for arm, runs in found.items()}
         write_atomically(plot, svg(drawn).encode())
@@ -166,8 +175,8 @@ def _kind(file: str | None, problem: str | None) -> str:
     return next((name for name, known in PROBLEMS.items() if known.environment == told), usual)
 
 
-def _file(agent: str | None) -> str | None:
-    """The ONNX file of an agent; a run is exported first."""
+def _file(ctx: click.Context, agent: str | None) -> str | None:
+    """The ONNX file of an agent; a run is exported first, and its file does not outlast `ctx`."""
     import tempfile
     from pathlib import Path
 
@@ -178,6 +187,7 @@ def _file(agent: str | None) -> str | None:
     needed()
     from optsched.agents.export import export_run
 
-    path = str(Path(tempfile.mkdtemp()) / "agent.onnx")
+    folder = ctx.with_resource(tempfile.TemporaryDirectory())
+    path = str(Path(folder) / "agent.onnx")
     export_run(Path(agent), path)
     return path

@@ -16,7 +16,7 @@ from optsched.generate.tasks import tasks as draw
 from optsched.kernels import warm_schedules
 from optsched.outcome import Outcome
 from optsched.simulate.episodes import weighed
-from optsched.solvers.arms import Arm, with_agent
+from optsched.solvers.arms import Arm, silent, with_agent
 from optsched.solvers.arms import measure as arms_beside
 from optsched.solvers.evaluation import interval
 from optsched.solvers.scheduling.learned import Policy
@@ -94,20 +94,21 @@ def measure(
     against: Sequence[str],
     seeds: Iterable[int],
     case: Case,
-    say: Callable[[str], None] = lambda text: None,
+    say: Callable[[str], None] = silent,
+    leave: Callable[[str], None] = silent,
 ) -> dict[str, list[Run]]:
-    """Every arm on every instance.
+    """Every arm on every instance; `leave` is told of solvers that cannot serve them.
 
     Raises
     ------
     UnsupportedError
-        A solver cannot serve such instances.
+        There is no such solver, or the agent cannot serve such instances.
     """
     others = {name: registry.task_solver(name) for name in against}
     solvers = with_agent(partial(Policy, agent), EPISODE, case.best_of, others, case.seconds)
     warm_schedules()
     arms = {name: _arm(solver, time) for name, (solver, time) in solvers.items()}
-    return arms_beside(arms, seeds, case.problem, _runs, say)
+    return arms_beside(arms, seeds, case.problem, _runs, say, leave)
 
 
 def _arm(solver: Any, seconds: float) -> Arm[TaskProblem, Outcome]:

@@ -109,7 +109,7 @@ def test_the_measure_compares_tiers() -> None:
     lines = pod_evaluation.rows(found)
     assert [line[0] for line in lines] == ["agent", "best-fit", "default-scheduler"]
     assert pod_evaluation.share([True, True, False, False]).startswith("50.0% (15.0% to 85.0%)")
-    with pytest.raises(UnsupportedError, match="there are best-fit"):
+    with pytest.raises(UnsupportedError, match="rules are best-fit"):
         pod_evaluation.measure(None, ["worst-fit"], range(1), case)
 
 
