@@ -13,7 +13,10 @@ IDS: dict[str, tuple[str, str | None]] = {
         "optsched.envs.vm_batch:make_batch",
     ),
     "optsched/TaskPlacement-v0": ("optsched.envs.task_placement:TaskPlacement", None),
-    "optsched/PodPacking-v0": ("optsched.envs.pod_packing:PodPacking", None),
+    "optsched/PodPacking-v0": (
+        "optsched.envs.pod_packing:PodPacking",
+        "optsched.envs.pod_batch:make_batch",
+    ),
 }
 
 for _name, (_entry, _vector) in IDS.items():

@@ -6,8 +6,11 @@ from typing import Any
 
 import numpy as np
 from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
 
 from optsched.arrays import Bools, Ints
+from optsched.envs.pod_packing import drawn
 from optsched.envs.pool import Pool
 from optsched.errors import InputError
 from optsched.levels import TermKind
@@ -31,11 +34,13 @@ def unfit(problem: PlacementProblem) -> str | None:
     return None
 
 
-class PodPackingBatch:
+class PodPackingBatch(VectorEnv[Seen, Ints, Any]):
     """N environments of `PodPacking`, stepped together; what ends begins anew in the same step.
 
     Observation, action and termination are those of `PodPacking`. A bound pod earns the weight of
-    its tier, which is what `PodPacking` gives with the same weights.
+    its tier, which is what `PodPacking` gives with the same weights. Illegal actions raise. Where
+    `infos["_final_obs"]`, `infos["final_obs"]` is the last observation of an episode that ended,
+    `infos["levels"]` the values it ended with and `infos["gain"]` what it earned.
 
     Parameters
     ----------
@@ -62,7 +67,8 @@ class PodPackingBatch:
         if num_envs < 1:
             raise InputError(f"{num_envs} environments; give at least 1")
         self.num_envs, self.pool, self.nodes, self.ratio = num_envs, pool, nodes, ratio
-        self.reward_scale, self.render_mode = reward_scale, None
+        self.reward_scale = reward_scale
+        self.metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
         self.single_observation_space = spaces.Dict(
             {
                 "hosts": spaces.Box(0.0, 1.0, (nodes, HOST_WIDE), np.float32),
@@ -70,16 +76,19 @@ class PodPackingBatch:
             }
         )
         self.single_action_space = spaces.Discrete(nodes + 1)
-        self._rng = np.random.default_rng(0)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
         self._problems: list[PlacementProblem] = []
 
-    def reset(self, *, seed: int | None = None) -> tuple[Seen, dict[str, Any]]:
-        """Begin all episodes."""
-        if seed is not None or not self._problems:
-            self._rng = np.random.default_rng(seed)
-        drawn = [self.pool.draw(self._rng)[1] for _ in range(self.num_envs)]
-        self.begin(drawn)
-        return self.see(), {}
+    def reset(
+        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Seen, dict[str, Any]]:
+        """Begin all episodes; one seed serves all, that of the first where there are several."""
+        super().reset(seed=seed[0] if isinstance(seed, list) else seed)
+        if options:
+            raise InputError(f"reset knows no option {next(iter(options))!r}")
+        found = [self.pool.draw(self.np_random)[1] for _ in range(self.num_envs)]
+        return self.begin(found), {}
 
     def begin(self, problems: list[PlacementProblem]) -> Seen:
         """Begin all episodes on given problems.
@@ -162,15 +171,22 @@ class PodPackingBatch:
         """
         rewards = self.play(actions) * self.reward_scale
         done = self._at >= self._count
-        infos: dict[str, Any] = {}
-        if done.any():
-            last = self.see()
-            final = [{name: table[n] for name, table in last.items()} for n in range(self.num_envs)]
-            levels = [self.levels(n) if done[n] else None for n in range(self.num_envs)]
-            infos = {"final_obs": final, "levels": levels, "gain": self._sums.copy()}
-            for n in np.flatnonzero(done).tolist():
-                self._load(n, self.pool.draw(self._rng)[1])
+        infos = self._restart(done) if done.any() else {}
         return self.see(), rewards, done, np.zeros(self.num_envs, bool), infos
+
+    def _restart(self, done: Bools) -> dict[str, Any]:
+        """Begin the episodes that have ended anew, and tell of the ends."""
+        seen, gain = self.see(), np.where(done, self._sums, 0.0) * self.reward_scale
+        last: list[Seen | None] = [None] * self.num_envs
+        levels: list[tuple[int, ...] | None] = [None] * self.num_envs
+        for n in np.flatnonzero(done).tolist():
+            last[n] = {name: table[n].copy() for name, table in seen.items()}
+            levels[n] = self.levels(n)
+            self._load(n, self.pool.draw(self.np_random)[1])
+        return {
+            "final_obs": np.array(last, dtype=object), "_final_obs": done,
+            "levels": levels, "_levels": done, "gain": gain, "_gain": done,
+        }  # fmt: skip
 
     def play(self, actions: Ints) -> np.ndarray:
         """One step of all that go on, none begins anew; (N,) what it earned."""
@@ -245,3 +261,28 @@ class PodPackingBatch:
         )  # fmt: skip
         hosts, task = scene.show()
         return {"hosts": hosts, "task": task}
+
+
+def make_batch(
+    num_envs: int = 1,
+    *,
+    nodes: int = 8,
+    ppn: int = 4,
+    priorities: int = 4,
+    usage: int | None = None,
+    split: str = "train",
+    instances: int = 0,
+    **more: float,
+) -> PodPackingBatch:
+    """N environments on the instances of `PodPacking`: entry of `gymnasium.make_vec`.
+
+    Parameters
+    ----------
+    **more
+        `ratio` and `reward_scale`, see `PodPackingBatch`.
+    """
+
+    def make(seed: int) -> PlacementProblem:
+        return drawn(seed, nodes, ppn, priorities, usage)
+
+    return PodPackingBatch(num_envs, Pool(make, split, instances), nodes, **more)

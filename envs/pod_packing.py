@@ -28,6 +28,12 @@ _LARGEST = 1 << 53
 _BAR, _HIGH = 12, 48
 
 
+def drawn(seed: int, nodes: int, ppn: int, priorities: int, usage: int | None) -> PlacementProblem:
+    """The instance of a seed; without a usage, one of the published grid."""
+    rate = usage if usage is not None else USAGES[seed % len(USAGES)]
+    return paper_problem(instance(seed, nodes, ppn, priorities, rate))
+
+
 class PodPacking(gym.Env[Any, Any]):
     """Bind arriving pods to nodes so that the most, and of the highest tiers the most, run.
 
@@ -85,11 +91,10 @@ class PodPacking(gym.Env[Any, Any]):
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise InputError(f"render mode {render_mode!r}: give 'ansi' or 'rgb_array'")
 
-        def drawn(seed: int) -> PlacementProblem:
-            rate = usage if usage is not None else USAGES[seed % len(USAGES)]
-            return paper_problem(instance(seed, nodes, ppn, priorities, rate))
+        def make(seed: int) -> PlacementProblem:
+            return drawn(seed, nodes, ppn, priorities, usage)
 
-        self.pool = Pool(source or drawn, split, instances)
+        self.pool = Pool(source or make, split, instances)
         self._fixed, self._weights = problem, weights
         if problem is not None:
             nodes = len(problem.hosts)

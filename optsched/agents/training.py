@@ -34,6 +34,8 @@ class Step:
         Rounds, or steps of environments.
     loss, gap, best
         Of the last round, of the last validation, and the least so far; None: not known.
+    validated
+        Whether that validation came since the step before.
     """
 
     stage: str
@@ -42,6 +44,7 @@ class Step:
     loss: float | None = None
     gap: float | None = None
     best: float | None = None
+    validated: bool = False
 
 
 class Training:
@@ -104,6 +107,7 @@ class Training:
         self._stage = ""
         self._board: Board | None = None
         self._gap: float | None = None
+        self._new = False  # that gap
         if folder.checkpoint.exists():
             self._restore()
         elif folder.init.exists():
@@ -197,6 +201,7 @@ class Training:
 
     def _validate(self, stage: str, done: int) -> None:
         gap = self._gap = self.validation.gap(self.network)
+        self._new = True
         self.waited = 0 if gap < self.best else self.waited + 1
         if gap < self.best:
             self.best = gap
@@ -210,7 +215,8 @@ class Training:
         if self._board is not None and loss is not None:
             self._board.add(f"{stage}/loss", loss, done)
         best = self.best if np.isfinite(self.best) else None
-        self.on_step(Step(stage, done, total, loss, self._gap, best))
+        self.on_step(Step(stage, done, total, loss, self._gap, best, self._new))
+        self._new = False
 
     def _spent(self) -> float:
         return round(self.seconds + time.monotonic() - self._clock, 1)

@@ -138,7 +138,6 @@ class _Bar:
     def __init__(self, quiet: bool) -> None:
         self.quiet, self.shown = quiet, ""
         self.bar: Any = None
-        self.gap: float | None = None
 
     def __enter__(self) -> _Bar:  # noqa: PYI034 - a class of its own, for one use
         if not self.quiet and sys.stderr.isatty():
@@ -167,9 +166,8 @@ class _Bar:
         if step.gap is not None:
             told += f" gap {step.gap:.1%}, best {step.best or 0:.1%}"
         if self.bar is None:
-            if not self.quiet and step.gap is not None and step.gap != self.gap:
+            if not self.quiet and step.validated:
                 click.echo(f"{told} ({step.done} of {step.total})", err=True)
-            self.gap = step.gap
             return
         if step.stage != self.shown:
             for old in self.bar.task_ids:

@@ -16,6 +16,7 @@ import pytest
 
 pytest.importorskip("sb3_contrib", reason="training needs the extra rl: pip install 'optsched[rl]'")
 import torch
+from click.testing import CliRunner
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from optsched.agents import PROBLEMS
@@ -28,6 +29,9 @@ from optsched.agents.training import Step, Training, _only_critic, train
 from optsched.agents.validation import Validation
 from optsched.agents.vector import BatchedVecEnv
 from optsched.agents.weights import weights
+from optsched.cli import group
+from optsched.envs.pod_batch import make_batch as pod_batch
+from optsched.envs.pod_packing import PodPacking
 from optsched.envs.vm_batch import VMReschedulingBatch
 from optsched.envs.vm_rescheduling import VMRescheduling
 from optsched.envs.vm_tables import Settings
@@ -64,8 +68,19 @@ def test_a_run_is_whole(tmp_path: Path, small: dict[str, Any]) -> None:
     lines = [json.loads(line) for line in (folder / "progress.jsonl").read_text().splitlines()]
     assert min(line["gap"] for line in lines) == best
     assert list((folder / "tensorboard").iterdir())
+    assert sum(step.validated for step in steps) == len(lines), "each validation is told once"
     about = export_run(folder, tmp_path / "agent.onnx")
     assert load(tmp_path / "agent.onnx").about["gap"] == about["gap"] == best
+    measured = [
+        CliRunner().invoke(
+            group,
+            ["evaluate", str(source), "--against", "greedy,patterns", "--instances", "heldout",
+             "--count", "2", "--pms", "16", "--moves", "6", "--output", "json"],
+        )
+        for source in (folder, tmp_path / "agent.onnx")
+    ]  # fmt: skip
+    own = [json.loads(one.stdout)["arms"]["agent"] for one in measured]
+    assert [run["gap"] for run in own[0]] == [run["gap"] for run in own[1]]
     again = Training(Folder.old(folder), device="cpu")
     assert again.run() == best
     with pytest.raises(InputError, match="holds a run"):
@@ -271,10 +286,6 @@ def test_a_run_that_cannot_begin_leaves_nothing(tmp_path: Path, small: dict[str,
 
 def test_runs_go_on_with_their_own_problem(tmp_path: Path, small: dict[str, Any]) -> None:
     """--resume does not train VMs where pods were asked for, nor with the values of pods."""
-    from click.testing import CliRunner
-
-    from optsched.cli import group
-
     config = {"problem": "vm-rescheduling", "seed": 0, "hyperparameters": small}
     Folder.new(tmp_path / "run", config)
     given = ["train", "pod-packing", "--out", str(tmp_path / "run"), "--resume"]
@@ -388,16 +399,18 @@ def test_hyperparameters_are_checked(tmp_path: Path) -> None:
     assert schedule(0.5)(0.1) == 0.5
 
 
-def test_stable_baselines_runs_the_environment() -> None:
-    """Its own vector environment takes the single one, ours the batch; both offer masks."""
+def test_stable_baselines_runs_the_environments() -> None:
+    """Its own vector environment takes the single ones, ours the batches; all offer masks."""
     options: dict[str, Any] = {"pms": 4, "moves": 2}
     plain = DummyVecEnv([lambda: VMRescheduling(**options)] * 2)
     ours = BatchedVecEnv(VMReschedulingBatch(2, Settings(moves=2, options={"pms": 4})))
-    for env in (plain, ours):
+    pods = DummyVecEnv([lambda: PodPacking(nodes=2)] * 2)
+    many = BatchedVecEnv(pod_batch(2, nodes=2))
+    for env, steps in ((plain, 8), (ours, 8), (pods, 20), (many, 20)):
         env.seed(0)
         env.reset()
         ends = 0
-        for _ in range(8):
+        for _ in range(steps):
             masks = np.stack(env.env_method("action_masks"))
             actions = np.array([int(np.flatnonzero(mask)[0]) for mask in masks])
             _, rewards, done, infos = env.step(actions)

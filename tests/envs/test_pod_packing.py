@@ -24,16 +24,87 @@ from optsched.objective import evaluate, scalar
 from optsched.plan import Placement
 from optsched.problem import Hosts, Items, Limit, LimitKind, PlacementProblem, Where
 from optsched.rules import candidates
+from optsched.simulate.arrivals import Arrivals
 from optsched.state import State
 
 ID = "optsched.envs:optsched/PodPacking-v0"
 
 
-def test_it_keeps_the_rules_of_gymnasium() -> None:
+@pytest.mark.parametrize("mode", ["ansi", "rgb_array"])
+def test_it_keeps_the_rules_of_gymnasium(mode: str) -> None:
     """The checker of Gymnasium finds nothing, warnings included."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        check_env(gym.make(ID, nodes=3, render_mode="ansi").unwrapped)
+        check_env(gym.make(ID, nodes=3, render_mode=mode).unwrapped)
+
+
+def test_sync_vector() -> None:
+    """It runs under Gymnasium's own vector environment, masks included, to the end of episodes."""
+    env = gym.make_vec(ID, num_envs=3, vectorization_mode="sync", nodes=3)
+    env.reset(seed=0)
+    earned, ends = np.zeros(3), np.zeros(3, int)
+    for _ in range(30):
+        masks = np.stack(env.call("action_masks"))
+        assert masks.shape == (3, env.single_action_space.n)
+        actions = np.array([np.flatnonzero(m)[0] if m.any() else 0 for m in masks])
+        _, rewards, over, cut, _ = env.step(actions)
+        earned += rewards
+        ends += over | cut
+    env.close()
+    assert (ends >= 2).all()
+    assert (earned > 0).all()
+
+
+def test_the_batch_is_an_environment_of_gymnasium() -> None:
+    """`make_vec` gives it, spaces hold what it shows, and ends are told as Gymnasium tells them."""
+    options: dict[str, Any] = {"nodes": 3, "priorities": 2, "split": "validation"}
+    env = gym.make_vec(ID, num_envs=4, vectorization_mode="vector_entry_point", **options)
+    assert isinstance(env, PodPackingBatch)
+    assert env.metadata["autoreset_mode"] is gym.vector.AutoresetMode.SAME_STEP
+    seen, _ = env.reset(seed=3)
+    assert env.observation_space.contains(seen)
+    again, _ = env.reset(seed=3)
+    assert all((seen[name] == again[name]).all() for name in seen)
+    earned, told = np.zeros(4), 0
+    for _ in range(40):
+        actions = np.array([np.flatnonzero(m)[0] for m in env.action_masks()])
+        seen, rewards, done, cut, infos = env.step(actions)
+        earned += rewards
+        assert env.observation_space.contains(seen)
+        assert not cut.any()
+        for n in np.flatnonzero(done).tolist():
+            assert infos["_final_obs"][n]
+            assert env.single_observation_space.contains(infos["final_obs"][n])
+            assert infos["gain"][n] == pytest.approx(earned[n])
+            earned[n], told = 0.0, told + 1
+    assert told >= 8
+    assert env.pool.seeds == seeds("validation")
+    with pytest.raises(InputError, match="no option"):
+        env.reset(options={"pods": 3})
+
+
+def test_ten_thousand_bindings_leave_no_drift() -> None:
+    """State and all that is shown are, bit for bit, what a fresh look at the bindings gives."""
+    made, seed = 0, 0
+    while made < 10_000:
+        problem = paper.problem(paper.instance(seed, 64, 8, 4, 105))
+        walk, rng, host = Arrivals(problem), np.random.default_rng(seed), problem.items.host0.copy()
+        while not walk.over:
+            item, action = int(walk.queue[walk.at]), int(rng.choice(np.flatnonzero(walk.mask)))
+            host[item] = action if action < walk.nodes else -1
+            walk.step(action)
+            made += 1
+            if made % 97:
+                continue
+            again = Arrivals(problem)
+            again.state = State(problem, Placement(host, walk.state.cells))
+            again.at, again.left = walk.at, walk.left
+            again._look()
+            assert (again.state.use == walk.state.use).all()
+            assert again.mask.tobytes() == walk.mask.tobytes()
+            for one, other in zip(again.see(), walk.see(), strict=True):
+                assert one.tobytes() == other.tobytes()
+        seed += 1
 
 
 def limited() -> PlacementProblem:

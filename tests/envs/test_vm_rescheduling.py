@@ -40,12 +40,12 @@ def play(env: gym.Env[Any, Any], rng: np.random.Generator) -> tuple[float, list[
     return total, seen
 
 
-@pytest.mark.parametrize("moves", [1, 5])
-def test_it_keeps_the_rules_of_gymnasium(moves: int) -> None:
+@pytest.mark.parametrize(("moves", "mode"), [(1, "ansi"), (5, "ansi"), (5, "rgb_array")])
+def test_it_keeps_the_rules_of_gymnasium(moves: int, mode: str) -> None:
     """The checker of Gymnasium finds nothing, warnings included."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        env = gym.make(ID, pms=6, moves=moves, render_mode="ansi")
+        env = gym.make(ID, pms=6, moves=moves, render_mode=mode)
         check_env(env.unwrapped)
         env.close()
 
