@@ -11,6 +11,7 @@ from pathlib import Path
 
 PACKAGES = ("optsched", "ortools", "numpy", "numba")
 PATHS = ("--out", "--table", "--timefold-python")  # options whose values say nothing to others
+LISTS = ("--agents", "--store")  # and those of which there may be several
 
 
 def describe(*packages: str) -> dict[str, str]:
@@ -51,9 +52,12 @@ def command() -> str:
     """How this process was started, without paths of this machine."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     words = ["python", "-m", spec.name if spec else Path(sys.argv[0]).name]
-    given = iter(sys.argv[1:])
+    given, listing = iter(sys.argv[1:]), False
     for word in given:
-        if word in PATHS:
+        listing = word in LISTS or (listing and not word.startswith("--"))
+        if listing:
+            words += [word, "FILE..."] if word in LISTS else []
+        elif word in PATHS:
             next(given, None)
         elif not word.startswith(tuple(f"{option}=" for option in PATHS)):
             words.append(word)

@@ -18,13 +18,15 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.machine import header
+from benchmarks import clock
+from benchmarks.machine import header, load
 from benchmarks.markdown import markdown
 from optsched.budget import Budget
 from optsched.envs.seeds import seeds
 from optsched.kernels import views, warm_schedules
 from optsched.solvers.scheduling import RULES
-from optsched.solvers.scheduling.agent import TaskAgent, load, play
+from optsched.solvers.scheduling import agent as agents
+from optsched.solvers.scheduling.agent import TaskAgent, play
 from optsched.solvers.scheduling.colony import ELITES, Colony, Settings
 from optsched.solvers.scheduling.learned import BATCH, WARMTH, belief
 from optsched.solvers.scheduling.measuring import Case, interval
@@ -83,7 +85,7 @@ def sampled(agent: TaskAgent) -> Callable[[TaskProblem, Budget, int], Schedule]:
 
 def arms(file: str | None) -> dict[str, Callable[[TaskProblem, Budget, int], Schedule]]:
     """By name."""
-    trained, plain = load(file), Settings()
+    trained, plain = agents.load(file), Settings()
     untrained: Any = TaskAgent(_Untrained(), {})
     return {
         "full": ants(trained),
@@ -108,9 +110,13 @@ def main() -> None:
     parser.add_argument("--limits", type=float, nargs="+", default=[0.05, 1.0], help="s")
     parser.add_argument("--nodes", type=int, nargs="+", default=[8, 32])
     parser.add_argument("--loads", type=float, nargs="+", default=[0.8, 1.1])
+    parser.add_argument("--clock", choices=("wall", "processor"), default="wall")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     warm_schedules()
+    if arguments.clock == "processor":
+        clock.by_processor()
+    before = load()
     given, own = arms(arguments.agent), seeds("heldout")[: arguments.instances]
     head = ["nodes", "load", "limit, s", *given]
     lines: list[list[object]] = []
@@ -132,10 +138,13 @@ def main() -> None:
         [
             "# Ablations of the hybrid for tasks\n",
             " ".join(__doc__.split("\n\n")[2].split()) + "\n",
-            header(instances=arguments.instances),
+            header(
+                instances=arguments.instances, clock_of_limits=arguments.clock,
+                load=f"{before:.1f} processes a core before the run, {load():.1f} at its end",
+            ),
             markdown([head, *lines]),
         ]
-    )
+    )  # fmt: skip
     print(page)
     if arguments.out:
         arguments.out.write_text(page)

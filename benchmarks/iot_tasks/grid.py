@@ -20,6 +20,10 @@ LOADS, NODES, SWITCH = (0.5, 0.8, 1.1), (8, 16, 32, 64), (False, True)
 # work is estimated.
 CONTENTION = Knobs(drift=0.4, noise=0.2)
 
+# Dispatching rules that the test is against; others are searches and agents.
+SIMPLE = ("random", "round-robin", "nearest", "cloud", "met", "least-loaded", "eft", "energy",
+          "edf", "two-choices", "min-min", "sufferage", "heft")  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Cell:

@@ -30,17 +30,15 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import clock
-from benchmarks.iot_tasks.grid import LOADS, NODES, SWITCH, Cell, cells, proven
+from benchmarks.iot_tasks.grid import LOADS, NODES, SIMPLE, SWITCH, cells, proven
 from benchmarks.iot_tasks.metaheuristics import annealed, evolved
-from benchmarks.iot_tasks.statistics import holm, interval, wilcoxon
 from benchmarks.iot_tasks.store import Job, Measured, Store, settings
-from benchmarks.machine import header, load
-from benchmarks.markdown import markdown
+from benchmarks.iot_tasks.telling import page
+from benchmarks.machine import load
 from optsched import registry
 from optsched.api import deciding
 from optsched.budget import Budget
 from optsched.generate.tasks import tasks
-from optsched.report.units import plural
 from optsched.simulate import World, roll
 from optsched.solvers.scheduling import RULES
 from optsched.solvers.scheduling.colony import Settings
@@ -48,21 +46,11 @@ from optsched.solvers.scheduling.learned import Hybrid
 from optsched.solvers.scheduling.solvers import Ants
 from optsched.tasks import Schedule, TaskProblem
 
-RESPONSE, USE, ENERGY, SLA = 0.184, 0.127, 0.093, 0.005
-REGISTERED = 30  # instances of a cell in the test that was set down beforehand
-NOT_IT = (
-    "**Not the test that was set down beforehand:** that has {all} instances in each of 48 cells, "
-    "these {cells} cells have {least} to {most}. With so few the interval of a cell is hardly more "
-    "than the spread of the agents; what a proven bound leaves holds for every instance.\n\n"
-)
-SIMPLE = ("random", "round-robin", "nearest", "cloud", "met", "least-loaded", "eft", "energy",
-          "edf", "two-choices", "min-min", "sufferage", "heft")  # fmt: skip
 Search = Callable[[TaskProblem, float, int, int], Schedule]
 SEARCHES: dict[str, Search] = {"annealing": annealed, "genetic": evolved}
 LONG = 60.0  # s, where evaluations end a search
+ABOUT = " ".join(__doc__.split("\n\n")[3].split())
 COLUMNS = ("response", "energy", "use", "violated", "composite", "done", "p99")
-HEAD = ("baseline", "response", "utilisation", "energy", "weighted sum", "missed, pp",
-        "room: response", "use", "energy", "p (Holm)", "wins", "worst", "verdict")  # fmt: skip
 
 
 def arms(arguments: argparse.Namespace) -> dict[str, list[str]]:
@@ -140,80 +128,6 @@ def instance(arguments: argparse.Namespace, job: Job) -> Measured:
     return Measured(found, proven(world.true, arguments.proof))
 
 
-def verdicts(
-    ours: np.ndarray, others: dict[str, np.ndarray], room: np.ndarray
-) -> list[list[object]]:
-    """One line per baseline; arrays are (seeds, instances, columns), `room` (instances, 4)."""
-    lines, tests = list[list[object]](), list[float]()
-    for name, every in others.items():
-        theirs = every.mean(axis=0)
-        ratio = np.maximum(ours, 1e-9) / np.maximum(theirs[None], 1e-9)
-        told = [interval(ratio[..., k]) for k in (0, 2, 1, 4)]
-        tests += [wilcoxon(ours[..., k].mean(axis=0) - theirs[:, k]) for k in (0, 2, 1)]
-        left = [
-            1 - float(np.exp(np.log(room[:, 0] / theirs[:, 0]).mean())),
-            float(np.exp(np.log(room[:, 2] / theirs[:, 2]).mean())) - 1,
-            1 - float(np.exp(np.log(room[:, 1] / theirs[:, 1]).mean())),
-        ]
-        missed = float(ours[..., 3].mean() - theirs[:, 3].mean())
-        met = told[0][2] <= 1 - RESPONSE and told[1][1] >= 1 + USE and told[2][2] <= 1 - ENERGY
-        met = met and missed <= SLA and ours[..., 5].mean() >= theirs[:, 5].mean()
-        attainable = left[0] >= RESPONSE and left[1] >= USE and left[2] >= ENERGY
-        verdict = "met" if met else "not met" if attainable else "not attainable"
-        composite = ratio[..., 4]
-        lines.append(
-            [
-                name, *(f"{mean:.3f} [{low:.3f}, {high:.3f}]" for mean, low, high in told),
-                f"{100 * missed:+.1f}", *(f"{x:.1%}" for x in left),
-                f"{(composite < 1).mean():.0%}", f"{composite.max():.3f}", verdict,
-            ]
-        )  # fmt: skip
-    adjusted = holm(tests)
-    for k, line in enumerate(lines):
-        line.insert(-3, ", ".join(f"{p:.2g}" for p in adjusted[3 * k : 3 * k + 3]))
-    return lines
-
-
-def section(words: str, found: Sequence[Measured], ours: str) -> tuple[str, list[list[object]]]:
-    """The page's part of a cell, or of all together, and its lines."""
-    names = list(found[0].arms)
-    table = {name: np.stack([one.arms[name] for one in found], axis=1) for name in names}
-    others = {name: table[name] for name in names if name != ours}
-    room = np.array([one.room for one in found])
-    lines = verdicts(table[ours], others, room)
-    best = min((name for name in SIMPLE), key=lambda name: float(table[name][..., 4].mean()))
-    whole = float(np.exp(np.log(room[:, 3] / table[best][0, :, 4]).mean()))
-    slow = {name: float(table[name][..., 6].max()) for name in ("hybrid", "ants alone", "CP-SAT")
-            if name in table}  # fmt: skip
-    part = (
-        f"## {words}\n\n{plural(len(found), 'instance')}. Best simple rule by the weighted sum: "
-        f"{best}; "
-        f"a proven bound is {1 - whole:.1%} below it. Slowest decisions (99th percentile, ms): "
-        f"{', '.join(f'{name} {value:.0f}' for name, value in slow.items())}.\n\n"
-        f"{markdown([HEAD, *lines])}"
-    )
-    return part, lines
-
-
-def summary(parts: Sequence[tuple[Cell, list[list[object]]]], counts: Sequence[int]) -> str:
-    """How often each verdict was reached, and where the weighted sum was worse, per baseline.
-
-    `counts` are instances of each of these cells.
-    """
-    rows = list[Sequence[object]]()
-    for name in [str(line[0]) for line in parts[0][1]]:
-        own = [next(line for line in lines if line[0] == name) for _, lines in parts]
-        given = [str(line[-1]) for line in own]
-        worse = sum(float(str(line[4]).split("[")[1].split(",")[0]) > 1 for line in own)
-        told = (given.count(one) for one in ("met", "not met", "not attainable"))
-        rows.append((name, *told, worse))
-    head = ("baseline", "met", "not met", "not attainable", "cells where the sum is surely worse")
-    few = ""
-    if min(counts) < REGISTERED:
-        few = NOT_IT.format(all=REGISTERED, cells=len(counts), least=min(counts), most=max(counts))
-    return f"## Verdicts over {len(parts)} cells\n\n{few}{markdown([head, *rows])}"
-
-
 def measured(arguments: argparse.Namespace, store: Store, jobs: Sequence[Job]) -> Iterator[Job]:
     """One instance after the other, kept as soon as it is done."""
     work = partial(instance, arguments)
@@ -274,10 +188,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     for cell, seed in measured(arguments, store, jobs):
         print(f"{cell.words}, instance {seed}", flush=True)
         if arguments.out:
-            arguments.out.write_text(page(arguments, store, chosen, seeds, before))
+            arguments.out.write_text(page(ABOUT, arguments, store, chosen, seeds, before))
         if arguments.minutes is not None and time.monotonic() - began > 60 * arguments.minutes:
             break
-    text = page(arguments, store, chosen, seeds, before)
+    text = page(ABOUT, arguments, store, chosen, seeds, before)
     if arguments.out:
         arguments.out.write_text(text)
     print(text.split("## ")[1] if store.found else "nothing is measured")
@@ -292,54 +206,6 @@ def numbers(parser: argparse.ArgumentParser, parts: Sequence[str], most: int) ->
             parser.error(f"--cells {part}: give numbers from 1 to {most}, as in 1 5 9-12")
         found += range(int(low), min(int(high or low), most) + 1)
     return [*dict.fromkeys(found)]
-
-
-def page(
-    arguments: argparse.Namespace,
-    store: Store,
-    chosen: Sequence[Cell],
-    seeds: Sequence[int],
-    before: float,
-) -> str:
-    """What is known so far, and what is missing."""
-    parts, lines, missing = list[str](), list[tuple[Cell, list[list[object]]]](), list[str]()
-    every, counts = list[Measured](), list[int]()
-    for cell in chosen:
-        found = store.of(cell, seeds)
-        if len(found) < len(seeds):
-            missing.append(f"{cell.words}: {len(seeds) - len(found)} of {len(seeds)}")
-        if found:
-            part, own = section(cell.words, found, arguments.ours)
-            parts.append(part)
-            lines.append((cell, own))
-            every += found
-            counts.append(len(found))
-    if every:
-        parts.insert(0, section("All cells together", every, arguments.ours)[0])
-    searches = f"{arguments.evaluations} evaluations" if arguments.evaluations else "the same time"
-    facts: dict[str, object] = {
-        "instances": f"{arguments.count} tasks each; {len(every)} measured of "
-        f"{len(seeds) * len(chosen)}",
-        "agents": len(arguments.agents) or 1,
-        "windows": f"{arguments.window} ms, {arguments.think:g} s to think, one thread",
-        "searches": searches,
-        "clock of limits": arguments.clock,
-        "load": f"{before:.1f} processes a core before the run, {load():.1f} now",
-        "missing instances": "; ".join(missing) or "none",
-    }
-    return "\n".join(
-        (
-            "# IoT tasks: the claim against every baseline\n",
-            f"Tested: {arguments.ours}. {' '.join(__doc__.split(chr(10) * 2)[3].split())}\n",
-            header(**facts) + "\n",
-            "Ratios are ours over the baseline's (geometric mean, 95 % interval of a hierarchical "
-            "bootstrap over agents and instances); room is what a proven bound leaves of the "
-            "baseline. Wins and worst are of the weighted sum. An interval of fewer than five "
-            "instances says little.\n",
-            *([summary(lines, counts)] if lines else []),
-            *parts,
-        )
-    )
 
 
 if __name__ == "__main__":

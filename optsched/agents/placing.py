@@ -16,9 +16,8 @@ from optsched.generate.tasks import tasks as generated
 from optsched.kernels import views
 from optsched.simulate import Knobs, World
 from optsched.simulate.episodes import Episode, weighed
-from optsched.solvers.scheduling.colony import Colony
 from optsched.solvers.scheduling.rules import RULES
-from optsched.solvers.scheduling.solvers import best_of
+from optsched.solvers.scheduling.solvers import Portfolio
 from optsched.tasks import Goal, Mix, Objective, TaskProblem
 
 Batch = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -197,11 +196,11 @@ def lessons(
 
 
 def solved(seed: int, env: dict[str, Any], seconds: float) -> list[Lesson]:
-    """Decisions of the best schedule of rules and colony, which know the whole future."""
+    """Decisions of the best schedule of rules, colony and CP-SAT, which know the whole future."""
     one = instance(seed, env | {"noisy": 0.0})
     problem = one.world.seen
-    rules = [RULES[name](problem, seed) for name in ("eft", "energy", "wspt")]
-    plan = best_of(problem, [Colony(problem, seed, elites=rules).run(Budget.of(seconds)), *rules])
+    eft = RULES["eft"](problem, seed)
+    plan, _ = Portfolio().search(problem, Budget.of(seconds), seed, [eft])
     run, found = Episode(one.world), []
     while run.task >= 0:
         node = int(plan.node[run.task])

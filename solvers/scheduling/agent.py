@@ -21,6 +21,7 @@ TABLES = [views.NODE_WIDE, views.TASK_WIDE]
 ENVIRONMENT = "optsched/TaskPlacement-v0"
 SHIPPED = "task-placement.onnx"
 LOW = -1e8
+TRIAL, HOPELESS = 8, 1.2  # decisions that tell how long all take, and how far beyond the budget
 
 
 @dataclass(frozen=True)
@@ -102,18 +103,25 @@ def play(
     times: int = 1,
     seed: int = 0,
     warmth: float = 0.0,
+    patient: bool = True,
 ) -> Episodes:
     """Play some episodes in step; sampled at a temperature, the first always by the best scores.
 
     Tasks are decided on as they arrive. When the budget is over, EFT decides on the rest. Where
     inputs take turns on links, the agent decides as if they did not, and they take them after.
+    Without `patient`, the agent is asked no more once its first decisions show that the budget will
+    not do for all.
     """
     world = World.of(problem.without_turns())
     runs = [Episode(world) for _ in range(times)]
     chances = np.zeros((len(problem.tasks), len(problem.nodes)))
     rng, decisions = np.random.default_rng([seed, 3]), 0
     going = [run for run in runs if run.task >= 0]
+    given = budget.remaining()
     while going and not budget.over():
+        late = (given - budget.remaining()) * len(problem.tasks) > HOPELESS * given * decisions
+        if not patient and decisions >= TRIAL and late:
+            break
         table = agent.scores(
             np.stack([run.nodes for run in going]), np.stack([run.facts for run in going]),
             np.stack([run.mask for run in going]),

@@ -111,7 +111,7 @@ class Hybrid(_Led, Ants):
         """The agent's episode, and what it thinks of nodes."""
         budget.report("policy")
         try:
-            first = play(self.agent(), problem, budget.share(SHARE))
+            first = play(self.agent(), problem, budget.share(SHARE), patient=False)
         except FormatError:
             first = Episodes([], np.zeros(problem.fits.shape), 0, False)
         self.stats = _stats(first)

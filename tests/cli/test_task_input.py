@@ -69,6 +69,12 @@ def test_numbers_beyond_64_bits_are_refused(tmp_path: Path) -> None:
     ("change", "words"),
     [
         (put("links", 0, "bandwidth", value=0), "link gateway-cloud': its bandwidth is not above"),
+        (
+            put("links", 0, "ends", value=["cloud", "cloud"]),
+            "link cloud-cloud': it joins a site to itself; leave it out",
+        ),
+        (put("links", 0, "shared", value=1), "shared"),
+        (put("links", 0, "shared", value=True), ""),
         (put("tasks", 0, "after", value=[{"task": "sound"}]), "it waits for itself"),
         (put("tasks", 0, "after", value=[{"task": "x"}]), "'photo' names the task 'x'"),
         (put("tasks", 0, "deadline", value=5), "'photo': its deadline is before its arrival"),
@@ -98,6 +104,27 @@ def test_a_wrong_field_is_named(tmp_path: Path, change: Change, words: str) -> N
     assert code == (2 if words else 0), text
     assert words in text
     assert not words or text.count("\n") <= 4
+
+
+def test_links_with_turns_are_solved_and_not_simulated(tmp_path: Path) -> None:
+    """A plan that the checker passes; for simulate one sentence and exit code 2."""
+    content = document()
+    content["links"][0]["shared"] = True
+    content["tasks"] = [
+        {"name": name, "source": "gateway", "work": 9, "input": 900, "nodes": ["big"]}
+        for name in ("photo", "song")
+    ]
+    plan = tmp_path / "plan.json"
+    code, text = run(tmp_path, content, "--plan-out", str(plan), "--output", "json")
+    assert code == 0, text
+    told = json.loads(text)["tasks"]
+    assert sorted(one["start"] for one in told) == [14, 23]  # 9 ms each on the link, 5 through it
+    problem = str(tmp_path / "tasks.json")
+    checked = CliRunner().invoke(group, ("check", problem, str(plan)))
+    assert checked.exit_code == 0, checked.output
+    played = CliRunner().invoke(group, ("simulate", problem))
+    assert played.exit_code == 2
+    assert "has shared links, on which inputs take turns" in played.output
 
 
 @pytest.mark.parametrize("number", ["NaN", "1e999", "-Infinity"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,26 @@ class Greedy:
 def agent(fault: float | None = None) -> TaskAgent:
     """One that needs no file."""
     return TaskAgent(Greedy(fault), {})
+
+
+def test_an_agent_that_will_not_end_in_time_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its first decisions tell; what leads ants gives them the rest of the time."""
+    now = [0.0]
+
+    class Slow(Greedy):
+        def run(self, *words: Any) -> list[np.ndarray]:
+            now[0] += 0.01
+            return super().run(*words)
+
+    monkeypatch.setattr("optsched.budget.time", SimpleNamespace(monotonic=lambda: now[0]))
+    problem = weighed(draw(0, nodes=5, count=40))
+    for seconds, patient, decisions in ((0.2, False, 8), (0.2, True, 20), (0.39, False, 39)):
+        played = play(TaskAgent(Slow(), {}), problem, Budget.of(seconds), patient=patient)
+        assert abs(played.decisions - decisions) <= 1
+        assert not played.whole
+        assert evaluate(problem, played.schedules[0]).violations == ()
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -15,6 +15,7 @@ from optsched.generate.tasks import tasks as draw
 from optsched.outcome import settle
 from optsched.result import Bound, Status
 from optsched.solvers.scheduling import RULES
+from optsched.solvers.scheduling.rules import TWINS
 from optsched.tasks import Objective, Schedule, TaskProblem, check_schedule, evaluate
 
 # Those with an agent are tested where they are, with one.
@@ -45,6 +46,17 @@ def test_no_time_gives_the_reference_or_better(solver: str) -> None:
     problem = draw(1, nodes=4, count=15)
     found = schedule(problem, solver=solver, time_limit=0, workers=1)
     assert evaluate(problem, found.schedule).violations == ()
+
+
+@pytest.mark.parametrize("solver", ["greedy", "colony", "cpsat", "portfolio", "hybrid"])
+@pytest.mark.parametrize("seed", range(3))
+def test_no_rule_is_better_however_little_time(solver: str, seed: int) -> None:
+    """Every compiled rule has been asked when the time is over, even if there was none."""
+    drawn = draw(seed, nodes=16, count=60, load=1.1, turns=seed == 2)
+    problem = drawn.replace(objective=Objective.parse("response:300+energy+lateness:300"))
+    found = schedule(problem, solver=solver, time_limit=0, workers=1)
+    rules = [evaluate(problem, RULES[name](problem, 0)).levels for name in TWINS]
+    assert tuple(level.value for level in found.levels) <= min(rules)
 
 
 def test_small_ones_are_proven() -> None:
