@@ -97,7 +97,9 @@ class Told:
         table = {name: np.stack([one.arms[name] for one in found], axis=1) for name in names}
         room = np.array([one.room for one in found])
         others = {name: table[name] for name in names if name != ours}
-        best = min((name for name in SIMPLE), key=lambda name: float(table[name][..., 4].mean()))
+        best = min(
+            (name for name in SIMPLE), key=lambda name: float(np.log(table[name][..., 4]).mean())
+        )
         whole = float(np.exp(np.log(room[:, 3] / table[best][0, :, 4]).mean()))
         slow = {
             name: float(table[name][..., 6].max())
