@@ -11,7 +11,10 @@ Neither the rates nor how arrivals are placed is published. Arrivals take any pl
 best fit the fragment rate would fall on its own, which the published one does not). The published
 curve falls from a rate of .522 to .316 with plans up to 5 s old, to .323 at 7 s, .330 at 20 s, .362
 at 1 min, .475 at 5 min and .517 at 10 min (read from a figure): 78 % of the gain is left after a
-minute, 23 % after five. The default churn, as many departures as arrivals, is fitted to that curve.
+minute, 23 % after five. The default churn, as many departures as arrivals, is fitted to that curve:
+1.5 % of the VMs a minute each way, some 30 a minute. (The only published counts, the Huawei-East-1
+trace's 125,430 creations and 116,313 deletions in 30 days, are 2.9 and 2.7 a minute, without the
+size of the region.)
 """
 
 from __future__ import annotations

@@ -129,6 +129,8 @@ class _Listing:
         units = shapes.units[shapes.narrow :]
         gone, come = int(units @ wide_out), int(units @ wide_in)
         memory = int(shapes.memory[shapes.narrow :] @ wide_in)
+        if not model.safe:  # what wide ones leave behind is there for all that come
+            memory -= int(shapes.memory[shapes.narrow :] @ wide_out)
         sides = []
         for t in cells:
             out = self._leavers(t)
@@ -184,11 +186,11 @@ class _Listing:
         return self._known[key]
 
     def _newcomers(self, t: int, taken: int, memory: int) -> _Sets:
-        """What may enter a cell beside wide items."""
+        """What may enter a cell beside wide items that take so many units and so much memory."""
         model, cells = self.model, self.model.cells
         room = int(cells.room[t]) + (0 if model.safe else model.high) - taken
         row = int(cells.row[t].max())
-        left = 1 << 60 if row == model.rows - 1 else row - (memory if model.safe else 0)
+        left = 1 << 60 if row == model.rows - 1 else max(row - memory, 0)
         key = (1, int(cells.group[t]), min(room, model.low), left)
         if key not in self._known:
             most = np.zeros(len(model.shapes), np.int64)

@@ -118,6 +118,19 @@ def test_vms_without_units_make_room_in_waves(make: Draw, best: Best) -> None:
     assert solve(problem, Order.WAVES).levels[0].bound == 0
 
 
+def test_what_split_vms_leave_behind_is_there_for_others(make: Draw, best: Best) -> None:
+    """A VM on two cells goes first, and one on one cell then has the memory that it needs."""
+    vms = [(2, (0,), 5, 2), (0, (0, 1), 1, 2), (1, (0, 1), 5, 1), (2, (1,), 3, 3)]
+    vms += [(1, (0, 1), 0, 1), (2, (0, 1), 0, 1)]
+    fixed = {0: 4, 1: 4, 2: 2, 4: 2}
+    problem = make(
+        vms, 3, size=14, memory=4, terms=((6, 1, 1),), moves=2, pinned=(4, 5), fixed=fixed
+    )
+    assert best(problem, safe=False) == (10,)
+    result = solve(problem, Order.WAVES)
+    assert result.levels[0].bound == 10
+
+
 def test_vms_without_units_may_leave_a_drained_host(make: Draw, best: Best) -> None:
     """Nor may a bound say that they stay."""
     vms = [(0, (0,), 0, 1), (0, (1,), 2, 2)]
