@@ -58,6 +58,13 @@ def require_support(problem: PlacementProblem, solver: str) -> Any:
     UnsupportedError
         There is no such solver, or it cannot serve this problem.
     """
+    if not isinstance(problem, PlacementProblem):
+        way = (
+            "optsched.api.schedule places tasks"
+            if isinstance(problem, TaskProblem)
+            else "optsched.read gives one"
+        )
+        raise UnsupportedError(f"a {type(problem).__name__} is no placement problem; {way}")
     chosen = registry.solver(solver)
     reason = chosen.supports(problem)
     if reason is not None:
@@ -126,6 +133,10 @@ def solve(
 
 def require_task_support(problem: TaskProblem, solver: str) -> Any:
     """The solver of tasks of that name; errors as those of `require_support`."""
+    if not isinstance(problem, TaskProblem):
+        raise UnsupportedError(
+            f"a {type(problem).__name__} holds no tasks; optsched.solve places the rest"
+        )
     chosen = registry.task_solver(solver)
     reason = chosen.supports(problem)
     if reason is not None:
@@ -204,7 +215,14 @@ def check(problem: PlacementProblem, plan: Plan) -> Report:
     ------
     PlanError
         This is no plan, such as the `Result` that holds it.
+    UnsupportedError
+        The problem holds tasks.
     """
+    if not isinstance(problem, PlacementProblem):
+        raise UnsupportedError(
+            f"a {type(problem).__name__} is no placement problem; schedules of tasks are read by "
+            "optsched.tasks.check_schedule"
+        )
     if not isinstance(plan, Plan):
         raise PlanError(f"a {type(plan).__name__} is no plan; pass the `plan` of a result")
     return _check(problem, plan)

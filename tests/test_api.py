@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 import optsched
+from optsched.api import schedule
 from optsched.errors import PlanError, ProblemError, UnsupportedError
+from optsched.generate.tasks import tasks as draw_tasks
+from optsched.plan import Plan
 from optsched.problem import PlacementProblem
 from optsched.snapshot import encode_snapshot
 
@@ -42,6 +45,19 @@ def test_check_wants_a_plan(small_cluster: PlacementProblem) -> None:
     """Whatever is no plan is refused in a sentence."""
     with pytest.raises(PlanError, match="a NoneType is no plan; pass the `plan` of a result"):
         optsched.check(small_cluster, None)  # type: ignore[arg-type]
+
+
+def test_tasks_and_files_are_told_the_way(small_cluster: PlacementProblem) -> None:
+    """The functions for placements and for tasks name each other; a path is to be read first."""
+    tasks, answer = draw_tasks(1, nodes=3, count=2), Plan("")
+    with pytest.raises(UnsupportedError, match=r"optsched\.api\.schedule places tasks"):
+        optsched.solve(tasks)  # type: ignore[arg-type]
+    with pytest.raises(UnsupportedError, match=r"optsched\.tasks\.check_schedule"):
+        optsched.check(tasks, answer)  # type: ignore[arg-type]
+    with pytest.raises(UnsupportedError, match=r"a str is no .* optsched\.read gives one"):
+        optsched.solve("cluster.json")  # type: ignore[arg-type]
+    with pytest.raises(UnsupportedError, match=r"optsched\.solve places the rest"):
+        schedule(small_cluster)  # type: ignore[arg-type]
 
 
 def test_import_is_light() -> None:

@@ -90,7 +90,10 @@ def _unwritten(ctx: click.Context, error: OSError) -> NoReturn:
 
 def _one_line(error: OptschedError) -> str:
     """The message with nothing in it that a terminal would obey."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in str(error))[:2000]
+    text = str(error)
+    if text.startswith("-: "):
+        text = f"standard input{text[1:]}"
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)[:2000]
 
 
 @click.group(

@@ -61,6 +61,7 @@ def command(
     from .plans import read_plan, read_result
     from .replays import run_replays
     from .schedules import check_tasks
+    from .watching import watching
 
     problem = wishes.load_any(snapshot)
     if isinstance(problem, TaskProblem):
@@ -68,7 +69,8 @@ def command(
             raise click.UsageError("--replay is for placements; the file holds tasks")
         ctx.exit(check_tasks(problem, plan, output, max_rows))
     read, notes = read_plan(problem, plan)
-    report = check(problem, read)
+    with watching(f"checking {plan}"):
+        report = check(problem, read)
     played = None
     if replay and not report.violations:
         result = read_result(problem, plan) if plan != "-" else None

@@ -58,6 +58,8 @@ def command(source: str, target: str, to: str | None, wishes: Wishes) -> None:
     from optsched.snapshot import require_writable, write_atomically
     from optsched.tasks import TaskProblem
 
+    from .watching import watching
+
     chosen = registry.find(registry.FORMATS, to, "format")() if to is not None else None
     if chosen is not None and not hasattr(chosen, "write"):
         raise UnsupportedError(f"the format {to!r} can be read but not written; use snapshot")
@@ -66,4 +68,5 @@ def command(source: str, target: str, to: str | None, wishes: Wishes) -> None:
     if chosen is None:
         own = "tasks" if isinstance(problem, TaskProblem) else "snapshot"
         chosen = registry.find(registry.FORMATS, own, "format")()
-    write_atomically(target, chosen.write(problem))
+    with watching(f"writing {target}"):
+        write_atomically(target, chosen.write(problem))

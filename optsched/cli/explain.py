@@ -41,11 +41,13 @@ def command(
     from optsched.options import find
 
     from .plans import read_plan
+    from .watching import watching
 
     problem = wishes.load(snapshot)
     index = find(problem.items.names, item, "item")
     read = read_plan(problem, plan)[0] if plan is not None else None
-    found = explain(problem, index, read.placement(problem) if read is not None else None)
+    with watching(f"explaining {item}"):
+        found = explain(problem, index, read.placement(problem) if read is not None else None)
     if output == "json":
         click.echo(_json(problem, found), nl=False)
         return

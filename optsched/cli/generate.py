@@ -27,13 +27,17 @@ _out = options(
 
 
 @click.group("generate", short_help="Generate seeded instances.")
-def command() -> None:
+@click.pass_context
+def command(ctx: click.Context) -> None:
     """Generate seeded instances; the same seed gives the same file on any machine.
 
     \b
     Example:
       optsched generate paper --nodes 8 --usage 105 --seed 3 | optsched solve -
     """
+    from .watching import watching
+
+    ctx.with_resource(watching("generating"))
 
 
 @command.command("demo", cls=Command)

@@ -160,14 +160,17 @@ class Wishes:
         problem = self.read_any(path)
         return self.of_tasks(problem) if isinstance(problem, TaskProblem) else self.apply(problem)
 
-    def read_any(self, path: str) -> PlacementProblem | TaskProblem:
+    def read_any(self, path: str, *, quiet: bool = False) -> PlacementProblem | TaskProblem:
         """The problem as the file has it, of whatever kind."""
         from optsched.api import read
+
+        from .watching import watching
 
         given: dict[str, Any] = dict(map(setting, self.settings))
         if self.now is not None:
             given["now"] = self.now
-        return read(path, format=self.format, **given)
+        with watching(f"reading {path}", quiet=quiet):
+            return read(path, format=self.format, **given)
 
     def of_tasks(self, problem: TaskProblem) -> TaskProblem:
         """The problem of tasks with the wishes in it.

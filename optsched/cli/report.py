@@ -43,13 +43,15 @@ def command(snapshot: str, answer: str | None, out: str, wishes: Wishes) -> None
     from optsched.tasks import TaskProblem
 
     from .schedules import report_tasks
+    from .watching import watching
 
     problem = wishes.load_any(snapshot)
-    text, notes = (
-        report_tasks(problem, answer)
-        if isinstance(problem, TaskProblem)
-        else _page(problem, answer)
-    )
+    with watching("drawing the report"):
+        text, notes = (
+            report_tasks(problem, answer)
+            if isinstance(problem, TaskProblem)
+            else _page(problem, answer)
+        )
     for note in notes:
         click.echo(note, err=True)
     write_atomically(out, text.encode("utf-8", "replace"))

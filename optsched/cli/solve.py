@@ -85,19 +85,16 @@ def command(
     from optsched.tasks import TaskProblem
 
     from .schedules import solve_tasks
-    from .watching import watching
 
     answer = Answer(plan_out, report, output, max_rows)
     answer.require_writable(picture=curve)
-    with watching(f"reading {file}", quiet=search.quiet):
-        base = wishes.read_any(file)
+    base = wishes.read_any(file, quiet=search.quiet)
     if isinstance(base, TaskProblem):
         if curve or search.sequence:
             word = "--curve" if curve else "--sequence"
             raise click.UsageError(f"{word} is for placements; the file holds tasks")
         ctx.exit(solve_tasks(wishes.of_tasks(base), solver, search, answer))
-    with watching(f"reading {file}", quiet=search.quiet):
-        problem = wishes.apply(base)
+    problem = wishes.apply(base)
     order = wishes.sequence(search.sequence)
     if curve:
         _curve(problem, search, order, answer)

@@ -176,7 +176,7 @@ def _warn(
 ) -> None:
     Owners(cluster).warn(items, warnings)
     if items and not cluster.budgets:
-        warnings.add("the input has no PodDisruptionBudget: evictions are planned without any")
+        warnings.add("the input has no PodDisruptionBudget: moves are planned without any")
     for item in items:
         spec, pending = item.pod.spec, item.host == NONE
         if item.unmodelled:

@@ -49,6 +49,11 @@ def test_broken_files(run: Run, tmp_path: Path, content: bytes) -> None:
     assert str(path) in refused(run("solve", path))
 
 
+def test_standard_input_has_a_name(run: Run) -> None:
+    """A dash says nothing."""
+    assert "standard input: the file is empty" in refused(run("solve", "-", stdin=b""))
+
+
 def test_missing_file(run: Run, tmp_path: Path) -> None:
     """A file that is not there is named."""
     assert "nowhere.json" in refused(run("solve", tmp_path / "nowhere.json"))

@@ -5,9 +5,13 @@ from __future__ import annotations
 import io
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import click
 import pytest
+from click.testing import Result
 
 from optsched.budget import Progress
 from optsched.cli import watching
@@ -95,6 +99,41 @@ def test_no_progress_for_what_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
     with watching.watching("reading"):
         time.sleep(0.05)
     assert terminal.getvalue() == ""
+
+
+def test_every_command_says_what_takes_long(
+    run: Callable[..., Result], snapshot: Path, plan: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever may take longer than a second is said on a terminal while it lasts."""
+    told: list[str] = []
+
+    @contextmanager
+    def watched(stage: str, *, quiet: bool = False) -> Iterator[Callable[[str], None]]:
+        told.append(stage.replace(str(snapshot.parent), ""))
+        yield lambda text: None
+
+    monkeypatch.setattr(watching, "watching", watched)
+    page, copy = snapshot.parent / "page.html", snapshot.parent / "copy.json"
+    for words in (
+        ("solve", snapshot, "--solver", "greedy", "--workers", 1),
+        ("check", snapshot, plan),
+        ("explain", snapshot, "shop/huge"),
+        ("compare", snapshot, plan, "--solvers", "greedy", "--workers", 1),
+        ("report", snapshot, "-o", page),
+        ("convert", snapshot, copy),
+        ("generate", "paper", "--nodes", 4, "-o", copy),
+    ):
+        assert run(*words).exit_code == 0
+    read = "reading /small.json"
+    assert told == [
+        *(read, "solving small"),
+        *(read, "checking /plan.json"),
+        *(read, "explaining shop/huge"),
+        *(read, "greedy"),
+        *(read, "drawing the report"),
+        *(read, "writing /copy.json"),
+        "generating",
+    ]
 
 
 def test_errors_of_the_work_are_raised() -> None:

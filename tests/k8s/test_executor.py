@@ -19,7 +19,7 @@ def touched(w: World) -> list[tuple[str, str]]:
     return [one for one in w.api.writes if "/optsched.io/" not in one[1]]
 
 
-def test_a_plan_goes_through_its(tmp_path: Path) -> None:
+def test_a_plan_goes_through_its_phases(tmp_path: Path) -> None:
     """A plan goes through its phases and the pod is where it was planned."""
     phases: list[Phase] = []
 
@@ -45,7 +45,7 @@ def test_a_plan_goes_through_its(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_a_wave_begins_when_the(tmp_path: Path) -> None:
+def test_a_wave_begins_when_the_one_before_has_arrived(tmp_path: Path) -> None:
     """A wave begins when the one before has arrived."""
 
     async def story() -> None:
@@ -91,7 +91,7 @@ def test_a_pod_that_waits_is_no_replacement(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["Advisory", "DryRun"])
-def test_a_mode_that_only_reports(tmp_path: Path, mode: str) -> None:
+def test_a_mode_that_only_reports_evicts_nobody(tmp_path: Path, mode: str) -> None:
     """A mode that only reports records the plan and evicts nobody."""
     w, end = run(told(tmp_path, settings=bench(MODE=mode)))
     assert end.phase is Phase.RECORDED
@@ -118,7 +118,7 @@ def test_off_writes_nothing_at_all(tmp_path: Path) -> None:
     run(story())
 
 
-def test_a_plan_waits_for_a(tmp_path: Path) -> None:
+def test_a_plan_waits_for_a_person(tmp_path: Path) -> None:
     """A plan waits for a person and expires without one."""
 
     def approve(w: World, plan: PlacementPlan) -> None:
@@ -134,7 +134,7 @@ def test_a_plan_waits_for_a(tmp_path: Path) -> None:
     assert (end.phase, evictions(w)) == (Phase.DONE, 1)
 
 
-def test_a_newer_plan_supersedes_one(tmp_path: Path) -> None:
+def test_a_newer_plan_supersedes_one_that_waits(tmp_path: Path) -> None:
     """A newer plan supersedes one that has not begun."""
 
     async def story() -> None:
@@ -187,7 +187,9 @@ def _forbid(w: World) -> None:
         (_forbid, "may not create pods/eviction"),
     ],
 )
-def test_a_plan_that_does_not(tmp_path: Path, before: Callable[[World], None], why: str) -> None:
+def test_a_plan_that_does_not_hold_is_rejected(
+    tmp_path: Path, before: Callable[[World], None], why: str
+) -> None:
     """A plan that does not hold any more is rejected."""
     w, end = run(told(tmp_path, before=before))
     assert end.phase is Phase.REJECTED
@@ -195,7 +197,7 @@ def test_a_plan_that_does_not(tmp_path: Path, before: Callable[[World], None], w
     assert not w.api.evicted
 
 
-def test_nothing_is_moved_unless_the(tmp_path: Path) -> None:
+def test_nothing_is_moved_unless_the_extender_knows(tmp_path: Path) -> None:
     """Nothing is moved unless the extender has taken the plan over."""
 
     def kill_front_end(w: World) -> None:
@@ -208,7 +210,7 @@ def test_nothing_is_moved_unless_the(tmp_path: Path) -> None:
     assert not w.leftovers()
 
 
-def test_two_failures_in_a_row(tmp_path: Path) -> None:
+def test_two_failures_in_a_row_make_it_stop(tmp_path: Path) -> None:
     """Two failures in a row make it stop."""
 
     async def story() -> None:
@@ -231,7 +233,7 @@ def test_two_failures_in_a_row(tmp_path: Path) -> None:
     run(story())
 
 
-def test_an_owner_is_left_alone(tmp_path: Path) -> None:
+def test_an_owner_is_left_alone_for_its_cooldown(tmp_path: Path) -> None:
     """An owner is left alone for its cooldown."""
 
     async def story() -> None:

@@ -16,7 +16,7 @@ from optsched.k8s.gates import GATE
 from optsched.k8s.records import ENDED, Phase, PlanSlot, SlotSpec, decode_slot
 
 
-def test_nothing_is_written_once_another(tmp_path: Path) -> None:
+def test_nothing_is_written_once_another_leads(tmp_path: Path) -> None:
     """Nothing is written once another leads and the next leader goes on."""
 
     async def story() -> None:
@@ -40,7 +40,7 @@ def test_nothing_is_written_once_another(tmp_path: Path) -> None:
     run(story())
 
 
-def test_two_that_believe_they_lead(tmp_path: Path) -> None:
+def test_two_that_believe_they_lead_evict_nobody_twice(tmp_path: Path) -> None:
     """Two that believe they lead evict nobody twice."""
 
     async def story() -> None:
@@ -63,7 +63,7 @@ def test_two_that_believe_they_lead(tmp_path: Path) -> None:
     run(story())
 
 
-def test_what_a_plan_that_is(tmp_path: Path) -> None:
+def test_what_a_plan_that_is_gone_left_behind(tmp_path: Path) -> None:
     """What a plan that is gone left behind is taken away."""
 
     async def story() -> None:
@@ -84,7 +84,7 @@ def test_what_a_plan_that_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("gates", ["", GATE], ids=["extender", "gates"])
-def test_killed_at_any_step_it(tmp_path: Path, gates: str) -> None:
+def test_killed_at_any_step_it_goes_on(tmp_path: Path, gates: str) -> None:
     """Killed at any step it goes on and nothing is lost or done twice."""
     steps = run(killed_at(0, tmp_path / "whole", gates)).steps
     assert steps >= 30
@@ -95,7 +95,7 @@ def test_killed_at_any_step_it(tmp_path: Path, gates: str) -> None:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_random_plans_with_faults_and(tmp_path: Path, seed: int) -> None:
+def test_random_plans_with_faults_and_kills(tmp_path: Path, seed: int) -> None:
     """Random plans with faults and kills do no harm."""
     story = run(tell(seed, tmp_path, trouble=0.6, faults=0.03, kills=1.0))
     assert not story.violations

@@ -62,14 +62,16 @@ def _evictions_answer(*answers: Refusal | str) -> Change:
     ],
     ids=["500", "429", "budget", "drop", "lose"],
 )
-def test_an_eviction_in_trouble_is(tmp_path: Path, answers: tuple[Refusal | str, ...]) -> None:
+def test_an_eviction_in_trouble_happens_once(
+    tmp_path: Path, answers: tuple[Refusal | str, ...]
+) -> None:
     """An eviction in trouble is repeated and happens once."""
     w, end = run(told(tmp_path, at=Phase.EVICTING, change=_evictions_answer(*answers)))
     assert (end.phase, evictions(w)) == (Phase.DONE, 1)
     clean(w)
 
 
-def test_a_budget_that_never_allows(tmp_path: Path) -> None:
+def test_a_budget_that_never_allows_it_ends_the_plan(tmp_path: Path) -> None:
     """A budget that never allows it ends the plan."""
     change = _evictions_answer(*[BUDGET] * 500)
     w, end = run(told(tmp_path, at=Phase.EVICTING, change=change))
@@ -79,7 +81,7 @@ def test_a_budget_that_never_allows(tmp_path: Path) -> None:
     clean(w)
 
 
-def test_a_right_that_is_taken(tmp_path: Path) -> None:
+def test_a_right_that_is_taken_away_ends_the_plan(tmp_path: Path) -> None:
     """A right that is taken away ends the plan."""
     forbidden = Refusal(403, "Forbidden", "no")
     change = _evictions_answer(*[forbidden] * 5)
@@ -150,7 +152,7 @@ def test_a_pod_that_enters_before_it_is_let(tmp_path: Path) -> None:
     run(story())
 
 
-def test_off_in_the_middle_leaves(tmp_path: Path) -> None:
+def test_off_in_the_middle(tmp_path: Path) -> None:
     """Off in the middle leaves the rest to the deadlines."""
 
     async def story() -> None:
@@ -176,7 +178,7 @@ def test_off_in_the_middle_leaves(tmp_path: Path) -> None:
     run(story())
 
 
-def test_a_pod_that_went_by(tmp_path: Path) -> None:
+def test_a_pod_that_went_by_itself_is_not_evicted(tmp_path: Path) -> None:
     """A pod that went by itself is not evicted again."""
     w, end = run(told(tmp_path, at=Phase.EVICTING, change=_replace_victim))
     assert end.phase in ENDED
@@ -184,7 +186,7 @@ def test_a_pod_that_went_by(tmp_path: Path) -> None:
     clean(w)
 
 
-def test_a_cache_that_has_gone(tmp_path: Path) -> None:
+def test_a_cache_that_has_gone_silent(tmp_path: Path) -> None:
     """A cache that has gone silent is compared with the server first."""
 
     async def story() -> None:
@@ -210,7 +212,7 @@ def test_a_cache_that_has_gone(tmp_path: Path) -> None:
     run(story())
 
 
-def test_nominations_are_taken_back_when(tmp_path: Path) -> None:
+def test_nominations_are_taken_back(tmp_path: Path) -> None:
     """Nominations are taken back when a plan is given up."""
 
     async def story() -> None:
