@@ -10,6 +10,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from optsched.arrays import Bools, Ints
+from optsched.envs.actions import many
 from optsched.envs.pod_packing import drawn
 from optsched.envs.pool import Pool
 from optsched.errors import InputError
@@ -167,7 +168,7 @@ class PodPackingBatch(VectorEnv[Seen, Ints, Any]):
         Raises
         ------
         InputError
-            An action is not allowed.
+            An action is not allowed, or they are not one for each.
         """
         rewards = self.play(actions) * self.reward_scale
         done = self._at >= self._count
@@ -190,6 +191,7 @@ class PodPackingBatch(VectorEnv[Seen, Ints, Any]):
 
     def play(self, actions: Ints) -> np.ndarray:
         """One step of all that go on, none begins anew; (N,) what it earned."""
+        actions = many(actions, self.num_envs)
         rows, going = np.arange(self.num_envs), self._at < self._count
         legal = self._mask[rows, np.clip(actions, 0, self.nodes)] & (actions >= 0)
         legal &= actions <= self.nodes

@@ -10,6 +10,7 @@ import numpy as np
 from gymnasium import spaces
 
 from optsched.arrays import Bools
+from optsched.envs.actions import one
 from optsched.envs.drawing import BLOCK, EMPTY, FRAGMENT, GAP, USED, Picture
 from optsched.envs.pool import Pool
 from optsched.errors import InputError
@@ -134,8 +135,14 @@ class PodPacking(gym.Env[Any, Any]):
     def step(
         self, action: SupportsInt
     ) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
-        """Bind the pod, or leave it."""
-        pods, chosen = self._begun(), int(action)
+        """Bind the pod, or leave it.
+
+        Raises
+        ------
+        InputError
+            The action is no whole number, or there was no reset.
+        """
+        pods, chosen = self._begun(), one(action)
         legal = 0 <= chosen <= self.nodes and bool(pods.mask[chosen])
         before = self._levels
         if legal:

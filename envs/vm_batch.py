@@ -9,6 +9,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from optsched.arrays import Bools, Ints
+from optsched.envs.actions import many
 from optsched.envs.vm_rescheduling import Seen
 from optsched.envs.vm_tables import Buffers, Settings, Tables
 from optsched.errors import InputError
@@ -80,10 +81,10 @@ class VMReschedulingBatch(VectorEnv[Seen, Ints, Any]):
         Raises
         ------
         InputError
-            An action is not allowed; the others were taken.
+            An action is not allowed; the others were taken. Or they are not one for each.
         """
         buffers = self._buffers
-        buffers.step(np.ascontiguousarray(actions, dtype=np.int64))
+        buffers.step(many(actions, self.num_envs))
         ends = buffers.ends
         if (ends == layout.ILLEGAL).any():
             n = int(np.argmax(ends == layout.ILLEGAL))

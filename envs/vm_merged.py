@@ -12,6 +12,7 @@ import numpy as np
 from gymnasium import spaces
 
 from optsched.arrays import Bools, Ints
+from optsched.envs.actions import many
 from optsched.envs.vm_rescheduling import Seen
 from optsched.envs.vm_tables import Settings, Tables
 from optsched.errors import InputError
@@ -78,10 +79,13 @@ class VMReschedulingMerged:
         Raises
         ------
         InputError
-            An action is not allowed.
+            An action is not allowed, or they are not one for each.
         """
         walks, looks = self._begun()
-        chosen = looks.actions[np.arange(self.num_envs), actions]
+        actions, known = many(actions, self.num_envs), looks.actions.shape[1]
+        there = (actions >= 0) & (actions < known)
+        found = looks.actions[np.arange(self.num_envs), np.where(there, actions, 0)]
+        chosen = np.where(there, found, -1)
         if (chosen < 0).any():
             n = int(np.argmax(chosen < 0))
             raise InputError(f"environment {n}: action {actions[n]} is not allowed; see the masks")

@@ -9,6 +9,7 @@ import gymnasium as gym
 import numpy as np
 
 from optsched.arrays import Bools
+from optsched.envs.actions import one
 from optsched.envs.drawing import Picture, draw_cells
 from optsched.envs.vm_tables import Buffers, Settings, Tables
 from optsched.errors import InputError
@@ -137,12 +138,13 @@ class VMRescheduling(gym.Env[Any, Any]):
         Raises
         ------
         InputError
-            The action is not allowed now, with illegal="raise"; or there was no reset.
+            The action is not allowed now, with illegal="raise"; it is no whole number; or there was
+            no reset.
         """
         buffers = self._buffers
         buffers.begun(0)
         group = int(buffers.rows[0, layout.CHOSEN])
-        chosen = int(action)
+        chosen = one(action)
         self._action[0] = chosen
         buffers.step(self._action)
         end = int(buffers.ends[0])

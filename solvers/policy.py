@@ -39,6 +39,7 @@ EPISODES = 100_000  # as many as the budget allows
 CONCLUDE = 8e-6  # seconds per item that sequencing and checking take
 FALLBACK = 0.25  # share of the time that is kept for greedy, at most
 GREEDY = 0.02  # seconds that it takes
+LATE = "policy: the first episode did not end in time; greedy took over"
 
 
 class Policy:
@@ -137,6 +138,7 @@ class Policy:
             played = Played(0, begun.plan([]))
         candidates = [played.plan.placement(problem)]
         if not played.whole:
+            notes = notes or [LATE]
             candidates.append(_greedy(problem))
         return candidates, _stats(played), notes
 
@@ -153,6 +155,7 @@ class Policy:
             bound = policy_pods.Bound(Placement.current(problem))
         candidates = [bound.placement]
         if not bound.whole:
+            notes = notes or [LATE]
             result = Greedy().solve(problem, budget.until(budget.remaining()), order=order)
             candidates.append(result.plan.placement(problem))
         return candidates, _stats(bound), notes

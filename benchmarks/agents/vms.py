@@ -19,7 +19,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +41,7 @@ from optsched.solvers.policy import Policy
 
 LONG = 600.0  # seconds for what needs a fraction of one
 HEAD = ["instances", "arm", "mean gap", "95 %", "worst", "CPU ms", "episodes", "fallbacks"]
+HIGH = {"279 PMs, high load": Case()}
 ELSEWHERE = {
     "middle load": Case(load="middle"),
     "low load": Case(load="low"),
@@ -51,7 +52,8 @@ ELSEWHERE = {
     "40 PMs, 8 migrations": Case(pms=40, moves=8),
 }
 
-STARTED = (
+Started = tuple[str, Case, str, float]
+STARTED: tuple[Started, ...] = (
     ("279 PMs, high load", Case(), "fragments", 0.03),
     ("279 PMs, high load", Case(), "fragments", 0.1),
     ("279 PMs, high load", Case(), "local", 0.5),
@@ -172,12 +174,18 @@ def gap(result: Result, bound: int) -> float:
     return (level.value - bound) / gain if gain > 0 else 0.0
 
 
-def paired(agent: str | None, before: str, own: Sequence[int], count: int) -> str:
+def paired(
+    agent: str | None,
+    before: str,
+    own: Sequence[int],
+    count: int,
+    cases: Mapping[str, Case] = HIGH | ELSEWHERE,
+) -> str:
     """One episode of both on the same instances, and the mean difference with its interval."""
     rows: list[list[object]] = [["instances", "count", "now", "before", "difference", "95 %"]]
-    for name, case in (("279 PMs, high load", Case()), *ELSEWHERE.items()):
+    for name, case in cases.items():
         gaps: list[list[float]] = [[], []]
-        few = count if name == "279 PMs, high load" else max(count // 4, 2)
+        few = count if name in HIGH else max(count // 4, 2)
         for seed in own[:few]:
             problem = case.problem(seed)
             bound = Fragments().solve(problem, Budget.of(60.0), order=Order.SAFE).levels[0].bound
@@ -195,7 +203,7 @@ def paired(agent: str | None, before: str, own: Sequence[int], count: int) -> st
     return markdown(rows)
 
 
-def warm_start(agent: str | None, own: Sequence[int]) -> str:
+def warm_start(agent: str | None, own: Sequence[int], started: Sequence[Started] = STARTED) -> str:
     """Solvers with the agent's plan and without, the same time in all."""
     rows: list[list[object]] = [
         [
@@ -203,7 +211,7 @@ def warm_start(agent: str | None, own: Sequence[int]) -> str:
             "proven alone", "proven from it",
         ]
     ]  # fmt: skip
-    for kind, case, name, seconds in STARTED:
+    for kind, case, name, seconds in started:
         solver = registry.solver(name)
         alone, helped, proofs = [], [], [0, 0]
         for seed in own:

@@ -1,7 +1,7 @@
 """The folder of a run: what it was given, how far it is, what came of it.
 
-config.yml      hyperparameters, seed
-versions.json   Python, packages, git revision, machine
+config.yml      problem, hyperparameters, seed; train --hyperparameters takes it too
+starts.jsonl    a line per start or resumption: device, processes, Python, packages, git revision
 checkpoint.pt   all that a resumed run needs; replaced as a whole, never half written
 best.pt         the weights that validated best
 init.pt         those it began with, where some were given
@@ -25,11 +25,11 @@ import torch
 import yaml
 from torch import nn
 
-from optsched.agents.hyperparameters import check
+from optsched.agents.hyperparameters import INIT, RUN, check
 from optsched.errors import FormatError, InputError
 from optsched.snapshot import write_atomically
 
-FORMAT = 1
+FORMAT = 2
 PACKAGES = ("optsched", "torch", "stable-baselines3", "sb3-contrib", "gymnasium", "numpy", "numba")
 
 
@@ -56,7 +56,6 @@ class Folder:
         except OSError as error:
             raise InputError(f"{str(path)!r} cannot be made: {error.strerror}") from error
         write_atomically(path / "config.yml", yaml.safe_dump(config, sort_keys=True).encode())
-        write_atomically(path / "versions.json", json.dumps(_versions(), indent=1).encode())
         return folder
 
     @classmethod
@@ -101,8 +100,7 @@ class Folder:
             found = yaml.safe_load(Path(told).read_text("utf-8"))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise FormatError(f"{told!r} is damaged; train anew") from error
-        known = {"problem", "seed", "hyperparameters"}
-        if not isinstance(found, dict) or set(found) - {"init"} != known:
+        if not isinstance(found, dict) or set(found) - {INIT} != RUN:
             raise FormatError(f"{told!r} is damaged; train anew")
         if not isinstance(found["seed"], int) or not isinstance(found["problem"], str):
             raise FormatError(f"{told!r} is damaged; train anew")
@@ -114,7 +112,7 @@ class Folder:
 
     def discard(self) -> None:
         """Take away what `new` wrote: a run that could not begin must not bar the next one."""
-        for name in ("config.yml", "versions.json", "init.pt"):
+        for name in ("config.yml", "init.pt"):
             (self.path / name).unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # what else is there is not ours
             self.path.rmdir()
@@ -149,6 +147,16 @@ class Folder:
             raise FormatError(f"{str(path)!r} is of another version")
         return found
 
+    def began(self, **known: Any) -> None:
+        """Add a line to starts.jsonl, with the versions of everything.
+
+        Raises
+        ------
+        InputError
+            There is no room.
+        """
+        self._add("starts.jsonl", known | _versions())
+
     def note(self, **known: Any) -> None:
         """Add a line to progress.jsonl.
 
@@ -157,7 +165,10 @@ class Folder:
         InputError
             There is no room.
         """
-        path = self.path / "progress.jsonl"
+        self._add("progress.jsonl", known)
+
+    def _add(self, name: str, known: dict[str, Any]) -> None:
+        path = self.path / name
         try:
             with open(path, "a", encoding="utf-8") as file:
                 file.write(json.dumps(known) + "\n")
@@ -182,7 +193,9 @@ def fill(network: nn.Module, weights: dict[str, Any], told: str) -> None:
 
 
 def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version(), "system": platform.system()}
+    found = {
+        "python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}",
+    }  # fmt: skip
     for name in PACKAGES:
         try:
             found[name] = version(name)

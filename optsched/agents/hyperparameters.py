@@ -14,6 +14,7 @@ from optsched.errors import InputError, MissingExtraError
 _LINEAR = re.compile(r"lin_([0-9.eE+-]+)")
 # The rest is Stable-Baselines3's.
 _OURS = ("ants", "branch", "clone", "correct", "tilt", "validate")
+RUN, INIT = {"problem", "seed", "hyperparameters"}, "init"  # what a run's config.yml holds
 _POSITIVE = ("batch_size", "pool")
 _SIZES = ("n_envs", "n_steps", "n_worlds", "n_rollouts", "batch_size", "n_epochs")
 
@@ -25,6 +26,8 @@ def read(problem: str, path: str | Path | None, changes: Mapping[str, str]) -> d
     ----------
     changes
         "clone.rounds" -> "50" and the like; values are YAML.
+    path
+        A file in the zoo's shape, or the config.yml of another run.
 
     Raises
     ------
@@ -43,6 +46,9 @@ def read(problem: str, path: str | Path | None, changes: Mapping[str, str]) -> d
     told = str(path) if path is not None else name
     try:
         content = yaml.safe_load(_shipped(name) if path is None else Path(path).read_text("utf-8"))
+        if isinstance(content, dict) and set(content) - {INIT} == RUN:
+            known = PROBLEMS.get(str(content["problem"]))
+            content = {known.environment: content["hyperparameters"]} if known else {}
         for key, value in changes.items():
             _change(content, env_id, key, yaml.safe_load(value))
     except OSError as error:

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from optsched.agents import vm_instances
 from optsched.agents.cloning import Weights
 from optsched.agents.experts import Lesson, rest
 from optsched.agents.network import MigrationNetwork
 from optsched.agents.vm_lessons import SAMPLED, Left, Teaching, act
 from optsched.arrays import Bools
-from optsched.generate.vm import snapshot
-from optsched.simulate.migration import Start, start
+from optsched.simulate.migration import Start
 from optsched.simulate.walks import Looks, Walk, Walks
 
 TOGETHER = 8  # episodes that share a call of the network
@@ -213,7 +213,6 @@ class Searching:
         network.load_state_dict({name: torch.from_numpy(part) for name, part in weights.items()})
         network.eval()
         rng = np.random.default_rng(job.draw)
-        starts = [start(snapshot(seed, **dict(options)), moves)
-                  for seed, options, moves in job.instances]  # fmt: skip
+        starts = [vm_instances.begun(seed, dict(own), moves) for seed, own, moves in job.instances]
         episodes = played(network, starts, rng, WARM)
         return [one for episode in episodes for one in episode.choices(self.keep, rng)]

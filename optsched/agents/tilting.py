@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from optsched.agents import vm_instances
 from optsched.agents.network import MigrationNetwork
 from optsched.agents.vm_lessons import act
 from optsched.envs.seeds import seeds
-from optsched.generate.vm import snapshot
 from optsched.kernels.layout import CELL_TIMES, CELL_WIDE, GROUP_TIMES, GROUP_WIDE
-from optsched.simulate.migration import Start, start
+from optsched.simulate.migration import Start
 from optsched.simulate.walks import Walks
 
 SPREAD, WIDE = 0.6, 1.5  # of the coefficients at first, and of those of how many are equal
@@ -103,10 +103,9 @@ class Tilting:
     @cached_property
     def starts(self) -> list[Start]:
         """Instances of the training split."""
-        rng, options = np.random.default_rng([self.seed, 7]), dict(self.env)
-        moves = int(options.pop("moves", 50))
+        rng, (options, moves) = np.random.default_rng([self.seed, 7]), vm_instances.parted(self.env)
         own = rng.integers(0, len(seeds("train")), int(self.config["instances"]))
-        return [start(snapshot(int(one), **options), moves) for one in own.tolist()]
+        return [vm_instances.begun(int(one), options, moves) for one in own.tolist()]
 
     def set(self, tilt: np.ndarray) -> None:
         """Give the network coefficients (GROUP_WIDE + CELL_WIDE,)."""

@@ -116,6 +116,7 @@ class Training:
     def run(self) -> float:
         """Train to the end, or as long as `stop` says so; the best gap on validation."""
         self._clock = time.monotonic()
+        self.folder.began(device=self.device, threads=torch.get_num_threads(), workers=self.workers)
         self._board = Board(self.folder.path / "tensorboard")
         try:
             if self.folder.init.exists() and not self._stage:

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from optsched.agents import vm_instances
 from optsched.agents.network import MigrationNetwork
 from optsched.agents.vm_lessons import act
 from optsched.budget import Budget
 from optsched.envs.seeds import seeds
-from optsched.generate.vm import snapshot
 from optsched.plan import Order
-from optsched.simulate.migration import Start, start
+from optsched.simulate.migration import Start
 from optsched.simulate.walks import Walks
 from optsched.solvers.fragments.exchange import Fragments
 
@@ -31,11 +31,10 @@ class Validation:
     """
 
     def __init__(self, env: dict[str, Any], count: int) -> None:
-        options = dict(env)
-        moves = int(options.pop("moves", 50))
+        options, moves = vm_instances.parted(env)
         self.cases: list[tuple[Start, int]] = []
         for seed in seeds("validation")[:count]:
-            begun = start(snapshot(seed, **options), moves)
+            begun = vm_instances.begun(seed, options, moves)
             problem = begun.problem.replace(max_moves=moves)
             result = Fragments().solve(problem, Budget.of(SECONDS), order=Order.SAFE)
             self.cases.append((begun, result.levels[0].bound))

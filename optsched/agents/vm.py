@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 from sb3_contrib import MaskablePPO
 
+from optsched.agents import vm_instances
 from optsched.agents.cloning import Cloning
 from optsched.agents.correcting import Correcting
 from optsched.agents.network import MigrationNetwork
@@ -16,7 +19,7 @@ from optsched.agents.tilting import Tilting
 from optsched.agents.validation import Validation
 from optsched.agents.vm_lessons import Teaching
 from optsched.envs.vm_merged import VMReschedulingMerged
-from optsched.envs.vm_tables import Settings
+from optsched.envs.vm_tables import GROUPS_PER_CELL, Settings
 from optsched.kernels.layout import CELL_WIDE, GROUP_WIDE, TASK_WIDE
 
 REWARD = 1 / 16  # a block of 16 cores is 1
@@ -45,9 +48,15 @@ class VMRescheduling:
 
     def learner(self, config: dict[str, Any], seed: int, device: str) -> MaskablePPO:
         """Masked PPO on instances of the training split."""
-        options = dict(config["env_kwargs"])
-        moves = int(options.pop("moves", 50))
+        options, moves = vm_instances.parted(config["env_kwargs"])
         settings = Settings(moves=moves, options=options, reward_scale=REWARD)
+        if "base" in options:
+            base = vm_instances.base(str(options["base"]))
+            cells, most = len(base.cells), 2 * len(base.items)  # VMs, where no two are alike
+            settings = replace(
+                settings, source=partial(vm_instances.instance, options=options), options={},
+                max_cells=cells, max_groups=max(GROUPS_PER_CELL * cells + 16, most),
+            )  # fmt: skip
         batch = VMReschedulingMerged(int(config["n_envs"]), settings)
         return make(config, batch, MigrationNetwork, INPUTS, seed, device)
 

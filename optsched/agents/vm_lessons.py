@@ -21,14 +21,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from optsched.agents import vm_instances
 from optsched.agents.attention import NEVER
 from optsched.agents.cloning import Weights
 from optsched.agents.experts import Lesson, rest, whole
 from optsched.agents.network import MigrationNetwork
 from optsched.envs.seeds import seeds
-from optsched.generate.vm import snapshot
 from optsched.kernels import layout
-from optsched.simulate.migration import Start, start
+from optsched.simulate.migration import Start
 from optsched.simulate.walks import Floats, Looks, Walk, Walks
 
 SAMPLED = 0.3  # temperature of the clone's second episode; the first is its best choices
@@ -59,7 +59,7 @@ class Job:
 
     def start(self) -> Start:
         """The first state."""
-        return start(snapshot(self.seed, **dict(self.options)), self.moves)
+        return vm_instances.begun(self.seed, dict(self.options), self.moves)
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ class Teaching:
 
     def drawn(self, rng: np.random.Generator) -> tuple[int, tuple[tuple[str, Any], ...], int]:
         """An instance of the training split: as configured, smaller, or with memory that binds."""
-        own, options = seeds("train"), dict(self.env)
-        seed, moves = int(rng.integers(own.start, own.stop)), int(options.pop("moves", 50))
+        own, (options, moves) = seeds("train"), vm_instances.parted(self.env)
+        seed = int(rng.integers(own.start, own.stop))
         if rng.random() < self.clone["smaller"]:
             pms = int(options.get("pms", 279))
             options["pms"] = int(rng.integers(max(pms // 10, 2), pms + 1))

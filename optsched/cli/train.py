@@ -46,7 +46,11 @@ if TYPE_CHECKING:
 )
 @options(
     "Hyperparameters",
-    option("--hyperparameters", metavar="FILE", help="YAML; default: what comes with optsched."),
+    option(
+        "--hyperparameters",
+        metavar="FILE",
+        help="YAML, such as the config.yml of a run; default: what comes with optsched.",
+    ),
     option(
         "--set",
         "changes",
@@ -86,6 +90,7 @@ def command(
       optsched train vm-rescheduling --out runs/first --resume
       optsched train vm-rescheduling --out runs/small --set env_kwargs.pms=40 --set clone.rounds=50
       optsched train vm-rescheduling --out runs/more --init runs/first --set clone.rounds=0
+      optsched train vm-rescheduling --out runs/ours --set env_kwargs.base=snapshot.json
     """
     if resume and (hyperparameters or changes):
         raise click.UsageError("a run goes on with what it was given; leave out hyperparameters")

@@ -36,6 +36,8 @@ from optsched.envs.vm_batch import VMReschedulingBatch
 from optsched.envs.vm_rescheduling import VMRescheduling
 from optsched.envs.vm_tables import Settings
 from optsched.errors import FormatError, InputError
+from optsched.generate.vm import snapshot
+from optsched.snapshot import encode_snapshot
 from optsched.solvers import agent_file
 from optsched.solvers.policy_agent import load
 
@@ -60,8 +62,11 @@ def test_a_run_is_whole(tmp_path: Path, small: dict[str, Any]) -> None:
     ppo = [step for step in steps if step.stage == "ppo"][-1]
     assert ppo.done >= ppo.total == 64
     folder = tmp_path / "run"
-    versions = json.loads((folder / "versions.json").read_text())
-    assert {"python", "torch", "git"} <= set(versions)
+    starts = (folder / "starts.jsonl").read_text().splitlines()
+    assert len(starts) == 1
+    began = json.loads(starts[0])
+    assert {"python", "torch", "git", "git_changes"} <= set(began)
+    assert (began["device"], began["threads"], began["workers"]) == ("cpu", 1, 1)
     assert Folder.old(folder).config() == {
         "problem": "vm-rescheduling", "seed": 3, "hyperparameters": small,
     }  # fmt: skip
@@ -97,6 +102,55 @@ def test_same_seed_same_weights(tmp_path: Path, small: dict[str, Any]) -> None:
         ends.append(torch.cat([part.flatten() for part in run.network.parameters()]))
     assert torch.equal(ends[0], ends[1])
     assert not torch.equal(ends[0], ends[2])
+
+
+def test_a_run_is_repeated_from_its_folder(tmp_path: Path, small: dict[str, Any]) -> None:
+    """Another run with the configuration and the seed of the first ends with the same weights."""
+    small |= {"n_timesteps": 0, "tilt": small["tilt"] | {"rounds": 0}}
+    small["clone"] |= {"rounds": 2}
+    small["correct"] |= {"rounds": 0}
+    first = train("vm-rescheduling", tmp_path / "a", small, 4, device="cpu")
+    first.run()
+    kept = first.folder.path / "config.yml"
+    values = read("vm-rescheduling", kept, {})
+    assert values == small
+    again = train("vm-rescheduling", tmp_path / "b", values, 4, device="cpu")
+    again.run()
+    ends = [list(run.network.parameters()) for run in (first, again)]
+    assert all(torch.equal(one, other) for one, other in zip(*ends, strict=True))
+    with pytest.raises(InputError, match=r"has nothing for 'optsched/PodPacking-v0'"):
+        read("pod-packing", kept, {})
+
+
+def test_a_run_that_gets_no_better_ends_early(tmp_path: Path, small: dict[str, Any]) -> None:
+    """After as many validations without a better one as patience says, each stage is over."""
+    small |= {"n_timesteps": 0, "validate": {"every": 1, "instances": 2, "patience": 2}}
+    small["clone"] |= {"rounds": 50, "learning_rate": 0.0}
+    small["correct"] |= {"rounds": 50, "learning_rate": 0.0, "episodes": 2}
+    small["tilt"] |= {"rounds": 0}
+    steps: list[Step] = []
+    train("vm-rescheduling", tmp_path / "run", small, 0, device="cpu", on_step=steps.append).run()
+    stages = [step.stage for step in steps]
+    assert stages == ["clone"] * 3 + ["correct"] * 2
+
+
+def test_a_real_snapshot_can_be_trained_on(tmp_path: Path, small: dict[str, Any]) -> None:
+    """With `base` among env_kwargs all instances are days of that cluster, in every stage."""
+    path = tmp_path / "real.json"
+    path.write_bytes(encode_snapshot(snapshot(7, pms=9, memory="mixed")))
+    small["env_kwargs"] |= {"base": str(path)}
+    small["clone"] |= {"rounds": 2, "smaller": 0.5, "mixed": 0.5}
+    run = train("vm-rescheduling", tmp_path / "run", small, 0, device="cpu")
+    assert {len(begun.problem.hosts) for begun, _ in run.validation.cases} == {9}
+    drawn = run.validation.cases[0][0].problem
+    assert drawn.digest() != run.validation.cases[1][0].problem.digest()
+    assert run.run() <= 1
+    assert run.learner is not None
+    assert run.learner.num_timesteps >= 64
+    bad = small | {"env_kwargs": small["env_kwargs"] | {"base": str(tmp_path / "none.json")}}
+    with pytest.raises(InputError, match=r"none\.json"):
+        train("vm-rescheduling", tmp_path / "other", bad, 0, device="cpu")
+    assert not (tmp_path / "other").exists()
 
 
 def test_it_learns(tmp_path: Path, small: dict[str, Any]) -> None:

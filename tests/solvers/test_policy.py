@@ -61,6 +61,7 @@ def test_no_time_is_a_fallback_that_is_counted() -> None:
     problem = with_max_moves(snapshot(4, pms=40), 10)
     result = Policy().solve(problem, Budget.of(0.0), order=Order.SAFE)
     assert result.stats["fallbacks"] == 1
+    assert any("did not end in time; greedy took over" in note for note in result.notes)
     greedy = api.solve(problem, solver="fragments-greedy", time_limit=LONG)
     assert result.levels[0].value <= greedy.levels[0].value < result.levels[0].stay
 

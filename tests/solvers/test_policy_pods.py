@@ -56,6 +56,7 @@ def test_no_time_is_a_fallback_that_is_counted() -> None:
     given = arrivals(5, nodes=8)
     result = Policy().solve(given, Budget.of(0.0))
     assert result.stats["fallbacks"] == 1
+    assert any("did not end in time; greedy took over" in note for note in result.notes)
     assert not check(given, result.plan).violations
 
 
