@@ -16,7 +16,7 @@ from .counters import Counters
 from .objective import cell_use, evaluate
 from .plan import Move, Order, Placement, Plan, Wave
 from .problem import PlacementProblem
-from .rules import may_enter
+from .rules import candidates, may_enter
 from .state import State
 from .waves import WaveRoom
 
@@ -201,14 +201,12 @@ class _Run:
         parks = self.order is Order.PARK
         for needs_gain in (True, False) if parks else (True,):
             for item in stuck:
-                if parks and items.lets_go_first[item]:
-                    ways = [NONE]
-                elif item not in self.hopped and len(self.hopped) < self._hops:
-                    ways = self._hosts_to_hop(item)
-                else:
+                waits = parks and bool(items.lets_go_first[item])
+                if not waits and (item in self.hopped or len(self.hopped) >= self._hops):
                     continue
                 if needs_gain and not self._helps(item):
                     continue
+                ways = [NONE] if waits else self._hosts_to_hop(item)
                 if any(room.join(item, way) for way in ways):
                     if ways != [NONE]:
                         self.hopped.add(item)
@@ -217,7 +215,7 @@ class _Run:
 
     def _hosts_to_hop(self, item: int) -> list[int]:
         wanted = set(self.goal.host[self.left].tolist())
-        free = [h for h in range(len(self.problem.hosts)) if may_enter(self.state, item, h)]
+        free = np.flatnonzero(candidates(self.state, item)).tolist()
         return sorted((h for h in free if h != self.state.host[item]), key=lambda h: h in wanted)
 
     def _helps(self, item: int) -> bool:

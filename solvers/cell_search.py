@@ -9,6 +9,7 @@ from ortools.sat.python.cp_model import FEASIBLE, OPTIMAL, UNKNOWN
 
 from optsched.budget import Budget
 from optsched.classes import item_classes
+from optsched.objective import evaluate
 from optsched.plan import Order, Placement, Plan
 from optsched.problem import PlacementProblem
 from optsched.result import Bound
@@ -62,11 +63,17 @@ class CellCpSat:
 
 
 def count_cells(
-    problem: PlacementProblem, budget: Budget, seed: int, order: Order, start: Plan | None = None
+    problem: PlacementProblem,
+    budget: Budget,
+    seed: int,
+    order: Order,
+    start: Plan | None = None,
+    known: Outcome | None = None,
 ) -> Outcome | None:
     """The best placement and bounds by counts, after greedy; None where they are of no use.
 
-    What is order-safe is allowed in waves too, and far sooner found: it comes first.
+    What is order-safe is allowed in waves too, and far sooner found: it comes first. `known` is
+    what others could do already.
     """
     pairs = len(item_classes(problem)) * len(problem.cells)
     if not on_cells(problem) or pairs > WORTHWHILE or refusal(problem) is not None:
@@ -74,18 +81,33 @@ def count_cells(
     fits = start is not None and (order is not Order.SAFE or start.order is Order.SAFE)
     ladder = Ladder(problem, starting(problem, start if fits else None))
     first = ladder.placement
-    search = Search(problem)
-    migrate(search, budget.share(FIRST))
-    ladder.offer(search.state.placement())
-    others = [ladder.placement, first]
+    if known is None:
+        search = Search(problem)
+        migrate(search, budget.share(FIRST))
+        ladder.offer(search.state.placement())
+    else:
+        adopt(ladder, known)
+    others = [ladder.placement, *([] if known is None else known.others), first]
     if order is not Order.SAFE:
         _climb(ladder, [Step(CellCpSat(seed, Order.SAFE), SHARE)], budget.share(0.5))
         others.insert(0, ladder.placement)
-        ladder = Ladder(problem, ladder.placement)  # its bounds are for order-safe plans
+        # Its bounds are for order-safe plans, those that are known are not.
+        ladder = Ladder(problem, ladder.placement)
+        if known is not None:
+            adopt(ladder, known)
     step = CellCpSat(seed, order)
     _climb(ladder, [Step(step, SHARE)], budget)
     _climb(ladder, [Step(step)], budget)
     return Outcome(ladder.placement, [*ladder.bounds], _others(ladder, others), ladder.done())
+
+
+def adopt(ladder: Ladder, outcome: Outcome) -> None:
+    """Go on from a placement, with its bounds."""
+    ladder.offer(outcome.placement)
+    values = evaluate(ladder.problem, outcome.placement)
+    for level, bound in enumerate(outcome.bounds):
+        if bound is not None:
+            ladder.best.prove(level, bound, values[:level])
 
 
 def _climb(ladder: Ladder, steps: Sequence[Step], budget: Budget) -> None:

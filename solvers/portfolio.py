@@ -15,7 +15,7 @@ from optsched.problem import PlacementProblem
 from optsched.result import Result, conclude
 from optsched.solvers.annealing import Annealing
 from optsched.solvers.bounds import free_bounds
-from optsched.solvers.cell_search import count_cells
+from optsched.solvers.cell_search import adopt, count_cells
 from optsched.solvers.column_generation import NAMES
 from optsched.solvers.counts import CpSat
 from optsched.solvers.ending import Ending
@@ -39,6 +39,7 @@ LOOSENED = 0.4
 
 # Share of the time for exchanges of classes, before local search goes on where they end.
 EXCHANGES = 0.7
+TINY = 0.5  # of that, where several resources count: their steps are too tiny for proofs
 BEGIN, BEGIN_ITEM = 0.1, 4e-5  # seconds, and seconds per item, that a local search takes to begin
 
 
@@ -74,6 +75,7 @@ class Portfolio:
                 order=order,
                 others=exchanged.others,
                 stats=exchanged.stats,
+                deadline=budget.deadline,
             )
         ending = Ending(problem, order, budget, self.name)
         ladder = Ladder(problem, start.placement(problem) if start is not None else None)
@@ -101,28 +103,26 @@ def exchange(
     problem: PlacementProblem, budget: Budget, seed: int, start: Plan | None, order: Order
 ) -> Outcome | None:
     """What exchanges of classes, or counts of them, can do about fragments; None: nothing."""
-    if all(t.kind is not TermKind.FRAGMENTS for level in problem.objective for t in level.terms):
+    terms = [term for level in problem.objective for term in level.terms]
+    blocks = [term for term in terms if term.kind is TermKind.FRAGMENTS]
+    if not blocks:
         return None
-    own = in_time(problem, budget)
+    own = in_time(problem, budget, order)
     if worth_more(problem, own.share(1 - EXCHANGES)):
         own = own.share(EXCHANGES)
-    outcome = reschedule(problem, own, seed, order, start)
-    if isinstance(outcome, Outcome):
-        return outcome
-    return count_cells(problem, own, seed, order, start)
+    several = len({term.resource for term in blocks}) > 1
+    mine = own.share(TINY) if several else own
+    outcome = reschedule(problem, mine, seed, order, start)
+    if isinstance(outcome, str):
+        return count_cells(problem, own, seed, order, start)
+    if several and not outcome.proven:
+        return count_cells(problem, own, seed, order, start, outcome) or outcome
+    return outcome
 
 
 def worth_more(problem: PlacementProblem, budget: Budget) -> bool:
     """Whether there is time for a local search to begin and get somewhere."""
     return not budget.stop() and budget.remaining() > BEGIN + BEGIN_ITEM * len(problem.items)
-
-
-def adopt(ladder: Ladder, outcome: Outcome) -> None:
-    """Go on from a placement, with its bounds."""
-    ladder.offer(outcome.placement)
-    for level, bound in enumerate(outcome.bounds):
-        if bound is not None and ladder.placement is outcome.placement:
-            ladder.best.prove(level, bound, ladder.values[:level])
 
 
 def work(ladder: Ladder, ending: Ending, seed: int) -> list[Placement]:

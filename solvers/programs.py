@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import math
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ _NOTHING = (
     None,
 )
 LOOK = 0.02  # seconds between two looks at `Budget.stop`
+LATE = 1.25  # times its limit that HiGHS is waited for
 
 
 @contextmanager
@@ -61,6 +63,45 @@ def interrupting(stop: Callable[[], bool]) -> Iterator[SolveInterrupter]:
     finally:
         done.set()
         thread.join()
+
+
+class _Patience(threading.local):
+    """Waits for a solve that may forget its own limit of time, as HiGHS does now and then.
+
+    One that is given up goes on until it looks at its clock; the next one waits for its end, so
+    that there are never two of a caller.
+    """
+
+    def __init__(self) -> None:
+        self._last: threading.Thread | None = None
+
+    def wait_for(
+        self, run: Callable[[], result_pb2.SolveResultProto], seconds: float
+    ) -> result_pb2.SolveResultProto | None:
+        """What `run` returns, or raises; None once so many seconds are over."""
+        deadline = time.monotonic() + seconds
+        if self._last is not None:
+            self._last.join(seconds)
+            if self._last.is_alive():
+                return None
+        found: list[result_pb2.SolveResultProto] = []
+        failed: list[Exception] = []
+
+        def carry() -> None:
+            try:
+                found.append(run())
+            except Exception as error:
+                failed.append(error)
+
+        self._last = threading.Thread(target=carry)
+        self._last.start()
+        self._last.join(max(0.0, deadline - time.monotonic()))
+        if failed:
+            raise failed[0]
+        return found[0] if found else None
+
+
+_patience = _Patience()
 
 
 @dataclass(frozen=True)
@@ -159,15 +200,24 @@ class LinearProgram:
         """
         limits = _limits(seconds)
         limits.absolute_gap_tolerance = gap
-        answer = core.solve(
-            self._model(whole),
-            mathopt.SolverType.HIGHS.value,
-            settings.SolverInitializerProto(),
-            limits,
-            *_NOTHING,
-            None,
-        )
-        if not answer.solutions or not answer.solutions[0].HasField("primal_solution"):
+        model = self._model(whole)
+
+        def run() -> result_pb2.SolveResultProto:
+            return core.solve(
+                model,
+                mathopt.SolverType.HIGHS.value,
+                settings.SolverInitializerProto(),
+                limits,
+                *_NOTHING,
+                None,
+            )
+
+        answer = _patience.wait_for(run, LATE * seconds + LOOK)
+        if (
+            answer is None
+            or not answer.solutions
+            or not answer.solutions[0].HasField("primal_solution")
+        ):
             return None, -math.inf
         low = answer.termination.objective_bounds.dual_bound
         return np.array(answer.solutions[0].primal_solution.variable_values.values), low

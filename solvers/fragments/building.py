@@ -17,6 +17,7 @@ from optsched.solvers.fragments.refusals import refusal
 MOST_UNITS = 512  # of the resource that counts, on a cell
 MOST_MEMORY = 4096  # units of the resource that binds besides
 MOST_CLASSES = 400
+GRAINS = 16  # parts of a block that are told apart where several resources count
 
 
 def distinct(rows: Ints) -> tuple[Ints, Ints, Ints]:
@@ -151,6 +152,9 @@ class _Builder:
         self.unit = int(np.gcd.reduce(demand[:, resource])) if count else 1
         self.units = demand[:, resource] // self.unit
         self.demand = demand
+        # Of each resource that counts, what a unit stands for: all take them in one ratio.
+        counted = sorted({term.resource for term in level.terms})
+        self.per_unit = {r: int(demand[0, r] // self.units[0]) if count else 1 for r in counted}
         placement = Placement.current(problem)
         self.free = problem.cells.capacity - cell_use(problem, placement)
 
@@ -171,10 +175,10 @@ class _Builder:
         if isinstance(found, str):
             return found
         memory, row, rows = found
-        free = self.free[:, self.resource]
+        free = self.free[:, [*self.per_unit]]
         table = np.column_stack([free, row, group[problem.cells.host], self.narrow_at])
         first, of_cell, number = distinct(table)
-        gain, parts, weight, step = self._worth(free[first])
+        gain, parts, weight, step = self._worth(self.free[first])
         of_item = np.full(len(problem.items), NONE, np.int64)
         of_item[self.part] = self.of_part
         drained = _drained(problem, self.first).astype(np.float64)
@@ -184,6 +188,7 @@ class _Builder:
             self.narrow_at[first], gain, parts,
         )  # fmt: skip
         moves = problem.max_moves if problem.max_moves >= 0 else len(self.part)
+        blocks = [term.weight * term.size * term.cells for term in self.level.terms]
         return Model(
             problem,
             self.level.terms,
@@ -200,8 +205,9 @@ class _Builder:
             step,
             self._value(),
             self._prize(step),
-            sum(term.weight for term in self.level.terms) * self.unit / step,
-            sum(term.weight * term.size * term.cells for term in self.level.terms) / step,
+            sum(term.weight * self.per_unit[term.resource] for term in self.level.terms) / step,
+            sum(blocks) / step,
+            max(1, min(blocks) // (GRAINS * step)) if len(self.per_unit) > 1 else 1,
             self.safe,
             min(moves, len(self.part)),
         )
@@ -315,13 +321,15 @@ class _Builder:
         be counted in or out. They are counted such that a cell gains its blocks, and a loss where
         less than nothing is free.
         """
-        change = (np.arange(self.low + self.high + 1) - self.low) * self.unit
-        then = free[:, None] + change
-        now = free[:, None]
-        above, above_now = np.maximum(then, 0), np.maximum(now, 0)
-        gain = np.zeros(then.shape, np.int64)
+        change = np.arange(self.low + self.high + 1) - self.low
+        gain = np.zeros((len(free), len(change)), np.int64)
+        possible = np.ones(gain.shape, bool)
         parts, weights = [], []
         for term in self.level.terms:
+            now = free[:, term.resource, None]
+            then = now + change * self.per_unit[term.resource]
+            above, above_now = np.maximum(then, 0), np.maximum(now, 0)
+            possible &= then >= np.minimum(now, 0)
             gain += term.weight * ((above_now - now) - (above - then))
             if term.cells == 1:
                 blocks = above // term.size - above_now // term.size
@@ -329,9 +337,8 @@ class _Builder:
             else:
                 parts.append(above // term.size)
                 weights.append(term.weight * 2 * term.size)
-        possible = gain[then >= np.minimum(now, 0)]
-        step = gcd(int(np.gcd.reduce(np.abs(possible), initial=0)), *weights) or 1
-        stacked = np.array(parts, np.int64).reshape(len(parts), *then.shape)
+        step = gcd(int(np.gcd.reduce(np.abs(gain[possible]), initial=0)), *weights) or 1
+        stacked = np.array(parts, np.int64).reshape(len(parts), *gain.shape)
         return gain / step, stacked, np.array(weights, float) / step, step
 
     def _hosts(self, of_cell: Ints, group: Ints, meet: bool, memory: Ints) -> HostTypes:
@@ -357,7 +364,7 @@ class _Builder:
     def _prize(self, step: int) -> int:
         """More than twice the steps that all cells together can gain or lose."""
         most = sum(
-            term.weight * int(np.abs(self.free[:, self.resource]).sum())
+            term.weight * int(np.abs(self.free[:, term.resource]).sum())
             for term in self.level.terms
         )
         return 2 * (most // step + 1)

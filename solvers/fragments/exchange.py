@@ -27,6 +27,7 @@ SOURCE = "exchange prices"
 EMPTYING = 0.5  # share of the time to empty hosts further than greedy does
 WORTHWHILE, FEW_ROUNDS = 0.95, 4  # share of the moves and tries, to save moves that are no level
 CONCLUDE = 8e-6  # seconds per item that sequencing and checking take
+WAVES = 3  # times that, where moves are put in waves
 
 
 @dataclass
@@ -74,7 +75,7 @@ class Fragments:
     ) -> Result:
         """Greedy, column generation, whole exchanges."""
         started = time.monotonic()
-        outcome = reschedule(problem, in_time(problem, budget), seed, order, start)
+        outcome = reschedule(problem, in_time(problem, budget, order), seed, order, start)
         if isinstance(outcome, str):
             nothing: list[Bound | None] = [None] * len(problem.objective)
             outcome = Outcome(starting(problem, start), nothing, stats={"refused": outcome})
@@ -87,13 +88,15 @@ class Fragments:
             order=order,
             others=outcome.others,
             stats=outcome.stats,
+            deadline=budget.deadline,
         )
 
 
-def in_time(problem: PlacementProblem, budget: Budget) -> Budget:
+def in_time(problem: PlacementProblem, budget: Budget, order: Order) -> Budget:
     """The budget, less what sequencing and checking a plan will take."""
     left = budget.remaining()
-    return budget.until(left - min(0.5 * left, 0.005 + CONCLUDE * len(problem.items)))
+    each = CONCLUDE if order is Order.SAFE else WAVES * CONCLUDE
+    return budget.until(left - min(0.5 * left, 0.005 + each * len(problem.items)))
 
 
 def reschedule(
@@ -209,7 +212,7 @@ class _Run:
         self.bound(model)
         if not np.isfinite(master.bound):
             return
-        ceiling = self._ceiling(model)
+        ceiling = self._ceiling(model) - (model.grain - 1)
         if self.gained(model) < ceiling:
             self.take(model, choose(master, self.budget, ceiling, self.seed))
         self._save_moves(model, master)

@@ -57,7 +57,7 @@ def curve(
     for done, limit in enumerate(limits):
         looked = not budget.over()
         if looked:
-            run.look(limit, in_time(problem, budget.share(1 / (len(limits) - done))))
+            run.look(limit, in_time(problem, budget.share(1 / (len(limits) - done)), order))
         found.append((limit, run.value, looked))
     return [(limit, value, run.bound(limit, value), looked) for limit, value, looked in found]
 
@@ -89,8 +89,9 @@ class _Frontier:
             master.allow(limit)
             gained = (master.model.value - self.goal - self.value) // master.model.step
             master.generate(budget, gained)
-            if np.isfinite(master.bound) and np.floor(master.bound) > gained:
-                found = choose(master, budget, int(np.floor(master.bound)), self.seed)
+            target = master.bound - (master.model.grain - 1)
+            if np.isfinite(target) and np.floor(target) > gained:
+                found = choose(master, budget, int(np.floor(target)), self.seed)
                 if found.gain > gained:
                     self.value = min(self.value, self._checked(limit, master.model, found))
 

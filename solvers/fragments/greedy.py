@@ -58,13 +58,19 @@ def _model(problem: PlacementProblem) -> Model | str:
     goals = goals_of(problem)
     if isinstance(goals, str):
         return goals
-    return build(problem, problem.objective[goals.fragments], safe=True)
+    level = problem.objective[goals.fragments]
+    if len({term.resource for term in level.terms}) > 1:
+        return "fragments of several resources at once are left to greedy"
+    return build(problem, level, safe=True)
 
 
 def steepest(model: Model) -> Placement:
-    """The placement that single moves lead to, each onto what is free now."""
+    """The placement that single moves lead to, each onto what is free now.
+
+    Where several resources count, the current one: what is compiled knows one.
+    """
     problem, shapes, cells = model.problem, model.shapes, model.cells
-    if not len(shapes):
+    if not len(shapes) or len({term.resource for term in model.terms}) > 1:
         return Placement.current(problem)
     first = np.array([members[0] for members in shapes.members])
     demand = problem.items.cell_demand[first]

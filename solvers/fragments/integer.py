@@ -55,8 +55,8 @@ def choose(
         best = _better(best, found)
         if not impossible:
             break
-        target -= 1
-        master.prove(target)
+        master.prove(target - 1)
+        target -= master.model.grain
         if not lower:
             return best
     for _ in range(MORE_TRIES):
@@ -99,8 +99,8 @@ def _whole(master: Master, pool: Ints, budget: Budget) -> tuple[Chosen | None, i
     """The best whole combination of the columns in the pool, and the most that one can gain."""
     pool = pool[possible(master.model, master.columns[pool])]
     program = master.program(pool)
-    whole = np.ones(len(program), bool)
-    x, low = program.solve_whole_bound(whole, PATIENCE * budget.remaining(), GAP)
+    whole, grain = np.ones(len(program), bool), master.model.grain
+    x, low = program.solve_whole_bound(whole, PATIENCE * budget.remaining(), GAP * grain)
     if x is None:
         return None, 1 << 60
     counts = np.round(x[GIVEN:]).astype(np.int64)
@@ -108,7 +108,9 @@ def _whole(master: Master, pool: Ints, budget: Budget) -> tuple[Chosen | None, i
     columns = master.columns[pool[used]]
     gain = float(columns.gain @ counts[used]) - master.model.prize * round(float(x[MISSING]))
     chosen = Chosen(columns, counts[used], round(gain))
-    return chosen, int(np.floor(-low + ROUNDING)) if np.isfinite(low) else 1 << 60
+    # Where gains are in the millions, what HiGHS takes for 0 may be many steps.
+    loose = ROUNDING if grain == 1 else grain / 2
+    return chosen, int(np.floor(-low + loose)) if np.isfinite(low) else 1 << 60
 
 
 def possible(model: Model, columns: Columns) -> Bools:

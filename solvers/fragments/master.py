@@ -267,15 +267,19 @@ class Master:
         return self.relaxed
 
     def generate(self, budget: Budget, enough: float = 0.0) -> None:
-        """Rounds of LP and pricing until the bound is that of the LP, or less than `enough + 1`."""
+        """Rounds of LP and pricing until the bound is that of the LP, or less than `enough + 1`.
+
+        All but for less than a grain.
+        """
+        grain = self.model.grain
         if not self.tried:
             self.start(budget)
-        while not budget.over() and self.bound >= enough + 1:
+        while not budget.over() and self.bound >= enough + grain:
             relaxed = self.solve(budget)
             if relaxed is None:
                 return
             self.rounds += 1
-            if np.floor(self.bound) <= np.floor(relaxed.value + ROUNDING):
+            if self.bound // grain <= (relaxed.value + ROUNDING) // grain:
                 return
             added = self.price(self.prices.towards(relaxed.prices, SMOOTH))
             if not added and not self.price(relaxed.prices):

@@ -146,6 +146,9 @@ class Model:
         all else can add up to.
     unit_worth, block_worth
         Steps that a unit is worth in whole blocks, and that one block of each kind is worth.
+    grain
+        Steps that searches need not tell apart: 1, but where several resources count and steps are
+        tiny, a part of the least block.
     safe
         Whether newcomers must fit in what is free now, or only in what is free then.
     moves
@@ -169,6 +172,7 @@ class Model:
     prize: int
     unit_worth: float
     block_worth: float
+    grain: int
     safe: bool
     moves: int
 

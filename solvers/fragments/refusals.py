@@ -43,11 +43,23 @@ def uncounted(problem: PlacementProblem, terms: Iterable[Term]) -> str | None:
 
 def refusal(problem: PlacementProblem, level: Level) -> str | None:
     """None, or why exchanges cannot express the problem."""
-    if len({term.resource for term in level.terms}) > 1:
-        return "fragments of several resources at once are left to local search"
+    if not in_proportion(problem, level):
+        return "fragments of resources that VMs take in several ratios are left to counts and local"
     if len(np.unique(problem.cells.kind)) > 1:
         return "cells of several kinds are left to local search"
     alone = np.bincount(problem.cells.host, minlength=1) == 1
     if alone.any() and any(term.cells > 1 for term in level.terms):
         return "hosts of one cell have no blocks over two; these are left to local search"
     return uncounted(problem, level.terms)
+
+
+def in_proportion(problem: PlacementProblem, level: Level) -> bool:
+    """Whether all that moves takes the resources that count in one ratio: one tells the others."""
+    items = problem.items
+    resources = sorted({term.resource for term in level.terms})
+    demand = items.cell_demand[items.movable & (items.cells_needed > 0)][:, resources]
+    demand = demand[demand.any(axis=1)]
+    if len(resources) < 2 or not len(demand):
+        return True
+    one = demand[0]
+    return bool((one > 0).all() and (demand * one[0] == demand[:, :1] * one).all())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import numpy as np
 import pytest
+from ortools.math_opt.result_pb2 import SolveResultProto
 
-from optsched.solvers.programs import LinearProgram, interrupting
+from optsched.solvers.programs import LinearProgram, _Patience, interrupting
 
 
 def covering(rows: int, columns: int) -> LinearProgram:
@@ -49,3 +51,33 @@ def test_without_a_wish_to_stop_it_is_solved() -> None:
     x = solution.x
     assert (x >= -1e-9).all()
     assert solution.value == pytest.approx(float(np.array(program.cost) @ x))
+
+
+def test_a_solve_that_forgets_its_time_is_given_up() -> None:
+    """Its caller goes on; the next one waits for it, so that there are never two."""
+    patience, end = _Patience(), threading.Event()
+    started: list[str] = []
+
+    def forgetful() -> SolveResultProto:
+        end.wait()
+        return SolveResultProto()
+
+    def prompt() -> SolveResultProto:
+        started.append("prompt")
+        return SolveResultProto()
+
+    assert patience.wait_for(forgetful, 0.01) is None
+    assert patience.wait_for(prompt, 0.01) is None
+    assert not started
+    end.set()
+    assert patience.wait_for(prompt, 60) == SolveResultProto()
+
+
+def test_what_a_solve_raises_reaches_its_caller() -> None:
+    """Although it runs in a thread of its own."""
+
+    def broken() -> SolveResultProto:
+        raise ValueError("no model")
+
+    with pytest.raises(ValueError, match="no model"):
+        _Patience().wait_for(broken, 60)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from itertools import count
 
 import pytest
-from vm_worlds import Truth, draw
+from vm_worlds import OBJECTIVES, Blocks, Truth, draw
 
 from optsched.budget import Budget
 from optsched.check import check
+from optsched.generate.vm import snapshot
 from optsched.levels import TermKind
 from optsched.plan import Order
 from optsched.problem import PlacementProblem
-from optsched.rates import fragment_level
+from optsched.rates import fragment_level, with_objective
 from optsched.registry import solver
 from optsched.result import Result, Status
 from optsched.solvers.fragment_bounds import fewest_left, least_fragments
@@ -88,3 +89,27 @@ def test_conflicts_are_kept_in_any_order(seed: int, order: Order) -> None:
     exact = judged(problem, "counts", order, 20)
     assert exact.status is Status.OPTIMAL or exact.dropped
     assert exact.levels[0].value <= bounded.levels[0].value or exact.dropped
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("terms", [OBJECTIVES[5], OBJECTIVES[6]])
+@pytest.mark.parametrize("seed", range(12))
+def test_cores_and_memory_in_one_ratio_are_proven_together(
+    seed: int, terms: Blocks, order: Order
+) -> None:
+    """Where all VMs take them so, exchanges price a weighted sum of both."""
+    drawn = (draw(n, terms=terms, ratio=2, zeros=0.0) for n in count(20_000 + 50 * seed))
+    problem = next(one for one in drawn if solver("fragments").supports(one) is None)
+    result = judged(problem, "fragments", order, 20)
+    assert result.status is Status.OPTIMAL or order is not Order.SAFE or len(problem.limits)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_tiny_steps_leave_a_small_gap(order: Order) -> None:
+    """Weights that make FR16 and MEM64 comparable: bounds hold, and are near what is found."""
+    problem = with_objective(snapshot(0, pms=20).replace(max_moves=5), "fr16:2,mem64")
+    exact = solver("counts").solve(problem, Budget.of(60), order=order)
+    priced = solver("fragments").solve(problem, Budget.of(20), order=order)
+    assert exact.status is Status.OPTIMAL
+    assert priced.levels[0].bound <= exact.levels[0].value <= priced.levels[0].value
+    assert priced.levels[0].gap < 0.1

@@ -21,8 +21,8 @@ Values = tuple[int, ...]
 CORES, MEMORY = 0, 1
 FEW = 4  # VMs that all of them may move
 
-OBJECTIVES: tuple[tuple[tuple[int, int, int, int], ...], ...] = (
-    # (resource, size, cells, weight) of each block
+Blocks = tuple[tuple[int, int, int, int], ...]  # (resource, size, cells, weight) of each
+OBJECTIVES: tuple[Blocks, ...] = (
     ((CORES, 4, 1, 1),),
     ((CORES, 3, 1, 1),),
     ((CORES, 4, 2, 1),),
