@@ -15,8 +15,8 @@ to integers, and rounded where even the smallest exceeds 100.
 How good an answer gets depends on what is weighed:
 
 - rates of one resource, cores or memory, of any sizes: priced exactly and nearly always proven;
-- of both, where all VMs that may move take them in one ratio (2 GiB per core): priced as well, but
-  steps are tiny, and searches stop within a sixteenth of the least block: a small gap is left;
+- of both, where all VMs that may move take them in one ratio (2 GiB per core): priced as well. Few
+  moves are proven in a blink; where a gap of a sixteenth of the least block is left, searches end;
 - of both in several ratios: CP-SAT on class counts, up to 8,000 pairs of a class and a NUMA node;
   proven for some 60 PMs and five moves, else with a gap. Beyond that single migrations and local
   search, with the bound by what so many moves can gain, which says little.

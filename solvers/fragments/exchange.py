@@ -25,6 +25,7 @@ from optsched.solvers.search import starting
 
 SOURCE = "exchange prices"
 EMPTYING = 0.5  # share of the time to empty hosts further than greedy does
+SAFE_FIRST = 0.6  # share of the time for order-safe plans, where waves are allowed
 WORTHWHILE, FEW_ROUNDS = 0.95, 4  # share of the moves and tries, to save moves that are no level
 CONCLUDE = 8e-6  # seconds per item that sequencing and checking take
 WAVES = 3  # times that, where moves are put in waves
@@ -126,7 +127,9 @@ def reschedule(
     if isinstance(loose, str):
         run.improve(model)
         return run.outcome([])
+    run.budget = budget.share(SAFE_FIRST)
     run.improve(model)
+    run.budget = budget
     run.follow(loose, model)
     run.improve(loose)
     return run.outcome([loose])
