@@ -123,6 +123,13 @@ class Ragged:
         values = np.concatenate(flat) if flat else np.zeros(0, np.int64)
         return cls(ints(start, start.shape, "list starts"), ints(values, values.shape, "lists"))
 
+    def inverse(self, count: int) -> Ragged:
+        """For each index below `count`, the lists that hold it, ascending."""
+        row = np.repeat(np.arange(len(self)), np.diff(self.start))
+        order = np.argsort(self.values, kind="stable")
+        start = np.searchsorted(self.values[order], np.arange(count + 1))
+        return Ragged(start.astype(np.int64), row[order])
+
     def __len__(self) -> int:
         return len(self.start) - 1
 

@@ -58,14 +58,13 @@ class Counters:
     in_subject: tuple[frozenset[int], ...]
     in_counted: tuple[frozenset[int], ...]
 
-    def feed_all(self, counts: Ints, items: Ints, hosts: Ints) -> None:
-        """Add 1 to every count that each of `items` feeds from its host."""
+    def fed(self, items: Ints, hosts: Ints) -> Ints:
+        """(n,) flat index of every count that each of `items` feeds from its host."""
         start = self.of_item.start
         number = start[items + 1] - start[items]
         first = np.repeat(start[items] - np.cumsum(number) + number, number)
         fed = self.of_item.values[first + np.arange(len(first))]
-        at = self.offset[fed] + self.slot[self.view[fed], np.repeat(hosts, number)]
-        np.add.at(counts, at, 1)
+        return np.asarray(self.offset[fed] + self.slot[self.view[fed], np.repeat(hosts, number)])
 
     @classmethod
     def of(cls, problem: PlacementProblem) -> Counters:
@@ -78,8 +77,12 @@ class Counters:
 
     def feed(self, counts: Ints, item: int, host: int, step: int) -> None:
         """Add `step` to every count that `item` feeds from `host`."""
+        counts[self.fed_by(item, host)] += step
+
+    def fed_by(self, item: int, host: int) -> Ints:
+        """(n,) flat index of every count that `item` feeds from `host`."""
         fed = self.of_item[item]
-        counts[self.offset[fed] + self.slot[self.view[fed], host]] += step
+        return np.asarray(self.offset[fed] + self.slot[self.view[fed], host])
 
 
 class _Builder:

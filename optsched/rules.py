@@ -7,7 +7,7 @@ whole placement. `check` reads the same tables a second time, on its own.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -15,6 +15,12 @@ from .arrays import Bools, Ints
 from .counters import Counters
 from .plan import Violation
 from .problem import Evict, LimitKind, PlacementProblem, Scope
+
+
+class Counts(Protocol):
+    """Flat counts, read like an array: one, a slice or many."""
+
+    def __getitem__(self, index: Any, /) -> Any: ...
 
 
 class Room(Protocol):
@@ -33,8 +39,12 @@ class Room(Protocol):
     use: Ints
     gone: Ints
     cell_use: Ints
-    counts: Ints
-    floor: Ints
+
+    @property
+    def counts(self) -> Counts: ...  # noqa: D102
+
+    @property
+    def floor(self) -> Counts: ...  # noqa: D102
 
 
 def candidates(room: Room, item: int) -> Bools:
@@ -168,10 +178,10 @@ def limit_blocks(room: Room, item: int, row: int) -> Bools | None:
     return _skew_blocks(room, item, row, is_counted)
 
 
-def _others(room: Room, item: int, counter: int, feeds: bool, counts: Ints | None = None) -> Ints:
+def _others(room: Room, item: int, counter: int, feeds: bool, counts: Counts | None = None) -> Ints:
     """(H,) the count that each host's domain has without `item` itself."""
     slots = room.counters.slots(counter)
-    count = (room.counts if counts is None else counts)[slots]
+    count: Ints = (room.counts if counts is None else counts)[slots]
     present = int(room.host[item])
     if feeds and present >= 0:
         count = count - (slots == slots[present])

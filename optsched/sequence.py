@@ -167,14 +167,16 @@ class _Run:
     def waves(self) -> tuple[Wave, ...]:
         """Run until nothing is left to move, or nothing can be."""
         waves: list[Wave] = []
+        room = WaveRoom(self.state)
         while self.left:
-            room = self._direct()
+            self._direct(room)
             if not room.moves and not self._detour(room):
                 break
             for move in room.moves:
                 self.state.place(move.item, move.target, move.cells)
             self.left = [i for i in self.left if not self._arrived(i)]
             waves.append(room.wave())
+            room.next()
             if self.order is Order.SAFE:
                 break
         return tuple(waves)
@@ -184,13 +186,11 @@ class _Run:
             (np.sort(self.state.cells[item]) == np.sort(self.goal.cells[item])).all()
         )
 
-    def _direct(self) -> WaveRoom:
-        """A wave of everything that can go straight to its goal."""
-        room = WaveRoom(self.state)
+    def _direct(self, room: WaveRoom) -> None:
+        """Let everything join a wave that can go straight to its goal."""
         for item in self.left:
             cells = self.goal.cells[item]
             room.join(item, int(self.goal.host[item]), cells[cells >= 0])
-        return room
 
     def _detour(self, room: WaveRoom) -> bool:
         """Take one item out of the way so that another can reach its goal; whether that worked."""

@@ -63,7 +63,7 @@ class State:
         np.add.at(self.use, self.host[placed], items.demand[placed])
         item, column = np.nonzero(self.cells >= 0)
         np.add.at(self.cell_use, self.cells[item, column], items.cell_demand[item])
-        self.counters.feed_all(self.counts, placed, self.host[placed])
+        np.add.at(self.counts, self.counters.fed(placed, self.host[placed]), 1)
         if self._during.any():
             left = np.flatnonzero((items.host0 >= 0) & (self.host != items.host0))
             left = left[~items.lets_go_first[left]]

@@ -7,6 +7,7 @@ is sure to remain is what is there less the leavers. `rules` reads both.
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 
@@ -17,18 +18,61 @@ from .rules import cell_fits, may_enter
 from .state import State
 
 
+class _Changed:
+    """The flat counts of a state, which it leaves alone, with what a wave adds to a few of them.
+
+    There may be a hundred million bytes of them: a copy would take longer than the wave.
+    """
+
+    def __init__(self, base: Ints) -> None:
+        self._base = base
+        self._added: dict[int, int] = {}
+
+    def add(self, at: Ints, number: int) -> None:
+        """Add to the counts with these indices (n,), each once."""
+        for index in at.tolist():
+            self._added[index] = self._added.get(index, 0) + number
+
+    def forget(self) -> None:
+        """Take back all that was added."""
+        self._added.clear()
+
+    def __getitem__(self, index: Any) -> Any:
+        """A copy of one count, of a slice or of many."""
+        if isinstance(index, slice):
+            index = np.arange(*index.indices(len(self._base)))
+        found = self._base[index]
+        if np.ndim(index) == 0:
+            return found + self._added.get(int(index), 0)
+        first, last = (int(index.min()), int(index.max())) if index.size else (0, -1)
+        for at, number in self._added.items():
+            if number and first <= at <= last:
+                found[index == at] += number
+        return found
+
+
 class WaveRoom:
     """The room that a wave's moves share; a `rules.Room`."""
 
     def __init__(self, state: State) -> None:
-        self.problem = state.problem
+        self.problem, self._state = state.problem, state
         self.counters = state.counters
         self.host, self.cells = state.host, state.cells
+        self.counts, self.floor = _Changed(state.counts), _Changed(state.counts)
+        self._begin()
+
+    def _begin(self) -> None:
+        state = self._state
         self.use, self.gone = state.use.copy(), state.gone
         self.cell_use = state.cell_use.copy()
-        self.counts, self.floor = state.counts.copy(), state.counts.copy()
         self.moves: list[Move] = []
         self._tally = Tally(state.problem)
+
+    def next(self) -> None:
+        """Begin the next wave, once the state has made this one's moves."""
+        self.counts.forget()
+        self.floor.forget()
+        self._begin()
 
     def wave(self) -> Wave:
         """The moves that joined."""
@@ -67,12 +111,12 @@ class WaveRoom:
     def _apply(self, move: Move, sign: int) -> None:
         items = self.problem.items
         if move.source >= 0:
-            self.counters.feed(self.floor, move.item, move.source, -sign)
+            self.floor.add(self.counters.fed_by(move.item, move.source), -sign)
         if move.target < 0:
             return
         if move.target != move.source:
             self.use[move.target] += sign * items.demand[move.item]
-            self.counters.feed(self.counts, move.item, move.target, sign)
+            self.counts.add(self.counters.fed_by(move.item, move.target), sign)
         self.cell_use[list(move.cells)] += sign * items.cell_demand[move.item]
 
     def _touched(self, move: Move) -> list[Move]:
@@ -105,12 +149,7 @@ class Tally:
     def __init__(self, problem: PlacementProblem) -> None:
         self._problem = problem
         self._left: Counter[tuple[str, int]] = Counter()
-        budgets = problem.budgets
-        self._budgets: dict[int, list[int]] = {}
-        for row in np.flatnonzero(budgets.scope == Scope.WAVE).tolist():
-            self._left["budget", row] = int(budgets.allowed[row])
-            for item in budgets.groups[row].tolist():
-                self._budgets.setdefault(item, []).append(row)
+        self._budgets = problem.budgets.groups.inverse(len(problem.items))
         for item, source in zip(problem.inflight.item, problem.inflight.source, strict=True):
             self.count(Move(int(item), int(source), int(problem.items.host0[item])))
 
@@ -119,7 +158,10 @@ class Tally:
         problem = self._problem
         keys: list[tuple[str, int, int]] = []
         if move.source >= 0:
-            keys += [("budget", row, 0) for row in self._budgets.get(move.item, [])]
+            budgets = problem.budgets
+            for row in self._budgets[move.item].tolist():
+                if budgets.scope[row] == Scope.WAVE:
+                    keys.append(("budget", row, int(budgets.allowed[row])))
             owner = int(problem.items.owner[move.item])
             if owner >= 0 and problem.owner_at_once >= 0:
                 keys.append(("owner", owner, problem.owner_at_once))

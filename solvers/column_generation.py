@@ -34,6 +34,7 @@ NAMES = {
 # Nodes of one pricing search: few while columns still come easily, more when they do not. A search
 # that is cut short bounds its host by the root's bound.
 NODES = (2_000, 30_000, 1_000_000, 10_000_000)
+PER_SECOND = 10_000_000  # nodes, so that a search is cut short before time is far over
 GENERATE = 0.65  # share of the time for columns; the rest is for whole combinations
 KEPT = 4  # patterns that one pricing may add
 LARGEST_WEIGHT = 1 << 16  # of an item; beyond, prices could outgrow 64 bits
@@ -288,7 +289,7 @@ class Generation:
             value,
             copies,
             known,
-            NODES[self.effort],
+            min(NODES[self.effort], 1 + int(PER_SECOND * self.budget.remaining())),
             found,
         )
         patterns = []

@@ -21,7 +21,7 @@ from optsched.solvers.linear import total, weighted
 from optsched.solvers.master import Lock, Master
 
 NODES = 500  # of one enumeration, per pattern that is allowed
-MOST_NODES = 8_000_000
+MOST_NODES, PER_SECOND = 8_000_000, 10_000_000  # at all, and for each second left
 PLAIN = 1_000  # patterns among which CP-SAT chooses without presolve
 
 
@@ -66,7 +66,7 @@ def patterns_within(
         found = np.zeros((limit - total, len(which)), np.int64)
         number = patterns_above(
             group.room.astype(np.float64), demand[which].astype(np.float64), value, copies, after,
-            least[g], min(NODES * limit, MOST_NODES), found,
+            least[g], int(min(NODES * limit, MOST_NODES, PER_SECOND * budget.remaining())), found,
         )  # fmt: skip
         if number < 0 or budget.over():
             return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from optsched.plan import Move
@@ -135,3 +136,40 @@ def test_spread_holds_even_if_leavers_go_first() -> None:
     assert joins(problem, (1, -1), (2, 0)) == [True, False]
     assert joins(problem, (2, 0), (1, -1)) == [True, False]
     assert joins(problem, (2, 0)) == [True]
+
+
+def test_the_next_wave_begins_where_this_one_led() -> None:
+    """Counts and room are as if the wave were the first from this state."""
+    problem = limited([0, 1, 2, -1], Limit(LimitKind.SKEW, 1, 0, 0, 1, self_counts=True),
+                      groups=[[0, 1, 2, 3]])  # fmt: skip
+    state = State(problem)
+    room = WaveRoom(state)
+    for moves in ([(3, 3), (0, 1)], [(3, -1), (2, 0)], [(1, 2)]):
+        for item, target in moves:
+            room.join(item, target)
+        for move in room.moves:
+            state.place(move.item, move.target, move.cells)
+        assert room.moves
+        room.next()
+        fresh = WaveRoom(state)
+        for name in ("use", "cell_use"):
+            assert (getattr(room, name) == getattr(fresh, name)).all(), name
+        for counts in (room.counts, room.floor, fresh.counts, fresh.floor):
+            assert counts[:].tolist() == state.counts.tolist()
+        assert room.moves == []
+
+
+def test_a_wave_counts_arrivals_and_does_without_leavers() -> None:
+    """Read one by one, as slices or as many, while the state's own counts stay what they were."""
+    problem = limited([0, 1, -1], Limit(LimitKind.SKEW, 0, 0, 0, 9), groups=[[0, 1, 2]])
+    state = State(problem)
+    room = WaveRoom(state)
+    assert room.join(0, 3)
+    assert room.join(2, 3)
+    many = np.array([[0, 3], [3, 1]])
+    for counts, all_of_them in ((room.counts, [1, 1, 0, 2]), (room.floor, [0, 1, 0, 0])):
+        assert counts[:4].tolist() == all_of_them
+        assert counts[1:4:2].tolist() == all_of_them[1:4:2]
+        assert [counts[at] for at in range(4)] == all_of_them
+        assert counts[many].tolist() == np.array(all_of_them)[many].tolist()
+    assert state.counts[:4].tolist() == [1, 1, 0, 0]

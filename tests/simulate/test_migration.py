@@ -95,7 +95,7 @@ def fresh(begun: Start, moves: list[tuple[int, int]]) -> Ints:
         (layout.FREE, problem.cells.capacity - state.cell_use),
         (layout.ROOM, problem.cells.capacity - room.cell_use),
         (layout.COUNT, count),
-        (layout.TALLY, room.counts),
+        (layout.TALLY, room.counts[:]),
         (layout.TOTAL, np.array(evaluate(bare, state.placement()))),
         (layout.HISTOGRAM, np.zeros(layout.HISTOGRAMS * layout.BINS, np.int64)),
     ):
