@@ -24,14 +24,19 @@ class _Changed:
     There may be a hundred million bytes of them: a copy would take longer than the wave.
     """
 
-    def __init__(self, base: Ints) -> None:
-        self._base = base
-        self._added: dict[int, int] = {}
+    def __init__(self, base: Ints, offset: Ints) -> None:
+        self._base, self._offset = base, offset  # as in `Counters`
+        self._added: dict[int, dict[int, int]] = {}  # per counter, by index
 
     def add(self, at: Ints, number: int) -> None:
         """Add to the counts with these indices (n,), each once."""
-        for index in at.tolist():
-            self._added[index] = self._added.get(index, 0) + number
+        for index, counter in zip(at.tolist(), self._counter(at).tolist(), strict=True):
+            added = self._added.setdefault(counter, {})
+            added[index] = added.get(index, 0) + number
+
+    def _counter(self, at: Ints) -> Ints:
+        """Which counter each index belongs to."""
+        return np.searchsorted(self._offset, at, side="right") - 1
 
     def forget(self) -> None:
         """Take back all that was added."""
@@ -41,13 +46,12 @@ class _Changed:
         """A copy of one count, of a slice or of many."""
         if isinstance(index, slice):
             index = np.arange(*index.indices(len(self._base)))
-        found = self._base[index]
-        if np.ndim(index) == 0:
-            return found + self._added.get(int(index), 0)
-        first, last = (int(index.min()), int(index.max())) if index.size else (0, -1)
-        for at, number in self._added.items():
-            if number and first <= at <= last:
-                found[index == at] += number
+        at = np.asarray(index)
+        found = np.array(self._base[at])
+        first, last = self._counter(np.array([at.min(), at.max()])) if at.size else (0, -1)
+        for counter in self._added.keys() & range(first, last + 1):
+            for changed, number in self._added[counter].items():
+                found[at == changed] += number
         return found
 
 
@@ -58,7 +62,8 @@ class WaveRoom:
         self.problem, self._state = state.problem, state
         self.counters = state.counters
         self.host, self.cells = state.host, state.cells
-        self.counts, self.floor = _Changed(state.counts), _Changed(state.counts)
+        offset = self.counters.offset
+        self.counts, self.floor = (_Changed(state.counts, offset) for _ in range(2))
         self._begin()
 
     def _begin(self) -> None:

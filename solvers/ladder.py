@@ -22,6 +22,7 @@ from optsched.objective import evaluate
 from optsched.plan import Placement
 from optsched.problem import Evict, PlacementProblem, When
 from optsched.result import Bound
+from optsched.solvers.search import loose_items
 from optsched.state import State
 
 
@@ -117,6 +118,7 @@ class Ladder:
         self.counters = counters if counters is not None else Counters.of(problem)
         self.best = best if best is not None else Incumbent(problem, self.counters)
         self._last_view: tuple[bytes, Ladder] | None = None
+        self._loose = loose_items(problem)
         if start is not None:
             self.offer(start)
         if best is None and not (len(self.classes) and len(problem.hosts)):
@@ -244,10 +246,10 @@ class Ladder:
             self.best.prove(level, found.bound, given)
 
     def frozen(self, level: int) -> Bools:
-        """(I,) items that no placement as good on the levels before `level` can move or evict.
+        """(I,) items that no plan as good on the levels before `level` can move or evict.
 
         Where the items of a tier are neither moved nor evicted, and the levels that say so are
-        locked, all that run stay.
+        locked, all that run stay. So do those that no wave may disturb.
         """
         items = self.problem.items
         still = {TermKind.EVICTED: set[int](), TermKind.MOVED: set[int]()}
@@ -259,7 +261,8 @@ class Ladder:
                     tiers = range(len(self.problem.tiers)) if term.tier < 0 else (term.tier,)
                     still[term.kind] |= set(tiers)
         quiet = sorted(still[TermKind.EVICTED] & still[TermKind.MOVED])
-        return np.asarray(np.isin(items.tier, quiet) & items.movable & (items.host0 >= 0))
+        still_there = np.isin(items.tier, quiet) | ~self._loose
+        return np.asarray(still_there & items.movable & (items.host0 >= 0))
 
     def view(self, level: int) -> Ladder:
         """The same incumbent over a problem in which frozen items are pinned."""

@@ -19,6 +19,7 @@ from optsched.problem import (
     When,
 )
 from optsched.result import Bound
+from optsched.solvers.counts import CpSat
 from optsched.solvers.ladder import Found, Ladder, Step
 
 Make = Callable[..., PlacementProblem]
@@ -165,6 +166,19 @@ def test_what_was_neither_moved_nor_evicted_is_frozen(on: Make) -> None:
     nobody, first = [False] * 4, [True, False, False, False]
     assert frozen == [nobody, nobody, nobody, first, first, first]
     assert Ladder(problem.replace(evict=Evict.NEVER)).frozen(3).tolist() == first
+
+
+def test_what_no_wave_may_disturb_is_frozen(on: Make) -> None:
+    """A budget of nothing, like being pinned, keeps items where they are on all levels."""
+    budgets = Budgets.of([[0]], [0])
+    problem = on([0, 0, -1], [2, 9], budgets=budgets, excluded=[[0, 0], [0, 1]],
+                 item_eligible=[0, 0, 1], demand=[[1], [1], [2]])  # fmt: skip
+    ladder = Ladder(problem)
+    assert [ladder.frozen(level).tolist() for level in range(3)] == [[True, False, False]] * 3
+    ladder.climb([Step(CpSat())], Budget.of(60))
+    assert ladder.done()
+    assert ladder.values == (1, 0, 0)
+    assert Ladder(problem.replace(budgets=Budgets.of())).frozen(0).tolist() == [False] * 3
 
 
 def test_a_view_pins_what_is_frozen_and_shares_the_incumbent(on: Make) -> None:
