@@ -233,6 +233,8 @@ class Improvement:
         self.best.resume()
         rounds = Rounds(self.search, self.relaxed, self.seed)
         while not (budget.over() or done(self.best.values) or rounds.exhausted()):
+            if budget.remaining() < rounds.preparing:
+                break
             value = int(self.search.value[0]) if len(self.search.value) else 0
             budget.report("neighbourhoods", value=value)
             rounds.some(budget)

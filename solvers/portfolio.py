@@ -143,6 +143,8 @@ def work(ladder: Ladder, ending: Ending, seed: int) -> list[Placement]:
     rounds = ROUNDS if small else LARGE if len(problem.items) <= HUGE else SLOW
     others: list[Placement] = []
     for attempt, patience in enumerate(rounds):
+        if attempt and not worth_more(problem, budget):
+            break
         share = budget.share(patience)
         ladder.offer(
             improve(problem, ladder.placement, share, seed + attempt, lambda v: not any(v))

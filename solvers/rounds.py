@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -37,10 +38,16 @@ class Rounds:
         Says which items no host can hold.
     seed
         Of all draws.
+
+    Attributes
+    ----------
+    preparing
+        Seconds that it took of late to draw neighbourhoods and build their models; with less time
+        left, a round would not end in time.
     """
 
     def __init__(self, search: Search, relaxed: Relaxed, seed: int = 0) -> None:
-        self.search = search
+        self.search, self.preparing = search, 0.0
         self.rng = np.random.default_rng(seed)
         self.draw = Neighbourhoods(search, Fitting(search), self.rng)
         hopeless = relaxed.hopeless() >= relaxed.size
@@ -57,9 +64,11 @@ class Rounds:
     def some(self, budget: Budget) -> None:
         """Draw a neighbourhood per worker, and pack them anew side by side."""
         tasks: list[tuple[str, Repacking]] = []
+        begun = time.monotonic()
         for name in self._draw_kinds(budget.workers):
             if name == "cover":
                 self._learn(name, better=self._pack_all(budget), closed=True)
+                begun = time.monotonic()
                 continue
             items, hosts = self._kinds()[name](int(self._size.get(name, SMALLEST)))
             taken = {host for _, other in tasks for host in other.hosts}
@@ -68,6 +77,7 @@ class Rounds:
                 self._learn(name, better=False, closed=True)
             elif taken.isdisjoint(hosts) and waiting.isdisjoint(items):
                 tasks.append((name, Repacking(self.search, items, hosts)))
+        self.preparing = max(0.5 * self.preparing, time.monotonic() - begun)
         seeds = self.rng.integers(1 << 30, size=len(tasks)).tolist()
         alone = replace(budget, workers=1) if len(tasks) > 1 else budget
         with ThreadPoolExecutor(max(1, len(tasks))) as pool:

@@ -9,10 +9,13 @@ import pytest
 
 from optsched.budget import Budget
 from optsched.generate.cluster import cluster
+from optsched.plan import Placement
 from optsched.problem import PlacementProblem
 from optsched.solvers.ejection import Ejection
 from optsched.solvers.fitting import Fitting
+from optsched.solvers.local import Improvement
 from optsched.solvers.neighbourhoods import MOST_ITEMS, Choice, Neighbourhoods
+from optsched.solvers.rounds import Rounds
 from optsched.solvers.search import Search
 
 Make = Callable[..., PlacementProblem]
@@ -96,3 +99,20 @@ def test_gangs_are_whole(on: Make) -> None:
     items, hosts = draw.around_hosts(np.array([1.0, 0.0, 0.0, 0.0]), 2)
     assert {0, 1, 2} <= set(items)
     assert {0, 1, 2} <= set(hosts)
+
+
+def test_a_round_that_would_not_end_in_time_is_not_begun(
+    on: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As much time as the last one took to be prepared must be left for the next."""
+    problem = on([0, 1, -1], [2, 2], demand=[[1], [1], [2]])
+    begun: list[Rounds] = []
+
+    def some(rounds: Rounds, budget: Budget) -> None:
+        del budget
+        begun.append(rounds)
+        rounds.preparing = 61.0
+
+    monkeypatch.setattr(Rounds, "some", some)
+    Improvement(problem, Placement.current(problem)).search_on(Budget.of(60))
+    assert len(begun) == 1
