@@ -18,6 +18,8 @@ from .rates import usual_order
 from .result import Result
 from .tasks import Schedule, TaskProblem
 
+LOADING = "loading compiled kernels (after an installation: compiling them)"
+
 
 def usable_cores() -> int:
     """Processor cores that this process may use."""
@@ -119,7 +121,7 @@ def solve(
     """
     chosen = require_support(problem, solver)
     freedom = usual_order(problem) if order is None else Order(order)
-    on_progress(Progress("loading compiled kernels (after an installation: compiling them)"))
+    on_progress(Progress(LOADING))
     kernels.warm()
     budget = Budget.of(
         time_limit,
@@ -167,6 +169,7 @@ def schedule(
         The time limit is negative, or there are no workers.
     """
     chosen = require_task_support(problem, solver)
+    on_progress(Progress(LOADING))
     kernels.warm_schedules()
     budget = Budget.of(
         time_limit,
