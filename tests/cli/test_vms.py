@@ -227,6 +227,28 @@ def test_a_curve_of_waves_is_one_of_proofs(run: Run, vms: Path) -> None:
     assert "open: time was up" in hurried.stdout
 
 
+def test_a_curve_with_drains_is_solved_limit_by_limit(run: Run, vms: Path) -> None:
+    """Without time the limits after the first are marked, and keep its plan."""
+    asked = ("solve", vms, *SEARCH, "--drain", "pm-0", "--moves", 4, "--curve", "--output", "json")
+    points = json.loads(run(*asked).stdout)["points"]
+    assert [one["moves"] for one in points] == [*range(5)]
+    assert all(one["looked"] for one in points)
+    hurried = json.loads(run(*asked, "--time-limit", "0s").stdout)["points"]
+    assert [one["looked"] for one in hurried] == [True, False, False, False, False]
+    assert len({one["rate"] for one in hurried}) == 1
+
+
+def test_counts_reschedule_vms(run: Run, vms: Path) -> None:
+    """The known optimum, proven by CP-SAT; pins, drains and several rates are understood."""
+    known = solved(run, vms, "--solver", "counts", "--moves", 6)
+    assert known["status"] == "optimal"
+    assert known["rates"][0]["blocks_after"] - known["rates"][0]["blocks_before"] == 6
+    asked = ("--moves", 3, "--drain", "pm-0", "--fix", "vm-0", "--objective", "fr16:2,mem64")
+    both = solved(run, vms, "--solver", "counts", *asked)
+    assert [rate["name"] for rate in both["rates"]] == ["FR16", "MEM64"]
+    assert all(level["bound"] <= level["value"] for level in both["levels"])
+
+
 def test_a_curve_needs_fragments_and_no_plan(run: Run, vms: Path, snapshot: Path) -> None:
     """Wishes that exclude each other are refused with a sentence."""
     for path, options, words in (
