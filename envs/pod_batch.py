@@ -16,7 +16,7 @@ from optsched.envs.pool import Pool
 from optsched.errors import InputError
 from optsched.levels import TermKind
 from optsched.problem import PlacementProblem
-from optsched.simulate.pod_sight import HOST_WIDE, TASK_WIDE, Scene, choices
+from optsched.simulate.pod_sight import HOST_WIDE, TASK_WIDE, Scene
 
 Seen = dict[str, np.ndarray]
 
@@ -237,11 +237,6 @@ class PodPackingBatch(VectorEnv[Seen, Ints, Any]):
     def action_masks(self) -> Bools:
         """(N, H + 1) bool: what is allowed now."""
         return self._mask.copy()
-
-    def choices(self) -> Bools:
-        """(N, H + 1) what a policy chooses from, see `simulate.pod_sight.choices`."""
-        at = np.minimum(self._at, self._demand.shape[1] - 1)
-        return choices(self._mask, self._tier[np.arange(self.num_envs), at] == 0)
 
     def worth(self) -> np.ndarray:
         """(N,) what all pods together would earn."""

@@ -68,10 +68,7 @@ class Bound:
 
 
 def bind(agent: PodAgent, problem: PlacementProblem, budget: Budget, seed: int, most: int) -> Bound:
-    """Play up to `most` episodes within the budget; the best placement by all levels.
-
-    Pods of the highest tier are not left while a node has room, see `simulate.pod_sight.choices`.
-    """
+    """Play up to `most` episodes within the budget; the best placement by all levels."""
     rng, started = np.random.default_rng(seed), time.monotonic()
     found = Bound(Placement.current(problem))
     best: tuple[int, ...] | None = None
@@ -82,7 +79,7 @@ def bind(agent: PodAgent, problem: PlacementProblem, budget: Budget, seed: int, 
             scores = agent.scores(hosts[None], task[None])[0]
             if found.whole:
                 scores = scores + TEMPERATURE * rng.gumbel(size=len(scores))
-            pods.step(int(np.where(pods.choices(), scores, -np.inf).argmax()))
+            pods.step(int(np.where(pods.mask, scores, -np.inf).argmax()))
             found.decisions += 1
         value = evaluate(problem, pods.state.placement())
         if best is None or value < best:

@@ -98,7 +98,7 @@ class Branches:
         found: list[tuple[int, int, dict[str, np.ndarray], Bools]] = []
         step = 0
         while not batch.over.all():
-            masks = batch.choices()
+            masks = batch.action_masks()
             for n, steps in enumerate(picked):
                 if step in steps:
                     found.append((n, step, {k: v[n].copy() for k, v in seen.items()}, masks[n]))
@@ -173,7 +173,7 @@ def played(
     seen, step = batch.begin(problems), 0
     first = min((len(actions) for actions in forced), default=0)
     while not batch.over.all():
-        masks = batch.choices()
+        masks = batch.action_masks()
         actions = np.full(len(problems), -1)
         if step >= first:
             actions = np.where(masks, scored(network, seen), -np.inf).argmax(axis=1)

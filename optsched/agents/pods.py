@@ -110,7 +110,7 @@ class Measure:
             tables = (torch.from_numpy(seen[name]).to(device) for name in INPUTS)
             scores, leave, _ = network(*tables)
             every = torch.cat([scores, leave], dim=1).cpu().numpy()
-            batch.play(np.where(batch.choices(), every, -np.inf).argmax(axis=1))
+            batch.play(np.where(batch.action_masks(), every, -np.inf).argmax(axis=1))
             seen = batch.see()
         lost[0] = whole - batch.earned()
         seen = batch.begin(self.problems)

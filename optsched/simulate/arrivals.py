@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from optsched.arrays import Bools
 from optsched.plan import Move, Order, Plan, Wave
 from optsched.problem import PlacementProblem
 from optsched.rules import candidates
-from optsched.simulate.pod_sight import Scene, choices
+from optsched.simulate.pod_sight import Scene
 from optsched.state import State
 
 
@@ -91,14 +90,6 @@ class Arrivals:
             np.array([(tier[seen] < tier[item]).sum()]),
         ).show()  # fmt: skip
         return hosts[0], task[0]
-
-    def choices(self) -> Bools:
-        """(nodes + 1,) what a policy chooses from, see `simulate.pod_sight.choices`."""
-        if self.over:
-            return self.mask
-        items, item = self.problem.items, int(self.queue[self.at])
-        highest = items.tier[item] == 0 and items.weight[item] == items.weight.max()
-        return choices(self.mask[None], np.array([highest]))[0]
 
     def placed(self) -> list[int]:
         """Items per tier that run."""

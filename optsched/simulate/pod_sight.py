@@ -29,25 +29,6 @@ DEEP = 16  # pods per node that are shown as 1
 Floats = np.ndarray
 
 
-def choices(masks: Bools, highest: Bools) -> Bools:
-    """(N, H + 1) what is worth choosing of what is allowed.
-
-    A pod of the highest tier that fits is not left. To leave it can only pay where two smaller ones
-    come for its room, which no policy knows; measured, it lost more often than it gained.
-    Environments allow it all the same.
-
-    Parameters
-    ----------
-    masks
-        (N, H + 1) what is allowed; last, to leave the pod.
-    highest
-        (N,) whether no pod can be worth more than this one.
-    """
-    found = masks.copy()
-    found[:, -1] &= ~(highest & masks[:, :-1].any(axis=1))
-    return found
-
-
 @dataclass
 class Scene:
     """N states.

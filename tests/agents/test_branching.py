@@ -61,7 +61,7 @@ def test_worth_is_what_playing_on_earns() -> None:
             for action in way[:at]:
                 alone.play(np.array([action]))
                 seen = alone.see()
-            mask = alone.choices()[0]
+            mask = alone.action_masks()[0]
             state = n, at, {name: table[0].copy() for name, table in seen.items()}, mask
             found = Branches(ENV, 1, 1)._branched(net, problems, ways, [state])
             ends = {

@@ -86,34 +86,6 @@ def test_order_and_padding_do_not_matter() -> None:
     assert len(task) == TASK_WIDE
 
 
-def test_pods_of_the_highest_tier_are_not_left() -> None:
-    """An agent that would leave every pod binds those of the highest tier that fit, no more."""
-
-    class Lazy:
-        def run(self, names: list[str], inputs: dict[str, Any], options: Any) -> list[np.ndarray]:
-            """Leaving is best."""
-            count = inputs["hosts"].shape[:2]
-            return [np.zeros(count, np.float32), np.ones((count[0], 1), np.float32)]
-
-    given = arrivals(3, nodes=6, ppn=8, priorities=2)
-    solver = Policy(episodes=1)
-    solver._pods = PodAgent(Lazy(), {})
-    result = solver.solve(given, Budget.of(LONG))
-    there = result.plan.placement(given).host >= 0
-    assert there[given.items.tier == 0].mean() > 0.8
-    assert not there[given.items.tier == 1].any()
-    pods = Arrivals(given)
-    seen = {True: 0, False: 0}
-    while not pods.over:
-        highest = bool(given.items.tier[pods.queue[pods.at]] == 0)
-        seen[highest] += 1
-        assert pods.choices()[-1] == (not highest or not pods.mask[:-1].any())
-        assert (pods.choices()[:-1] == pods.mask[:-1]).all()
-        pods.step(int(np.flatnonzero(pods.mask)[0]))
-    assert min(seen.values()) > 0
-    assert not pods.choices().any()
-
-
 def test_best_fit_leaves_least() -> None:
     """Of the nodes with room it takes one whose fuller resource has least left."""
     pods, rng = Arrivals(arrivals(4, nodes=6)), np.random.default_rng(0)
