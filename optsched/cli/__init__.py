@@ -7,6 +7,7 @@ once.
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from importlib import import_module
@@ -122,5 +123,8 @@ def group() -> None:
 
 def main() -> NoReturn:
     """The console script."""
+    # A terminal or a pipe that cannot show a name shows a ? in its place.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     group(prog_name="optsched")
     raise SystemExit(Exit.OK)  # not reached: click leaves by itself

@@ -33,20 +33,7 @@ def find_plan(
     """The result of a solver, and whether it was asked to stop."""
     from optsched.api import solve
 
-    return searched(
-        stage,
-        search.quiet,
-        lambda stop, tell: solve(
-            problem,
-            solver=solver,
-            time_limit=search.time_limit,
-            workers=search.workers,
-            seed=search.seed,
-            order=order,
-            stop=stop,
-            on_progress=tell,
-        ),
-    )
+    return _asked(solve, problem, solver, search, stage, order=order)
 
 
 def find_schedule(
@@ -55,10 +42,17 @@ def find_schedule(
     """The outcome of a solver of tasks, and whether it was asked to stop."""
     from optsched.api import schedule
 
+    return _asked(schedule, problem, solver, search, stage)
+
+
+def _asked(
+    work: Callable[..., T], problem: object, solver: str, search: Search, stage: str, **more: object
+) -> tuple[T, bool]:
+    """`solve` or `schedule` with what the options of the command line say."""
     return searched(
         stage,
         search.quiet,
-        lambda stop, tell: schedule(
+        lambda stop, tell: work(
             problem,
             solver=solver,
             time_limit=search.time_limit,
@@ -66,5 +60,6 @@ def find_schedule(
             seed=search.seed,
             stop=stop,
             on_progress=tell,
+            **more,
         ),
     )

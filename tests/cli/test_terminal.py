@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
+import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -48,6 +51,23 @@ def test_tables_keep_what_they_show(capsys: pytest.CaptureFixture[str]) -> None:
     assert "[red]x[/red]" in shown
     assert shown.count("y") == 300
     assert "\x1b" not in shown
+
+
+def test_names_that_the_output_cannot_show(tmp_path: Path) -> None:
+    """They come out with a ? where a letter is unknown, not as a fault."""
+    file = tmp_path / "plain.json"
+    head = {"format": "optsched/snapshot", "version": 1, "kind": "placement"}
+    tables = {"hosts": [{"name": "n\u00f6de-\u2603"}], "items": [{"name": "p\u00f8d"}]}
+    file.write_text(json.dumps(head | tables))
+    code = "from optsched.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "solve", str(file), "--solver", "greedy"],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"n?de-?" in done.stdout
+    assert b"p?d" in done.stdout
 
 
 def test_long_tables_are_cut(capsys: pytest.CaptureFixture[str]) -> None:
