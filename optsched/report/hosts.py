@@ -11,7 +11,7 @@ from .markup import Html, join, tag
 from .units import amount, percent, plural, resource_words, short
 from .usage import Usage
 
-MOST_HOSTS = 150  # more bars than this are not read; changed hosts are shown then
+MOST_HOSTS = 150  # more bars than this are not read; changed hosts are shown then, else full ones
 WIDTH = 1000  # of a bar in user units; the page stretches it
 LEGEND = (
     ("fixed", "not ours to place"),
@@ -23,7 +23,7 @@ LEGEND = (
 
 
 def hosts_part(problem: PlacementProblem, use: Usage) -> Html:
-    """The bars of all hosts, or of the changed ones and the distribution of all."""
+    """The bars of all hosts, or of those that change most, with the distribution of all."""
     count = len(problem.hosts)
     shown = np.arange(count)
     said = ""
@@ -34,6 +34,10 @@ def hosts_part(problem: PlacementProblem, use: Usage) -> Html:
             shown = shown[np.argsort(-use.count[shown, 1:].sum(axis=1), kind="stable")][:MOST_HOSTS]
             shown.sort()
             said += f" The {MOST_HOSTS} with the most changes are drawn."
+        elif not len(shown):
+            full = (use.before() / np.maximum(use.capacity, 1)).max(axis=1, initial=0)
+            shown = np.sort(np.argsort(-full, kind="stable")[:MOST_HOSTS])
+            said += f" The {MOST_HOSTS} fullest are drawn."
     legend = join(tag("span", tag("i", class_=f"key {kind}"), text) for kind, text in LEGEND)
     return join(
         (

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from optsched.plan import Plan
+from optsched.plan import Move, Plan, Wave
 from optsched.problem import Hosts, Items, PlacementProblem
 from optsched.report import page, plan_page
 from optsched.report.hosts import MOST_HOSTS
@@ -130,7 +130,20 @@ def test_large_clusters_show_what_changes() -> None:
     count = MOST_HOSTS + 1
     items = Items.of([[1]] * 3, host0=[0, 1, -1])
     problem = PlacementProblem.of(Hosts.of([[2]] * count), items)
-    text = plan_page(problem, Plan(problem.digest()))
-    assert "0 hosts of 151 change." in " ".join(read(text).text)
-    assert 'class="host' not in text.replace('class="hosts"', "")
+    wave = Wave((Move(2, -1, 5),))
+    text = plan_page(problem, Plan(problem.digest(), waves=(wave,)))
+    assert "1 host of 151 change." in " ".join(read(text).text)
+    assert re.findall(r'class="host( changed)?"', text) == [" changed"]
     assert "<figure>" in text
+
+
+def test_large_clusters_that_stay_show_full_hosts() -> None:
+    """Where nothing changes, those that have least room."""
+    count = MOST_HOSTS + 20
+    items = Items.of([[1], [2]], host0=[count - 1, count - 3])
+    problem = PlacementProblem.of(Hosts.of([[2]] * count), items)
+    text = plan_page(problem, Plan(problem.digest()))
+    assert f"0 hosts of {count} change. The {MOST_HOSTS} fullest are drawn." in text
+    assert text.count('class="host"') == MOST_HOSTS
+    drawn = re.findall(r'class="host-name"><b>(\w+)', text)
+    assert drawn[-2:] == [problem.hosts.names[count - 3], problem.hosts.names[count - 1]]
