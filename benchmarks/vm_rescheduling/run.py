@@ -69,8 +69,10 @@ SUITE = (
     Part("medium", 20, (50,), arms=("greedy", FIRST)),
     Part("medium-real", 20, (10, 20, 30, 40, 50), BOTH, ("ours", "greedy", "HA", "random")),
     Part("medium-real", 20, (50,), arms=(FIRST,)),
-    Part("medium-real", 1, (50,), arms=(PER_VM,), seconds=30.0),
-    *(Part(kind, 5, (10, 25, 50, 100), BOTH) for kind in LOADS[1:]),
+    Part("medium-real", 1, (50,), arms=(PER_VM,), seconds=60.0),
+    *(Part(kind, 5, (10, 25, 50, 100), BOTH) for kind in LOADS[1:3]),
+    Part("medium-mixed", 5, (10, 25, 50, 100)),
+    Part("medium-mixed", 3, (10, 50, 100), ("waves",)),  # takes all of the time
     *(Part(kind, 5, (50,), arms=("greedy", FIRST)) for kind in LOADS[1:]),
     Part("real-medium", 1, (50, 100, 200), BOTH, ("ours", "greedy", "HA", FIRST)),
     Part("real-large", 1, (50, 100, 200), BOTH, ("ours", "greedy", "HA", FIRST), 5.0),
