@@ -90,6 +90,7 @@ class RateRecord(Record):
 class ResultRecord(Record, kw_only=True):
     """An answer: its status, the value and bound of every level, and the plan.
 
+    A level named "unplaced[3]" is about the tier at position 3 of `tiers`, which begin with 0.
     `dropped` are items that were left alone because their move could not be sequenced.
     """
 
@@ -100,6 +101,7 @@ class ResultRecord(Record, kw_only=True):
     status: Literal["optimal", "feasible", "infeasible", "unknown"]
     solver: str
     seconds: Annotated[float, Meta(ge=0)]
+    tiers: list[str] = field(default_factory=list)
     levels: list[LevelRecord]
     rates: list[RateRecord] = field(default_factory=list)
     certificate: CertificateRecord
@@ -146,6 +148,7 @@ def encode_result(problem: PlacementProblem, result: Result) -> bytes:
         status=result.status.value,
         solver=result.solver,
         seconds=result.seconds,
+        tiers=[*problem.tiers],
         levels=[
             LevelRecord(
                 name=level.name,

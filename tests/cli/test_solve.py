@@ -97,6 +97,8 @@ def test_json(run: Run, snapshot: Path, small_cluster: PlacementProblem) -> None
     assert done.exit_code == 0
     document = json.loads(done.stdout)
     assert document["format"] == "optsched/result"
+    assert document["tiers"] == ["gold", "silver"]
+    assert document["levels"][-1]["name"] == "moved[1]"
     result = decode_result(done.stdout_bytes, small_cluster)
     assert result.status is Status.OPTIMAL
     assert result.levels[0].value == 0
