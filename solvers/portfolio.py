@@ -103,7 +103,10 @@ class Portfolio:
 def exchange(
     problem: PlacementProblem, budget: Budget, seed: int, start: Plan | None, order: Order
 ) -> Outcome | None:
-    """What exchanges of classes, or counts of them, can do about fragments; None: nothing."""
+    """What exchanges of classes can do about fragments, and counts where these leave it open.
+
+    None: neither can express the problem.
+    """
     terms = [term for level in problem.objective for term in level.terms]
     blocks = [term for term in terms if term.kind is TermKind.FRAGMENTS]
     if not blocks:
@@ -116,7 +119,7 @@ def exchange(
     outcome = reschedule(problem, mine, seed, order, start)
     if isinstance(outcome, str):
         return count_cells(problem, own, seed, order, start)
-    if several and not outcome.proven:
+    if not outcome.proven:
         return count_cells(problem, own, seed, order, start, outcome) or outcome
     return outcome
 

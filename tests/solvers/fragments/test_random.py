@@ -113,3 +113,11 @@ def test_tiny_steps_leave_a_small_gap(order: Order) -> None:
     assert exact.status is Status.OPTIMAL
     assert priced.levels[0].bound <= exact.levels[0].value <= priced.levels[0].value
     assert priced.levels[0].gap < 0.1
+
+
+@pytest.mark.parametrize("seed", [409, 414, 425, 446, 480])
+def test_counts_prove_what_exchanges_leave_open(seed: int) -> None:
+    """In waves prices take more room for granted than there is; the portfolio asks both."""
+    problem = draw(seed)
+    assert judged(problem, "fragments", Order.WAVES, 5).status is Status.FEASIBLE
+    assert judged(problem, "portfolio", Order.WAVES, 20).status is Status.OPTIMAL
