@@ -170,7 +170,7 @@ class Tally:
             owner = int(problem.items.owner[move.item])
             if owner >= 0 and problem.owner_at_once >= 0:
                 keys.append(("owner", owner, problem.owner_at_once))
-            if problem.hosts.moves_out[move.source] >= 0:
+            if move.source != move.target and problem.hosts.moves_out[move.source] >= 0:
                 keys.append(("out", move.source, int(problem.hosts.moves_out[move.source])))
         if move.target >= 0 and problem.hosts.moves_in[move.target] >= 0:
             keys.append(("in", move.target, int(problem.hosts.moves_in[move.target])))

@@ -297,7 +297,8 @@ def loose_items(problem: PlacementProblem) -> Bools:
         loose &= ~owned | (busy[items.owner] < problem.owner_at_once)
     outs = np.bincount(inflight.source, minlength=len(problem.hosts))
     shut = (problem.hosts.moves_out >= 0) & (problem.hosts.moves_out <= outs)
-    return np.asarray(loose & ~np.append(shut, False)[items.host0])  # -1 is nowhere
+    shut = np.append(shut, False)[items.host0]  # -1 is nowhere
+    return np.asarray(loose & ~(shut & (items.cells_needed == 0)))  # others may change cells
 
 
 def closed_hosts(problem: PlacementProblem) -> Bools:

@@ -173,3 +173,13 @@ def test_a_wave_counts_arrivals_and_does_without_leavers() -> None:
         assert [counts[at] for at in range(4)] == all_of_them
         assert counts[many].tolist() == np.array(all_of_them)[many].tolist()
     assert state.counts[:4].tolist() == [1, 1, 0, 0]
+
+
+def test_a_change_of_cells_leaves_no_host() -> None:
+    """Where nothing may leave a host, items may still take other cells of it."""
+    items = Items.of([[0]], cells_needed=1, cell_demand=[[1]], host0=[0], cells0=[[0]])
+    hosts = Hosts.of([[1]] * 2, moves_out=[0, -1])
+    problem = PlacementProblem.of(hosts, items, cells=Cells.of([0, 0, 1], [[1]] * 3))
+    room = WaveRoom(State(problem))
+    assert not room.join(0, 1)
+    assert room.join(0, 0, problem.items.cells0[0] + 1)
