@@ -20,13 +20,12 @@ from typing import Any
 import msgspec
 
 from optsched.errors import FormatError, InputError, MissingExtraError
+from optsched.k8s.duration import DURATION_PATTERN, Duration
 from optsched.k8s.settings import (
     API_VERSION,
     BENCH,
-    DURATION_PATTERN,
     FIXED,
     KIND,
-    Duration,
     Part,
     Profile,
     Settings,

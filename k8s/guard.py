@@ -12,8 +12,9 @@ attempt, and again in simulations. The rules, first match first:
    a plan can be undone until then.
 4. Any other pod may not see a locked node unless it fits beside what the plan needs there and
    beside the pods that were let on before and are not bound yet. It may if its priority is higher
-   than the plan's, or if it has had no node for longer than `Rules.max_hold`: the plan is then at
-   risk, and the brain is told.
+   than the plan's, or if it has had no node for longer than `Rules.max_hold` though it would have
+   one without the plan: the plan is then at risk, and the brain is told. Room that the plan itself
+   has made is the plan's as long as that lasts: who is kept from it is no worse off.
 
 Whatever is rejected goes into FailedAndUnresolvableNodes: of FailedNodes the scheduler's preemption
 would make candidates.
@@ -21,14 +22,14 @@ would make candidates.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import filterfalse
 from typing import Any
 
 from optsched.k8s.memory import Memory
-from optsched.k8s.table import EMPTY, SKEW, Member, PlanTable, Room, Token
+from optsched.k8s.table import EMPTY, SKEW, Lock, Member, PlanTable, Room, Token
 from optsched.k8s.wire import Pod
 
 # Short, because a reply may hold thousands of them.
@@ -68,7 +69,7 @@ class Rules:
     Attributes
     ----------
     max_hold
-        How long a pod may be left without any node by locks.
+        How long locks may leave a pod without any node that would have one without the plan.
     max_life
         How long any table may hold, whatever it says itself.
     preempt
@@ -284,7 +285,21 @@ def _guarded(
             rejected[name] = KEPT
     rejected.pop(own, None)
     shown = [name for name in shown if name != own]
-    return _or_yield(memory, pod, names, rejected, tuple(shown), now, rules)
+    made: set[str] = set()
+    if len(rejected) == len(names):
+        made = {name for name in names if _is_made_for_plan(view.locks[name], pod)}
+    return _or_yield(memory, pod, names, rejected, tuple(shown), now, rules, made)
+
+
+def _is_made_for_plan(lock: Lock, pod: Pod) -> bool:
+    """Whether the pod fits there only because the plan has moved others away.
+
+    The scheduler sees them go before the brain says so. Where it sees still more room, others have
+    gone of whom the table does not know.
+    """
+    if not lock.most:
+        return False
+    return fits(pod.request, lock.most) and not fits(pod.request, lock.without)
 
 
 def _beside_others(view: View, memory: Memory, pod: Pod, name: str, now: int) -> bool:
@@ -301,13 +316,17 @@ def _or_yield(
     shown: tuple[str, ...],
     now: int,
     rules: Rules,
+    made: Collection[str] = (),
 ) -> Decision:
+    """The answer; a pod that waited for long without a node sees all but those in `made`."""
     if not rejected:
         return Decision(shown=shown)
     if len(rejected) < len(names):
         kept = list(filterfalse(rejected.__contains__, names))
         return Decision(Result.GUARDED, kept, rejected, shown=shown)
-    if memory.starved_for(pod.uid, now) >= rules.max_hold:
-        at_risk = tuple(rejected)
-        return Decision(Result.YIELDED, shown=at_risk, at_risk=at_risk, starved=True)
-    return Decision(Result.GUARDED, [], rejected, starved=True)
+    owed = tuple(name for name in names if name not in made) if made else tuple(rejected)
+    if not owed or memory.starved_for(pod.uid, now) < rules.max_hold:
+        return Decision(Result.GUARDED, [], rejected, starved=bool(owed))
+    rest = {name: rejected[name] for name in made}
+    seen = list(owed) if made else None
+    return Decision(Result.YIELDED, seen, rest, shown=owed, at_risk=owed, starved=True)

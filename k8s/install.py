@@ -15,7 +15,7 @@ import msgspec
 from optsched import __version__
 from optsched.errors import InputError
 from optsched.k8s.configuration import schema
-from optsched.k8s.settings import DURATION_PATTERN
+from optsched.k8s.duration import DURATION_PATTERN
 
 HERE = Path(__file__).resolve().parent
 FOLDERS = ("chart", "manifests")

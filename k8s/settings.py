@@ -7,7 +7,6 @@ as `optsched/schema/configuration.json`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Any, Literal
@@ -15,14 +14,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, field
 
+from optsched.k8s.duration import Duration, at_least, lasts
 from optsched.k8s.guard import Preempt, Rules
 
 API_VERSION = "optsched.io/v1alpha1"
 KIND = "OptschedConfiguration"
 
-_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?", re.A)
-# Without a look-ahead, which Go's patterns do not have: Helm checks values by the same schema.
-DURATION_PATTERN = r"^(\d+h(\d+m)?(\d+s)?(\d+ms)?|\d+m(\d+s)?(\d+ms)?|\d+s(\d+ms)?|\d+ms)$"
 _NAMESPACE = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 _OBJECT = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?/[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$"
 
@@ -30,38 +27,6 @@ Port = Annotated[int, Meta(ge=0, le=65535)]
 Positive = Annotated[int, Meta(ge=1)]
 Natural = Annotated[int, Meta(ge=0)]
 Name = Annotated[str, Meta(pattern=_NAMESPACE)]
-
-
-class Duration(int):
-    """Milliseconds, written like 90s, 5m, 200ms or 1h30m."""
-
-    @classmethod
-    def parse(cls, text: object) -> Duration:
-        """The duration that `text` says; ValueError if it says none."""
-        match = _DURATION.fullmatch(text) if isinstance(text, str) and text else None
-        if match is None:
-            raise ValueError(f"{str(text)[:40]!r} is no duration such as 200ms, 30s or 5m")
-        hours, minutes, seconds, milliseconds = (int(part or 0) for part in match.groups())
-        return cls(((hours * 60 + minutes) * 60 + seconds) * 1000 + milliseconds)
-
-    def __str__(self) -> str:
-        rest, milliseconds = divmod(int(self), 1000)
-        minutes, seconds = divmod(rest, 60)
-        hours, minutes = divmod(minutes, 60)
-        parts = ((hours, "h"), (minutes, "m"), (seconds, "s"), (milliseconds, "ms"))
-        return "".join(f"{value}{unit}" for value, unit in parts if value) or "0s"
-
-    __repr__ = __str__
-
-    @property
-    def seconds(self) -> float:
-        """For everything in Python that waits."""
-        return int(self) / 1000
-
-
-def lasts(text: str) -> Any:
-    """A field whose default is a duration."""
-    return field(default_factory=lambda: Duration.parse(text))
 
 
 class Mode(StrEnum):
@@ -155,14 +120,16 @@ class Extender(Part, frozen=True):
                 f"address {self.address} is reachable from outside and needs tls; "
                 "give its three files, or serve 127.0.0.1"
             )
+        at_least("10ms", bodyTimeout=self.body_timeout)
+        at_least("1s", keepAlive=self.keep_alive)
 
 
 class Guard(Part, frozen=True):
     """How the room that a plan needs is kept.
 
-    A pod that this leaves without a node is let through after `maxHold`. No table of a plan holds
-    longer than `maxLife`, whatever became of who wrote it. `preempt` says which preemptions are
-    vetoed while a plan is live: on Locked nodes, All, or none (Off).
+    A pod that would have a node without the plan is let through after `maxHold`. No table of a plan
+    holds longer than `maxLife`, whatever became of who wrote it. `preempt` says which preemptions
+    are vetoed while a plan is live: on Locked nodes, All, or none (Off).
     """
 
     max_hold: Duration = lasts("30s")
@@ -204,6 +171,9 @@ class Planner(Part, frozen=True):
     max_batch: Positive = 200
     moves_per_pod: Positive = 4
 
+    def __post_init__(self) -> None:
+        at_least("100ms", timeLimit=self.time_limit)
+
 
 class Moves(Part, frozen=True):
     """What a plan may disturb. All of it holds on top of disruption budgets.
@@ -235,6 +205,9 @@ class Moves(Part, frozen=True):
             )
         if self.ttl < 10_000:
             raise ValueError(f"ttl {self.ttl} is too short for any plan; give 10s or more")
+        at_least("100ms", maxCacheAge=self.max_cache_age)
+        if self.max_cache_age > 2_000:
+            raise ValueError(f"maxCacheAge {self.max_cache_age} is too long; give 2s or less")
 
 
 class Namespaces(Part, frozen=True):
@@ -263,6 +236,9 @@ class Client(Part, frozen=True):
     page_size: Annotated[int, Meta(ge=10, le=5000)] = 500
     request_timeout: Duration = lasts("15s")
 
+    def __post_init__(self) -> None:
+        at_least("100ms", requestTimeout=self.request_timeout)
+
 
 class Leader(Part, frozen=True):
     """The Lease by which one of several replicas acts.
@@ -284,6 +260,8 @@ class Leader(Part, frozen=True):
                 f"retryPeriod {self.retry_period}, renewDeadline {self.renew_deadline} and "
                 f"duration {self.duration} must rise in this order"
             )
+        at_least("50ms", retryPeriod=self.retry_period)
+        at_least("1s", duration=self.duration)  # a Lease counts in whole seconds
 
 
 class Brain(Part, frozen=True):

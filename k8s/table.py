@@ -123,12 +123,17 @@ class Lock(msgspec.Struct, frozen=True, gc=False):
         What members and replacements that are not bound yet will take here.
     closed
         True: no other pod at all (host ports, anti-affinity, whole devices).
+    without, most
+        Where the plan has evicted pods: what would be free without it, and what will be when all of
+        them have gone. Empty elsewhere.
     """
 
     deadline: int
     free: Room
     reserved: Room
     closed: bool = False
+    without: Room = {}
+    most: Room = {}
 
 
 class PlanTable(msgspec.Struct, frozen=True):

@@ -129,7 +129,7 @@ def plan_table(
                     move.hash, name, move.index, known=told.known,
                 )
             )  # fmt: skip
-    locks = {name: Lock(deadline, mirror.free(name), need) for name, need in entering(plan).items()}
+    locks = {name: _lock(plan, mirror, name, need) for name, need in entering(plan).items()}
     settled = {pod.metadata.uid for name in locks for pod in mirror.pods_on(name)}
     for move in plan.spec.moves:
         settled.update(mirror.gone_of(move.owner))
@@ -143,6 +143,25 @@ def plan_table(
         settled=frozenset(settled),
         exempt=frozenset(exempt),
     )
+
+
+def _lock(plan: PlacementPlan, mirror: Mirror, name: str, need: Room) -> Lock:
+    """What is kept on a node, and what of its room the plan's own evictions have made or will."""
+    free = mirror.free(name)
+    without, most = dict(free), dict(free)
+    evicted = [
+        move
+        for move in plan.spec.moves
+        if move.source == name and (told := plan.status.moves.get(move.uid)) and told.evicted
+    ]
+    for move in evicted:
+        if mirror.pod(move.uid) is None:
+            _add(without, {what: -amount for what, amount in move.request.items()})
+        else:
+            _add(most, move.request)
+    if not evicted:
+        without, most = {}, {}
+    return Lock(plan.status.deadline, free, need, without=without, most=most)
 
 
 def _add(room: Room, more: Room) -> None:

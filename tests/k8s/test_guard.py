@@ -302,6 +302,45 @@ def test_nobody_is_kept_out_for_long() -> None:
     assert ask(table, pod(), ["n0"], memory, NOW + 30_002).kept == []
 
 
+def made(without: int, free: int, most: int) -> Lock:
+    """A node all of whose room is reserved, some of it made by the plan."""
+    rooms = [{"cpu": cpu, "pods": 100} for cpu in (free, most, without, most)]
+    return Lock(LATER, rooms[0], rooms[1], without=rooms[2], most=rooms[3])
+
+
+def test_room_that_the_plan_has_made_is_not_given_away() -> None:
+    """Who would not fit without the plan is kept from it as long as it lasts."""
+    memory = Memory()
+    for free in (
+        400,
+        600,
+    ):  # before the brain knows that those who were evicted have gone, and after
+        table = plan(locks={"n0": made(400, free, 600)})
+        for now in (NOW, NOW + 30_000, LATER - 1):
+            decision = ask(table, pod(cpu="500m"), ["n0"], memory, now)
+            assert (decision.kept, decision.starved) == ([], False)
+    assert ask(table, pod(cpu="500m"), ["n0"], memory, LATER).kept is None
+    assert ask(table, pod("small", "400m"), ["n0"], memory).kept == []
+    assert ask(table, pod("small", "400m"), ["n0"], memory, NOW + 30_000).kept is None
+
+
+def test_only_the_room_that_was_there_is_yielded() -> None:
+    """Of two nodes, the one that the pod would have had."""
+    table, memory = plan(locks={"n0": made(400, 600, 600), "n1": lock(500, 500)}), Memory()
+    assert ask(table, pod(), ["n0", "n1"], memory).kept == []
+    decision = ask(table, pod(), ["n0", "n1"], memory, NOW + 30_000)
+    assert decision.result is Result.YIELDED
+    assert decision.kept == ["n1"]
+    assert decision.shown == decision.at_risk == ("n1",)
+
+
+def test_a_table_that_is_behind_keeps_nobody_for_long() -> None:
+    """Where the scheduler sees more room than the plan makes, others have left since."""
+    table, memory = plan(locks={"n0": made(100, 300, 400)}), Memory()
+    assert ask(table, pod(), ["n0"], memory).kept == []
+    assert ask(table, pod(), ["n0"], memory, NOW + 30_000).kept is None
+
+
 def test_locks_end_one_by_one() -> None:
     """A lock past its deadline holds nobody; the view says when it changes."""
     table = plan(locks={"n0": lock(0, 0, NOW + 1000), "n1": lock(0, 0, NOW + 2000)})

@@ -14,7 +14,8 @@ import pytest
 from optsched.errors import InputError
 from optsched.k8s import configuration
 from optsched.k8s.configuration import Watched, load, schema, to_tree, to_yaml, variables
-from optsched.k8s.settings import FIXED, Duration, Mode, Settings
+from optsched.k8s.duration import Duration
+from optsched.k8s.settings import FIXED, Mode, Settings
 
 HEAD = "apiVersion: optsched.io/v1alpha1\nkind: OptschedConfiguration\n"
 
@@ -84,6 +85,13 @@ def test_the_bench_profile_takes_away_what_slows(tmp_path: Path) -> None:
         ("moves: {maxPerPlan: 0}\n", "moves.maxPerPlan: expected `int` >= 1"),
         ("moves: {maxPerNode: 9}\n", "maxPerNode and maxPerOwner cannot exceed maxPerPlan (8)"),
         ("moves: {ttl: 1s}\n", "ttl 1s is too short"),
+        ("moves: {maxCacheAge: 0s}\n", "maxCacheAge 0s is too short; give 100ms or more"),
+        ("moves: {maxCacheAge: 3s}\n", "maxCacheAge 3s is too long; give 2s or less"),
+        ("planner: {timeLimit: 0s}\n", "timeLimit 0s is too short"),
+        ("client: {requestTimeout: 0s}\n", "requestTimeout 0s is too short"),
+        ("leader: {retryPeriod: 0s}\n", "retryPeriod 0s is too short"),
+        ("extender: {bodyTimeout: 0s}\n", "bodyTimeout 0s is too short"),
+        ("extender: {keepAlive: 0s}\n", "keepAlive 0s is too short"),
         ("guard: {maxLife: 1m}\n", "guard.maxLife 1m is shorter than moves.ttl 5m"),
         ("leader: {renewDeadline: 20s}\n", "must rise in this order"),
         ("extender: {address: 0.0.0.0}\n", "reachable from outside and needs tls"),
