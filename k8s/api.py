@@ -221,8 +221,9 @@ class Api:
         body: Any = None,
         params: Mapping[str, str] | None = None,
         kind: str = JSON,
+        begin: Callable[[], None] = lambda: None,
     ) -> bytes:
-        """The body of the reply.
+        """The body of the reply; `begin` is called when it is about to be asked for.
 
         Raises
         ------
@@ -230,6 +231,7 @@ class Api:
             The reply says no; `Unreachable` if there was none.
         """
         await self._rate.take()
+        begin()
         timeout = aiohttp.ClientTimeout(total=self.settings.request_timeout.seconds)
         data, sent = None, self.clock.now()
         headers = self._headers()

@@ -53,6 +53,7 @@ RESOURCES = (
     Resource("StorageClass", "storage.k8s.io", "v1", "storageclasses"),
     Resource("CSINode", "storage.k8s.io", "v1", "csinodes"),
 )
+RESTS_ON = ("Pod", "Node", "PodDisruptionBudget")  # what an eviction must know as it is
 ENDED = ("Succeeded", "Failed")
 REMEMBERED = 120.0  # seconds that deleted pods are known to be gone
 
@@ -107,7 +108,7 @@ class Mirror:
         }
         self.reflectors["Pod"].on_change = self._index
         self.bells: list[Bell] = []  # rung with every change that may matter to a plan
-        for kind in ("Node", "PodDisruptionBudget", *sorted(WORKLOADS - {"DaemonSet"})):
+        for kind in (*RESTS_ON[1:], *sorted(WORKLOADS - {"DaemonSet"})):
             self.reflectors[kind].on_change = lambda what, before, after: self._ring()
         self._pods: dict[str, Pod] = {}
         self._on: dict[str, dict[str, Pod]] = {}
@@ -130,10 +131,13 @@ class Mirror:
 
     def age(self) -> float:
         """Seconds since the server last confirmed what evictions rest on."""
-        return max(self.reflectors[kind].age() for kind in ("Pod", "Node", "PodDisruptionBudget"))
+        return max(self.reflectors[kind].age() for kind in RESTS_ON)
 
-    async def confirm(self, nodes: Iterable[str]) -> bool:
+    async def confirm(self, nodes: Iterable[str], older: float = -1.0) -> bool:
         """Compare these nodes, their pods, all pending pods and all budgets with the server.
+
+        A kind of which the server has told something within `older` seconds is not asked about:
+        there may be more nodes than it may be asked about before the first answer is old.
 
         Returns
         -------
@@ -146,15 +150,16 @@ class Mirror:
             The server cannot be asked.
         """
         began = self._api.clock.monotonic()
-        asked = [*sorted(set(nodes)), ""]
-        checks = [self._same_pods(name) for name in asked]
-        checks += [
-            self._same(NODES, {"fieldSelector": f"metadata.name={n}"}, n) for n in asked[:-1]
-        ]
-        checks.append(self._same(BUDGETS, {}, None))
+        names = sorted(set(nodes))
+        due = [kind for kind in RESTS_ON if self.reflectors[kind].age() > older]
+        checks = [self._same_pods(name) for name in (*names, "")] if "Pod" in due else []
+        if "Node" in due:
+            checks += [self._same(NODES, {"fieldSelector": f"metadata.name={n}"}, n) for n in names]
+        if "PodDisruptionBudget" in due:
+            checks.append(self._same(BUDGETS, {}, None))
         if not all(await asyncio.gather(*checks)):
             return False
-        for kind in ("Pod", "Node", "PodDisruptionBudget"):
+        for kind in due:
             self.reflectors[kind].confirm(began)
         return True
 

@@ -42,6 +42,8 @@ def proposal(
                 raise PlanError(f"pod {name[:80]!r} is gone")
             if move.item in seen or move.target < 0:
                 raise PlanError(f"pod {name[:80]!r} is moved twice or left without a node")
+            if move.source != problem.items.host0[move.item]:
+                raise PlanError(f"pod {name[:80]!r} is not where the plan says")
             seen.add(move.item)
             if move.source < 0:
                 placements.append(_placement(problem, move, pod, number))

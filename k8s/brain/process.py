@@ -113,7 +113,7 @@ class Process:
             "health": self._open(health_app(self.health), settings.brain.health),
         }
         self.health.checks += [self.mood.rights_to_read, self.mood.records, self.mood.caches]
-        self.health.notes += [self._leads, *self.mood.notes]
+        self.health.notes += [self._leads, *self.mood.notes, self._begins]
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._end.set)
@@ -244,6 +244,12 @@ class Process:
             return "leader", True, f"not this replica: {self.leader.apart}"
         leads = self.leader.holds()
         return "leader", True, "this replica leads" if leads else "another replica leads"
+
+    def _begins(self) -> tuple[str, bool, str]:
+        if self.mood.mode is not Mode.ENFORCE or not self.leader.holds():
+            return "plans", True, "none is carried out by this replica now"
+        why = self.executor.frozen
+        return "plans", not why, f"none is begun: {why}" if why else "may begin"
 
 
 def serve(watched: Watched) -> None:

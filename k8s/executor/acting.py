@@ -9,7 +9,7 @@ import msgspec
 from optsched.k8s import gates
 from optsched.k8s.api import ApiError
 from optsched.k8s.executor import gating, replacements, room
-from optsched.k8s.executor.run import Run
+from optsched.k8s.executor.run import Run, TooLateError
 from optsched.k8s.executor.validate import held_back
 from optsched.k8s.executor.waiting import is_verdict
 from optsched.k8s.records import MovePhase, MoveStatus, Phase, PlannedMove, PlannedPlacement
@@ -20,6 +20,7 @@ ACK = 2_000  # ms in which the extender must have taken over a table before anyt
 WAVE = 60_000  # ms that a wave may take, grace periods come on top
 RETRY = 5_000  # ms after which a refused eviction is tried again at the earliest
 WAKE = 2_000  # ms between attempts to make the scheduler look at a pod again
+GONE = "nobody was left to help: they are gone, or others have taken their room"
 SOON, LATER = 0.02, 0.2  # seconds between looks at what others do
 
 
@@ -106,7 +107,7 @@ async def completing(run: Run) -> float:
         helped = sum(bool(node) for node in placed.values())
         await clean_up(run)
         if not helped:
-            await run.enter(Phase.PARTIALLY_DONE, "nobody was left to help")
+            await run.enter(Phase.PARTIALLY_DONE, GONE)
         else:
             planned = {one.uid: one.node for one in run.plan.spec.placements}
             there = sum(planned[uid] == node for uid, node in placed.items())
@@ -260,9 +261,9 @@ async def _evict(run: Run, move: PlannedMove) -> bool:
     version = entry.version if pod.status.phase == "Pending" else ""
     try:
         await run.effects.evict(move, version, dry=True)
-        if not run.may_evict():
-            return False
-        await run.effects.evict(move, version)
+        await run.effects.evict(move, version, check=run.check_eviction)
+    except TooLateError:
+        return False
     except ApiError as error:
         if error.status == 409 and version:
             return False  # it is another state of the pod, not another pod: look again

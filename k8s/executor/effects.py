@@ -35,7 +35,7 @@ class Effects:
     Parameters
     ----------
     permit
-        Called before every write; raises if nothing may be written now.
+        Called when a write is about to be sent; raises if nothing may be written now.
     point
         Called before and after every write with its name; tests end the process here.
     on_reply
@@ -124,8 +124,18 @@ class Effects:
         ack = self._board.ack() if self._board is not None else None
         return ack.released if ack is not None else ()
 
-    async def evict(self, move: PlannedMove, version: str = "", *, dry: bool = False) -> None:
-        """Ask for an eviction, of this very pod; ApiError as the server refuses."""
+    async def evict(
+        self,
+        move: PlannedMove,
+        version: str = "",
+        *,
+        dry: bool = False,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Ask for an eviction, of this very pod; ApiError as the server refuses.
+
+        `check` raises if, when it is about to be sent, it is not to be.
+        """
         options: dict[str, Any] = {"preconditions": {"uid": move.uid}}
         if version:
             options["preconditions"]["resourceVersion"] = version
@@ -138,7 +148,7 @@ class Effects:
             "deleteOptions": options,
         }
         path = PODS.at(move.namespace, move.name, "eviction")
-        await self._write("dry-run" if dry else "evict", "POST", path, body)
+        await self._write("dry-run" if dry else "evict", "POST", path, body, check=check)
 
     async def nominate(self, namespace: str, name: str, uid: str, node: str) -> bool:
         """Suggest a node to the scheduler, "" to take it back; False if the pod is gone."""
@@ -185,12 +195,21 @@ class Effects:
         return True
 
     async def _write(
-        self, name: str, method: str, path: str, body: Any, kind: str = "application/json"
+        self,
+        name: str,
+        method: str,
+        path: str,
+        body: Any,
+        kind: str = "application/json",
+        check: Callable[[], None] = lambda: None,
     ) -> bytes:
-        self._permit()
-        self._point(f"before {name}")
+        def begin() -> None:  # a request may wait for its turn, and the Lease not last so long
+            self._permit()
+            check()
+            self._point(f"before {name}")
+
         try:
-            reply = await self._api.request(method, path, body, kind=kind)
+            reply = await self._api.request(method, path, body, kind=kind, begin=begin)
         except ApiError as error:
             self._on_reply(name, error.status)
             raise

@@ -14,7 +14,7 @@ from optsched.k8s.clock import Clock
 from optsched.k8s.executor import acting, waiting
 from optsched.k8s.executor.acting import LATER, SOON
 from optsched.k8s.executor.effects import Effects
-from optsched.k8s.executor.run import Run
+from optsched.k8s.executor.run import Run, frozen
 from optsched.k8s.leader import NotLeaderError
 from optsched.k8s.limits import Ledger, outdated
 from optsched.k8s.mirror import Mirror
@@ -53,6 +53,11 @@ class Executor:
         Asked in every step, so that a change of mode is felt at once.
     tell
         Called with every plan that was looked at and after every change of it.
+
+    Attributes
+    ----------
+    frozen
+        Why no plan may be begun, by the last look; "" if one may.
     """
 
     def __init__(
@@ -72,6 +77,7 @@ class Executor:
         self._settings = settings
         self._clock = clock
         self._rng = rng or random.Random()
+        self.frozen = ""
         self._acting: Run | None = None  # the plan that acts, as it was last seen
 
     async def run(self) -> None:
@@ -112,6 +118,7 @@ class Executor:
         if slot is None:  # made before any plan acts, so that a person can pause the cluster there
             await self._effects.enter(None, ())
             return 0.0
+        self.frozen = frozen(slot, self._mirror, Ledger(plans), self._clock.now())
         if await self._reap(plans, slot):
             return 0.0
         acts = [plan for plan in plans if plan.phase in ACTING]

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from optsched.errors import OptschedError
 from optsched.k8s.clock import Clock
 from optsched.k8s.executor import room
 from optsched.k8s.executor.effects import Effects
@@ -19,6 +20,10 @@ from optsched.k8s.records import Phase, PlacementPlan, PlanSlot
 from optsched.k8s.settings import Mode, Settings
 
 NOT_READY_SHARE = 0.1  # of the nodes, above which nothing is begun
+
+
+class TooLateError(OptschedError):
+    """What was about to be done is not to be done any more; look again."""
 
 
 @dataclass
@@ -68,16 +73,18 @@ class Run:
         limit = self.settings.moves.max_cache_age.seconds
         if self.mirror.age() <= limit:
             return True
-        await self.mirror.confirm(room.nodes_of(self.plan))
+        await self.mirror.confirm(room.nodes_of(self.plan), limit)
         return self.mirror.age() <= limit
 
-    def may_evict(self) -> bool:
-        """Whether the view is fresh and the mode allows it at this very moment.
+    def check_eviction(self) -> None:
+        """Raise TooLateError unless the view is fresh and the mode allows it at this very moment.
 
-        Asked again between dry run and eviction, because the server may take its time.
+        Asked when an eviction is about to be sent: the dry run before it may have taken its time.
         """
-        limit = self.settings.moves.max_cache_age.seconds
-        return self.mode() is Mode.ENFORCE and self.mirror.age() <= limit
+        if self.mode() is not Mode.ENFORCE:
+            raise TooLateError("the mode has changed")
+        if self.mirror.age() > self.settings.moves.max_cache_age.seconds:
+            raise TooLateError("the view of the cluster has become too old")
 
     def publish(self) -> bool:
         """Tell the extender what the plan needs now; whether it answers from that."""
@@ -104,10 +111,15 @@ class Run:
 
     def frozen(self) -> str:
         """Why nothing may be begun in this cluster now, "" if something may."""
-        if self.slot is not None and self.slot.paused:
-            return "the cluster is paused"
-        nodes = self.mirror.nodes()
-        away = sum(room.why_closed(node) == "is not ready" for node in nodes)
-        if away > NOT_READY_SHARE * len(nodes):
-            return f"{away} of {len(nodes)} nodes are not ready"
-        return self.ledger.frozen(self.now)
+        return frozen(self.slot, self.mirror, self.ledger, self.now)
+
+
+def frozen(slot: PlanSlot | None, mirror: Mirror, ledger: Ledger, now: int) -> str:
+    """Why no plan may be begun, "" if one may."""
+    if slot is not None and slot.paused:
+        return "the cluster is paused"
+    nodes = mirror.nodes()
+    away = sum(room.why_closed(node) == "is not ready" for node in nodes)
+    if away > NOT_READY_SHARE * len(nodes):
+        return f"{away} of {len(nodes)} nodes are not ready"
+    return ledger.frozen(now)

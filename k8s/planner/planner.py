@@ -155,13 +155,13 @@ class Planner:
         """Write the plan down, or say why there is none."""
         settings, result = self.settings(), answer.result
         assert result is not None
-        told = verdict(problem, answer, settings.planner)
-        if told.choice is not Choice.MOVE:
-            log.info("%d pods wait: %s", len(batch), told.choice.value)
-            self._refuse(batch, _placed(problem, result), told)
-            await self._open(batch)
-            return
-        try:
+        try:  # the solver is another process: whatever it says, this one goes on
+            told = verdict(problem, answer, settings.planner)
+            if told.choice is not Choice.MOVE:
+                log.info("no plan for pods that wait (%d): %s", len(batch), told.choice.value)
+                self._refuse(batch, _placed(problem, result), told)
+                await self._open(batch)
+                return
             plan = proposal(problem, result, self.mirror, settings, self.clock.now())
         except PlanError as error:
             log.info("a plan cannot be carried out: %s", type(error).__name__)

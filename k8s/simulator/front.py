@@ -19,13 +19,13 @@ Tree = dict[str, Any]
 class FrontEnd:
     """What the scheduler asks."""
 
-    def __init__(self, folder: Path, clock: Clock) -> None:
+    def __init__(self, folder: Path, clock: Clock, rules: guard.Rules | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.board = Board(folder)
         self.memory = Memory()
         self.clock = clock
         self.alive = True
-        self.rules = guard.Rules()
+        self.rules = rules or guard.Rules()
 
     def look(self) -> None:
         """Acknowledge the current table."""

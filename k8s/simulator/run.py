@@ -130,7 +130,7 @@ async def simulate(
         await scene.cluster.settle()
         before = [_name(pod) for pod in scene.cluster.pending()]
         began, running = clock.monotonic(), live(scene.api)
-        on_progress(f"{len(before)} pods are pending")
+        on_progress(f"pending: {len(before)}")
         await _drive(scene, most_plans, on_progress)
         await scene.events.flush()
         return Simulation(
@@ -200,7 +200,7 @@ async def _scene(
     with tempfile.TemporaryDirectory() as folder:
         async with Api(Access(api.url), unlimited, clock) as client:
             mirror = Mirror(client)
-            front = FrontEnd(Path(folder), clock)
+            front = FrontEnd(Path(folder), clock, settings.guard.rules())
             events = Recorder(client, lambda: None)
             story = Storyteller(events, lambda: settings.mode)
             effects = Effects(client, front.board, lambda: None)

@@ -294,6 +294,8 @@ def _print(found: Simulation, max_rows: int) -> None:
     )
     if found.violations:
         paper.say(f"Disruption budgets violated: {'; '.join(found.violations)}", "bold red")
+    if found.lost:
+        paper.say(f"Evicted and not made anew yet: {', '.join(found.lost)}", "bold red")
     for plan in found.plans:
         reason = f": {plan.status.reason}" if plan.status.reason else ""
         paper.say()

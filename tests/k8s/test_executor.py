@@ -224,6 +224,7 @@ def test_two_failures_in_a_row_make_it_stop(tmp_path: Path) -> None:
                 w.cluster.front.alive = True
             plan = await w.create(by_hand(w, *ONE_MOVE))
             assert (await w.drive(plan)).phase is Phase.EXPIRED
+            assert w.executor.frozen == "2 plans failed within 10 minutes"
             assert not w.api.evicted
             w.clock.advance(1800)
             await w.caught_up()

@@ -20,7 +20,7 @@ import yaml
 
 from optsched.k8s.table import NS, Lock, Member, PlanTable, now_ms
 
-from .conftest import Client, FrontEnd, Start, pod, recorded, until
+from .conftest import PATIENCE, Client, FrontEnd, Start, pod, recorded, until
 
 NODES = ["n0", "n1", "n2", "n3"]
 
@@ -441,7 +441,7 @@ def test_it_ends_when_told(start: Start) -> None:
         time.sleep(0.2)
         connection.sendall(body[10:])
         assert b'"NodeNames":["n0"]' in answer_to(connection)
-    assert front.stop() == 0
+    assert front.process.wait(PATIENCE) == 0  # to tell it twice would be to insist
 
 
 def test_settings_are_taken_over_while_running(start: Start) -> None:

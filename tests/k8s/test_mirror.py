@@ -101,6 +101,25 @@ def test_confirm(tmp_path: Path) -> None:
     run(story())
 
 
+def test_confirm_asks_about_what_is_old(tmp_path: Path) -> None:
+    """There may be many nodes, and few questions a second."""
+
+    async def story() -> None:
+        async with world(tmp_path) as w:
+            await _fragmented(w)
+            w.clock.advance(60)
+            w.cluster.pod_of(w.cluster.owner("late", 100, 1), "n1")
+            await w.caught_up()
+            asked: list[str] = []
+            w.api.fault = lambda method, path: asked.append(path)  # type: ignore[func-returns-value]
+            assert await w.mirror.confirm(["n0", "n1"], 2.0)
+            kinds = {path.rpartition("/")[2] for path in asked}
+            assert kinds == {"nodes", "poddisruptionbudgets"}
+            assert w.mirror.age() <= 2.0
+
+    run(story())
+
+
 @pytest.mark.parametrize("what", ["node", "budget", "pending"])
 def test_confirm_looks_at(tmp_path: Path, what: str) -> None:
     """Nodes, budgets and pending pods are compared too."""

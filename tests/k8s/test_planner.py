@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from optsched.k8s.planner.planner import Planner
 from optsched.k8s.planner.solving import SolverError, Solving
 from optsched.k8s.records import PAUSE, Phase, PlacementPlan, decode_plan
 from optsched.k8s.settings import Settings
+from optsched.plan import Move, Wave
 from optsched.problem import PlacementProblem
 
 
@@ -269,6 +270,31 @@ def test_solver_in_trouble(tmp_path: Path) -> None:
             solver.fails = ""
             await think(w, one, 10.0)
             assert len(plans(w)) == 1
+
+    run(story())
+
+
+@pytest.mark.parametrize(
+    "move", [Move(0, -1, 99), Move(99, -1, 0), Move(-1, -1, 0), Move(0, 0, -1), Move(0, 99, 0)]
+)
+def test_a_solver_that_is_wrong(tmp_path: Path, move: Move) -> None:
+    """An answer that names what is not there, or leaves pods without a node, ends in a sentence."""
+
+    class Wrong(InProcess):
+        async def solve(self, request: Request) -> Answer:
+            answer = await super().solve(request)
+            assert answer.result is not None
+            right = answer.result.plan
+            plan = replace(right, waves=(*right.waves, Wave((move,))))
+            return replace(answer, result=replace(answer.result, plan=plan))
+
+    async def story() -> None:
+        async with world(tmp_path) as w:
+            fragmented(w.cluster)
+            one = planner(w, Wrong())
+            await think(w, one)
+            assert not w.api.all("placementplans")
+            assert "cannot be carried out" in next(iter((await notes(w, one)).values()))
 
     run(story())
 

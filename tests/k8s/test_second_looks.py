@@ -130,17 +130,83 @@ def test_a_server_that_takes_its_time(tmp_path: Path) -> None:
     run(story())
 
 
-def test_a_mode_that_changes_in_the_last_moment(tmp_path: Path) -> None:
-    """Nobody is evicted after the switch, not even if the dry run was made before."""
+def another_mode(w: World) -> None:
+    """A person says so in the configuration."""
+    w.settings = bench(MODE="Advisory")
+
+
+def another_leader(w: World) -> None:
+    """For a while."""
+    w.leads = False
+
+
+def an_old_view(w: World) -> None:
+    """Nothing was heard for so long."""
+    w.clock.advance(3.0)
+
+
+@pytest.mark.parametrize("queued", [False, True], ids=["asked", "queued"])
+@pytest.mark.parametrize("change", [another_mode, another_leader, an_old_view])
+def test_what_changes_in_the_last_moment(tmp_path: Path, change: Change, queued: bool) -> None:
+    """Nobody is evicted then: not after the dry run, nor while the eviction waits for its turn."""
 
     async def story() -> None:
         async with world(tmp_path) as w:
+            fragmented(w.cluster)
+            await w.caught_up()
+            plan = await w.create(by_hand(w, *ONE_MOVE))
+            while w.plan(plan).phase is not Phase.EVICTING:
+                await w.round()
+            due: list[Change] = []
 
-            def switch() -> None:
-                w.settings = bench(MODE="Advisory")
+            async def take() -> None:
+                if due:
+                    due.pop()(w)
 
-            assert await ages_at_evictions(w, switch) == []
+            def point(name: str) -> None:
+                if name == "after dry-run":
+                    if queued:
+                        due.append(change)
+                    else:
+                        change(w)
+                    w.point = lambda name: None
+
+            w.point, w.client._rate.take = point, take  # type: ignore[method-assign]
+            w.api.writes.clear()  # the first eviction asked for is the dry run
+            while not (asked := [path for _, path in w.api.writes if path.endswith("/eviction")]):
+                await w.round()
+            assert len(asked) == 1
             assert not w.api.evicted
+            w.leads = True
+            end = await w.drive(plan)
+            assert end.phase is (Phase.ABORTED if change is another_mode else Phase.DONE)
+            clean(w)
+
+    run(story())
+
+
+def test_a_server_that_is_away_for_minutes(tmp_path: Path) -> None:
+    """In the middle of a plan: nothing is done blindly, and the plan has ended when it is back."""
+
+    async def story() -> None:
+        async with world(tmp_path) as w:
+            chain(w.cluster)
+            await w.caught_up()
+            plan = await w.create(by_hand(w, *CHAIN))
+            while not w.api.evicted:
+                await w.round()
+            w.api.fault = lambda method, path: "drop"
+            w.api.drop_watches()
+            for _ in range(40):
+                assert await w.executor.step() > 0
+                w.clock.advance(10.0)
+            assert len(w.api.evicted) == 1
+            w.api.fault = lambda method, path: None
+            await w.caught_up()
+            end = await w.drive(plan)
+            assert (end.phase, end.status.reason) == (Phase.PARTIALLY_DONE, "it took too long")
+            assert evictions(w) == 1
+            w.cluster.settle()
             clean(w)
 
     run(story())
