@@ -37,8 +37,8 @@ def command(
 ) -> None:
     """Compare plans, or what solvers find in the same time: every level, moves, seconds.
 
-    Values stand beside those of doing nothing; for tasks, whose schedules are compared, beside those
-    of sending each to the node that answers it first (EFT).
+    Values stand beside those of doing nothing; for tasks, whose schedules are compared, beside
+    those of sending each to the node that answers it first (EFT).
 
     \b
     Examples:
