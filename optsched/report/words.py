@@ -10,6 +10,7 @@ from optsched.problem import PlacementProblem
 from .units import amount, plural, resource_words, short
 
 MOST_BLOCKERS = 4
+LACKING = ("resource", "cells")  # kinds of which a host has too little
 
 
 def blocker_words(one: Blocker) -> str:
@@ -48,7 +49,7 @@ def pending_words(problem: PlacementProblem, item: int, blockers: Sequence[Block
 def _count_words(one: Blocker) -> str:
     if one.kind == "drain":
         return f"{one.hosts} to be emptied"
-    verb = "lack" if one.kind in ("resource", "cells") else "are ruled out by"
+    verb = "lack" if one.kind in LACKING else "are ruled out by"
     if one.hosts == 1:
         verb = "lacks" if verb == "lack" else "is ruled out by"
     return f"{one.hosts} {verb} {blocker_words(one)}"
@@ -56,8 +57,8 @@ def _count_words(one: Blocker) -> str:
 
 def relaxation_words(problem: PlacementProblem, one: Relaxation) -> str:
     """One way out."""
-    more = [resource_words(name) for kind, name in one.blockers if kind == "resource"]
-    less = [label_words(kind, name) for kind, name in one.blockers if kind != "resource"]
+    more = [label_words(kind, name) for kind, name in one.blockers if kind in LACKING]
+    less = [label_words(kind, name) for kind, name in one.blockers if kind not in LACKING]
     ways = [f"with more {' and '.join(more)}"] * bool(more)
     ways += [f"without {' and '.join(less)}"] * bool(less)
     opened = short(problem.hosts.names[one.example])

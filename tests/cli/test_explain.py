@@ -28,6 +28,22 @@ def test_a_pending_item(run: Run, snapshot: Path) -> None:
         assert wanted in done.stdout
 
 
+def test_a_pending_item_on_cells(run: Run, tmp_path: Path) -> None:
+    """What helps is more free cells, not going without."""
+    gpus = {"capacity": {"gpu_milli": 1000}, "kind": "gpu", "count": 2}
+    pod = {"cells_needed": 2, "cell_demand": {"gpu_milli": 1000}}
+    file = tmp_path / "gpus.json"
+    tables = {
+        "hosts": [{"name": "a", "cells": [gpus]}],
+        "items": [{"name": "r", "host": "a", "cells": [0, 1], **pod}, {"name": "p", **pod}],
+    }
+    head = {"format": "optsched/snapshot", "version": 1, "kind": "placement"}
+    file.write_text(json.dumps(head | tables))
+    done = run("explain", file, "p")
+    assert done.exit_code == 0, done.output
+    assert "with more free cells: fits a" in done.stdout
+
+
 def test_an_item_that_fits_nowhere(run: Run, snapshot: Path) -> None:
     """An item larger than every host is told so."""
     done = run("explain", snapshot, "shop/huge")
