@@ -119,7 +119,10 @@ def _print(contest: Contest, entries: list[Entry], max_rows: int) -> None:
     if len(winners) == 1:
         paper.say(f"Best: {short(winners[0].name)}.", "bold")
     elif winners:
-        paper.say(f"Equally good: {', '.join(short(one.name) for one in winners)}.", "bold")
+        few = min(one.moves for one in winners)
+        least = [short(one.name) for one in winners if one.moves == few]
+        more = f"; fewest steps: {', '.join(least)}" if len(least) < len(winners) else ""
+        paper.say(f"Equally good: {', '.join(short(one.name) for one in winners)}{more}.", "bold")
 
 
 def _value(entry: Entry, level: int) -> str:

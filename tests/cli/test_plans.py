@@ -97,6 +97,25 @@ def test_compare_solvers(run: Run, snapshot: Path) -> None:
     assert "seconds" in done.stdout
 
 
+def test_compare_tells_who_does_it_with_less(run: Run, tmp_path: Path) -> None:
+    """Of plans that are as good, the ones with the fewest steps are named."""
+    tables = {
+        "hosts": [{"name": name, "capacity": {"cpu": 9}} for name in ("a", "b")],
+        "items": [{"name": "x", "host": "a", "demand": {"cpu": 1}}, {"name": "p"}],
+        "objective": [{"name": "unplaced", "terms": [{"kind": "unplaced"}]}],
+    }
+    head = {"version": 1, "kind": "placement"}
+    file, short, long = (tmp_path / f"{name}.json" for name in ("file", "short", "long"))
+    file.write_text(json.dumps({"format": "optsched/snapshot", **head, **tables}))
+    place, move = {"item": "p", "to": "b"}, {"item": "x", "from": "a", "to": "b"}
+    for path, wave in ((short, [place]), (long, [place, move])):
+        plan = {"format": "optsched/plan", "version": 1, "problem": "", "waves": [wave]}
+        path.write_text(json.dumps(plan))
+    said = run("compare", file, short, long).stdout
+    assert "fewest steps: " in said
+    assert said.rstrip().endswith("short.json.")
+
+
 def test_compare_needs_two(run: Run, snapshot: Path, plan: Path) -> None:
     """One plan alone cannot be compared."""
     done = run("compare", snapshot, plan)
