@@ -119,7 +119,7 @@ def exchange(
     outcome = reschedule(problem, mine, seed, order, start)
     if isinstance(outcome, str):
         return count_cells(problem, own, seed, order, start)
-    if not outcome.proven:
+    if not outcome.proven and not own.over():
         return count_cells(problem, own, seed, order, start, outcome) or outcome
     return outcome
 

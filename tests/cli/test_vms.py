@@ -284,6 +284,7 @@ def test_wishes_about_snapshots_that_mean_nothing_are_refused(run: Run, vms: Pat
         (("generate", "vm", "--base", vms, "--pms", 10), "--pms means nothing with --base"),
         (("generate", "vm", "--known-gains", 3, "--usage", 80), "--usage means nothing with"),
         (("generate", "vm", "--free-cores", 90, "--usage", 80), "--usage means nothing with"),
+        (("generate", "vm", "--moves-per-gain", 2), "--moves-per-gain means nothing with"),
         (("generate", "vm", "--pms", 1, "--apart", 3), "3 anti-affinity groups"),
         (("solve", vms, "--drain", ""), "a list of names is empty"),
         (("solve", vms, "--fix", ", "), "a list of names is empty"),
