@@ -20,14 +20,12 @@ def interval(ratios: Sequence[Sequence[float]], seed: int = 0) -> tuple[float, f
         drawn first, then the instances of each.
     """
     rng = np.random.default_rng(seed)
-    logs = [np.log(np.asarray(one, float)) for one in ratios]
-    means = np.empty(DRAWS)
-    for k in range(DRAWS):
-        rows = [logs[r] for r in rng.integers(len(logs), size=len(logs))]
-        means[k] = np.mean([row[rng.integers(len(row), size=len(row))].mean() for row in rows])
+    logs = np.log(np.asarray(ratios, float))
+    many, count = logs.shape
+    rows = rng.integers(many, size=(DRAWS, many, 1))
+    means = logs[rows, rng.integers(count, size=(DRAWS, many, count))].mean(axis=(1, 2))
     low, high = np.quantile(means, [0.025, 0.975])
-    centre = float(np.mean([row.mean() for row in logs]))
-    return math.exp(centre), math.exp(float(low)), math.exp(float(high))
+    return math.exp(float(logs.mean())), math.exp(float(low)), math.exp(float(high))
 
 
 def wilcoxon(differences: Sequence[float]) -> float:
