@@ -189,10 +189,14 @@ def _play(
     check_installation()
     from optsched.k8s.simulator.run import simulate
 
-    logging.disable(logging.ERROR)
     items, settings = _items(data), _settings(config, mode, bench)
     told = (lambda text: None) if quiet else (lambda text: click.echo(text, err=True))
-    return asyncio.run(simulate(items, settings, now=_millis(now), on_progress=told, **wishes))
+    before = logging.root.manager.disable
+    logging.disable(logging.ERROR)  # a service's log would stand between the lines for a person
+    try:
+        return asyncio.run(simulate(items, settings, now=_millis(now), on_progress=told, **wishes))
+    finally:
+        logging.disable(before)
 
 
 def _tasks(ctx: click.Context, data: bytes, path: str, asked: dict[str, Any]) -> TaskProblem | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
@@ -72,6 +73,7 @@ def test_text() -> None:
     assert "What kubectl describe pod would say" in done.stdout
     young = optsched(DEMO, "-q", "--now", "2020-01-01T00:00:00Z", "--output", "json")
     assert json.loads(young.stdout)["evictions"] == 0
+    assert logging.getLogger("optsched").isEnabledFor(logging.ERROR), "who called goes on logging"
 
 
 @pytest.mark.parametrize(
