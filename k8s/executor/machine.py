@@ -8,6 +8,9 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 
+import msgspec
+
+from optsched.errors import FormatError
 from optsched.k8s.api import ApiError
 from optsched.k8s.bell import Bell
 from optsched.k8s.clock import Clock
@@ -24,6 +27,7 @@ from optsched.k8s.table import EMPTY
 
 log = logging.getLogger(__name__)
 
+NAMED = "`optsched simulate` of a dump names it"
 IDLE = 1.0  # seconds between looks when there is nothing to do
 CONFLICT = 0.05  # seconds until what somebody else has written is read
 TROUBLE = 1.0  # seconds until a server that failed is asked again
@@ -112,6 +116,9 @@ class Executor:
                 return CONFLICT
             log.warning("a step failed and is taken again: %d %s", error.status, error.reason)
             return max(TROUBLE, error.retry_after)
+        except (FormatError, msgspec.MsgspecError):  # the error may quote what a tenant wrote
+            log.error("a step failed and is taken again: an object cannot be read; %s", NAMED)
+            return TROUBLE
 
     async def _step(self) -> float:
         plans, slot = await self._effects.plans(), await self._effects.slot()

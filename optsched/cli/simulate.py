@@ -207,7 +207,7 @@ def _tasks(ctx: click.Context, data: bytes, path: str, asked: dict[str, Any]) ->
     click.UsageError
         An option is for the other kind of file.
     """
-    from optsched.errors import InputError
+    from optsched.errors import FormatError, InputError
     from optsched.formats.detect import HEAD, detect, understand
     from optsched.tasks import Objective, TaskProblem
 
@@ -217,6 +217,11 @@ def _tasks(ctx: click.Context, data: bytes, path: str, asked: dict[str, Any]) ->
         known = detect(data[:HEAD], path).name
     except InputError:
         known = ""  # what is wrong with it, the reader of dumps says
+    if known == "snapshot":
+        raise FormatError(
+            "a snapshot holds what solvers need, and not the owners and grace periods that the "
+            "service goes by; give the dump that it was made from, or let optsched solve plan"
+        )
     if known not in TASKS:
         if (given := first_given(ctx, FOR_TASKS)) is not None:
             raise click.UsageError(f"--{given} is for tasks; the file holds none")

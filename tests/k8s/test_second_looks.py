@@ -11,7 +11,7 @@ import pytest
 from fake_world import CHAIN, World, bench, by_hand, chain, fragmented, run, world
 from stories import ONE_MOVE, clean, evictions, told
 
-from optsched.k8s.records import PAUSE, Phase, PlacementPlan
+from optsched.k8s.records import ENDED, PAUSE, Phase, PlacementPlan
 from optsched.k8s.simulator.api_objects import Refusal
 
 Change = Callable[[World], None]
@@ -290,5 +290,49 @@ def test_a_plan_ends_before_room_is_given_back(tmp_path: Path) -> None:
             while w.plan(plan).phase is not Phase.RESERVING:
                 await w.round()
             assert w.plan(plan).status.deadline - w.clock.now() <= 6 * 60_000
+
+    run(story())
+
+
+def test_what_cannot_be_read(tmp_path: Path) -> None:
+    """A node whose room nobody can tell ends no process; the plan ends in its time."""
+
+    async def story() -> None:
+        async with world(tmp_path) as w:
+            chain(w.cluster)
+            await w.caught_up()
+            plan = await w.create(by_hand(w, *CHAIN))
+            while not w.api.evicted:
+                await w.round()
+            node = copy.deepcopy(w.api.get("nodes", "", "n1"))
+            assert node is not None
+            node["status"]["allocatable"]["cpu"] = "many"
+            w.api.put("nodes", node)
+            await w.caught_up()
+            while w.plan(plan).phase not in ENDED:
+                w.clock.advance(await w.executor.step() + 1.0)
+            assert w.plan(plan).phase is Phase.PARTIALLY_DONE
+            assert evictions(w) == 1
+            assert not w.leftovers()
+
+    run(story())
+
+
+def test_a_newer_plan_does_not_end_one_that_acts(tmp_path: Path) -> None:
+    """It waits, and is looked at again when its turn has come."""
+
+    async def story() -> None:
+        async with world(tmp_path) as w:
+            chain(w.cluster)
+            await w.caught_up()
+            first = by_hand(w, *CHAIN)
+            plan = await w.create(first)
+            while not w.api.evicted:
+                await w.round()
+            newer = await w.create(first)
+            assert (await w.drive(plan)).phase is Phase.DONE
+            assert (await w.drive(newer)).phase is Phase.REJECTED
+            assert evictions(w) == 2
+            clean(w)
 
     run(story())

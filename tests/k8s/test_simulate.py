@@ -96,6 +96,15 @@ def test_bad_input(tmp_path: Path, text: str, why: str) -> None:
     assert optsched(str(tmp_path / "absent")).exit_code == 2
 
 
+def test_a_snapshot_is_no_dump(tmp_path: Path) -> None:
+    """What the service goes by is not in it, and that is said."""
+    file = str(tmp_path / "snapshot.json")
+    assert CliRunner().invoke(group, ["convert", DEMO, file]).exit_code == 0
+    done = optsched(file)
+    assert done.exit_code == 2
+    assert "give the dump that it was made from" in done.stderr
+
+
 def test_real_dump(data_path: Callable[[str], Path]) -> None:
     """A realistic cluster of 30 nodes: more pods run in the end, and no budget is violated."""
     file = data_path("kubectl-dumps") / "cluster-30.json.gz"
