@@ -186,6 +186,8 @@ def deciding(
 ) -> Callable[[TaskProblem], Schedule]:
     """A solver of tasks that plans one window after another, for `optsched.simulate.roll`.
 
+    It plans something small first, so that no window waits for agents and compiled loops to load.
+
     Parameters
     ----------
     solver
@@ -198,8 +200,13 @@ def deciding(
     UnsupportedError
         There is no such solver; or, in a window, it cannot serve its problem.
     """
+    from .generate.tasks import tasks
+
     chosen = registry.task_solver(solver)
     kernels.warm_schedules()
+    small = tasks(nodes=3, count=3)
+    if chosen.supports(small) is None:
+        chosen.solve(small, Budget.of(0.01), seed=seed)
 
     def decide(problem: TaskProblem) -> Schedule:
         reason = chosen.supports(problem)
