@@ -77,7 +77,8 @@ class CpSat:
         except OutOfTime:
             return Found()
         solver = cpsat.prepared(budget, seed=self.seed)
-        if cpsat.run(solver, cm.model, budget) not in (OPTIMAL, FEASIBLE, UNKNOWN):
+        known = ladder.bounds[level].value  # by whatever means: nothing better is to be found
+        if cpsat.run(solver, cm.model, budget, known) not in (OPTIMAL, FEASIBLE, UNKNOWN):
             return Found()
         low = math.ceil(solver.best_objective_bound - 1e-6)
         bound = Bound(low, "CP-SAT on class counts")

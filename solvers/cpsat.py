@@ -38,17 +38,36 @@ def prepared(
 
 
 def run(
-    solver: cp_model.CpSolver, model: cp_model.CpModel, budget: Budget
+    solver: cp_model.CpSolver,
+    model: cp_model.CpModel,
+    budget: Budget,
+    enough: int | None = None,
 ) -> cp_model.CpSolverStatus:
-    """Solve; returns CP-SAT's status. `budget.stop` is asked all the time."""
+    """Solve; returns CP-SAT's status. `budget.stop` is asked all the time.
+
+    A solution with an objective of `enough` or less ends it.
+    """
     done = threading.Event()
     watch = threading.Thread(target=_watch, args=(solver, budget, done), daemon=True)
     watch.start()
     try:
-        return solver.solve(model)
+        return solver.solve(model, None if enough is None else _Enough(enough))
     finally:
         done.set()
         watch.join()
+
+
+class _Enough(cp_model.CpSolverSolutionCallback):
+    """Stops the search at a solution that is good enough."""
+
+    def __init__(self, enough: int) -> None:
+        super().__init__()
+        self._enough = enough
+
+    def on_solution_callback(self) -> None:
+        """Look at a new solution."""
+        if self.objective_value <= self._enough:
+            self.stop_search()
 
 
 def _watch(solver: cp_model.CpSolver, budget: Budget, done: threading.Event) -> None:

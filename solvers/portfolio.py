@@ -153,8 +153,8 @@ def work(ladder: Ladder, ending: Ending, seed: int) -> list[Placement]:
             improve(problem, ladder.placement, share, seed + attempt, lambda v: not any(v))
         )
         others.append(ladder.placement)
-        if not budget.over():
-            ending.way(ladder.placement)
+        if not budget.over() and ending.way(ladder.placement).dropped and attempt:
+            break  # what time is left is for ways around
         if attempt != 1:
             _bound_freely(ladder, ending.proofs(ladder.placement).share(0.3))
         if ladder.done() or not small:
@@ -162,6 +162,7 @@ def work(ladder: Ladder, ending: Ending, seed: int) -> list[Placement]:
         # First what knows all rules, then what is fast with room: where both are in time, the
         # first proves more, and in a hurry it is mostly the first that places one more.
         ladder.climb([Step(CpSat(seed + attempt), 0.6)], budget.share(COUNTED))
+        others.append(ladder.placement)
         if ladder.done():
             break
         prove_loosened(ladder, budget.share(LOOSENED), seed + attempt)
