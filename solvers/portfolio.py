@@ -19,6 +19,7 @@ from optsched.solvers.cell_search import adopt, count_cells
 from optsched.solvers.column_generation import NAMES
 from optsched.solvers.counts import CpSat
 from optsched.solvers.ending import Ending
+from optsched.solvers.fragments.apart import merged, without_limits
 from optsched.solvers.fragments.exchange import Outcome, in_time, reschedule
 from optsched.solvers.ladder import Ladder, Step
 from optsched.solvers.local import improve
@@ -41,6 +42,7 @@ COUNTED, LOOSENED = 0.8, 0.4
 # Share of the time for exchanges of classes, before local search goes on where they end.
 EXCHANGES = 0.7
 TINY = 0.5  # of that, where several resources count: their steps are too tiny for proofs
+BARE = 0.5  # of that, for what they can do without limits
 BEGIN, BEGIN_ITEM = 0.1, 4e-5  # seconds, and seconds per item, that a local search takes to begin
 
 
@@ -116,12 +118,27 @@ def exchange(
         own = own.share(EXCHANGES)
     several = len({term.resource for term in blocks}) > 1
     mine = own.share(TINY) if several else own
-    outcome = reschedule(problem, mine, seed, order, start)
+    outcome = _exchanges(problem, mine, seed, start, order)
     if isinstance(outcome, str):
         return count_cells(problem, own, seed, order, start)
     if not outcome.proven and not own.over():
         return count_cells(problem, own, seed, order, start, outcome) or outcome
     return outcome
+
+
+def _exchanges(
+    problem: PlacementProblem, budget: Budget, seed: int, start: Plan | None, order: Order
+) -> Outcome | str:
+    """Exchanges; without limits first, where there are any: that is fast, and proves most."""
+    if not len(problem.limits):
+        return reschedule(problem, budget, seed, order, start)
+    bare = without_limits(problem, budget.share(BARE), seed, order)
+    if isinstance(bare, Outcome) and bare.proven:
+        return bare
+    bound = reschedule(problem, budget, seed, order, start)
+    if isinstance(bare, str) or isinstance(bound, str):
+        return bound if isinstance(bare, str) else bare
+    return merged(problem, bound, bare)
 
 
 def worth_more(problem: PlacementProblem, budget: Budget) -> bool:
