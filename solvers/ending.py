@@ -17,6 +17,8 @@ from optsched.result import Way, way
 # Seconds that are kept back before anything is measured, and seconds per item; after that, so many
 # times what was measured; never more than this share of all time.
 LEAST, EACH, MARGIN, MOST = 0.02, 1e-5, 1.5, 0.6
+# For whoever prints the answer: so many seconds, at most this share of all time.
+PRINT, PRINTED = 0.04, 0.004
 
 
 class Ending:
@@ -33,6 +35,8 @@ class Ending:
     ----------
     ways
         One per placement that was measured, oldest first.
+    least
+        Seconds that are kept back in any case.
     """
 
     def __init__(
@@ -41,7 +45,8 @@ class Ending:
         self.problem, self.order, self.budget, self.solver = problem, order, budget, solver
         self.ways: list[Way] = []
         self._most = MOST * budget.remaining()
-        self._kept = min(self._most, LEAST + EACH * len(problem.items))
+        self.least = LEAST + min(PRINT, PRINTED * budget.remaining())
+        self._kept = min(self._most, self.least + EACH * len(problem.items))
 
     def search(self) -> Budget:
         """The budget for the search: it is over once only what is kept back remains."""
@@ -52,7 +57,7 @@ class Ending:
         """The budget for bounds of a placement: nothing more is kept back once it has a way."""
         if not any(one.placement is placement for one in self.ways):
             return self.search()
-        return replace(self.budget, deadline=self.budget.deadline - min(self._most, LEAST))
+        return replace(self.budget, deadline=self.budget.deadline - min(self._most, self.least))
 
     def way(self, placement: Placement) -> Way:
         """The plan towards a placement, made once; keeps back as long as that took."""
@@ -62,7 +67,7 @@ class Ending:
         started = time.monotonic()
         self.ways.append(way(self.problem, placement, self.order, self.solver))
         took = MARGIN * (time.monotonic() - started)
-        self._kept = min(self._most, max(self._kept, LEAST + took))
+        self._kept = min(self._most, max(self._kept, self.least + took))
         return self.ways[-1]
 
     def _late(self) -> bool:

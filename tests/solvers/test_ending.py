@@ -13,7 +13,7 @@ from optsched.plan import Order, Placement
 from optsched.problem import PlacementProblem
 from optsched.result import Status, conclude
 from optsched.solvers import ending
-from optsched.solvers.ending import LEAST, MARGIN, MOST, Ending
+from optsched.solvers.ending import LEAST, MARGIN, MOST, PRINT, PRINTED, Ending
 
 Make = Callable[..., PlacementProblem]
 
@@ -42,11 +42,18 @@ def test_as_long_as_a_plan_took_is_kept_back(on: Make, monkeypatch: pytest.Monke
     assert not search.over()
     clock.now -= 7.0
     kept.way(Placement.of(kept.problem, np.array([0])))
-    clock.now = 1010 - LEAST - MARGIN * 2.0 + 0.01
+    clock.now = 1010 - kept.least - MARGIN * 2.0 + 0.01
     assert search.over()
     assert kept.search().remaining() == 0
     clock.now -= 0.02
     assert not search.over()
+
+
+@pytest.mark.parametrize(("seconds", "least"), [(10, LEAST + PRINT), (1, LEAST + PRINTED)])
+def test_a_little_is_left_for_printing(on: Make, seconds: float, least: float) -> None:
+    """More where there is more, and hardly any of a second."""
+    kept = Ending(on([-1], [1]), Order.WAVES, Budget.of(seconds), "some")
+    assert kept.least == pytest.approx(least, rel=0.01)
 
 
 def test_never_most_of_the_time_is_kept_back(on: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,11 +71,11 @@ def test_a_way_is_made_once(on: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     problem = on([-1, -1], [1, 1])
     kept = Ending(problem, Order.WAVES, Budget.of(10), "some")
     placement = Placement.of(problem, np.array([0, 1]))
-    assert kept.proofs(placement).remaining() < 10 - LEAST
+    assert kept.proofs(placement).remaining() < 10 - kept.least
     assert kept.way(placement) is kept.way(placement)
     assert clock.plans == 1
     clock.now = 1000.0
-    assert kept.proofs(placement).remaining() == pytest.approx(10 - LEAST)
+    assert kept.proofs(placement).remaining() == pytest.approx(10 - kept.least)
     monkeypatch.setattr(result, "sequence", lambda *_: pytest.fail("sequenced again"))
     bounds = [result.Bound(0, "tried")] * len(problem.objective)
     answer = conclude(problem, placement, bounds, solver="some", started=1000.0, ways=kept.ways)
