@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import msgspec
@@ -82,10 +83,18 @@ class Rights:
     missing: frozenset[Right] = frozenset()
     _asked: dict[Right, bool] = field(default_factory=dict)
 
-    async def check(self) -> None:
-        """Ask about every right; ApiError if the server cannot be asked."""
+    async def check(self, allowed: Callable[[], bool] = lambda: True) -> None:
+        """Ask about every right, as long as that is `allowed`: to the server it is a write.
+
+        Raises
+        ------
+        ApiError
+            The server cannot be asked.
+        """
         beside = (BESIDE,) if self.beside else ()
         for right in (*READS, *ADVISE, *beside, *ENFORCE, *OPTIONAL):
+            if not allowed():
+                return
             self._asked[right] = await self._may(right)
         self.missing = frozenset(right for right, may in self._asked.items() if not may)
         self.known = True

@@ -223,7 +223,7 @@ class Process:
             wait = RIGHTS
             if self.watched.current.mode is not Mode.OFF:
                 try:
-                    await self.rights.check()
+                    await self.rights.check(lambda: self.watched.current.mode is not Mode.OFF)
                     await self.mood.look_for_records()
                 except ApiError as error:
                     log.warning("rights are not known: %d %s", error.status, error.reason)

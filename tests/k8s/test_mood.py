@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any
 
@@ -59,6 +60,23 @@ def test_rights_that_only_speed_up() -> None:
     assert slow.mode is Mode.ENFORCE
     assert slow.settings().moves.nominate == "Off"
     assert not slow.optional_rights()[1]
+
+
+def test_nobody_asks_once_it_is_off() -> None:
+    """To the API server a question about rights is a write; the rest is asked when it is on."""
+    asked: list[str] = []
+
+    class Api:
+        async def request(self, method: str, path: str, body: Any) -> bytes:
+            asked.append(body["spec"]["resourceAttributes"]["verb"])
+            return b'{"status": {"allowed": true}}'
+
+    rights = Rights(Api(), "optsched", "optsched")  # type: ignore[arg-type]
+    asyncio.run(rights.check(lambda: len(asked) < 3))
+    assert (len(asked), rights.known) == (3, False)
+    asyncio.run(rights.check())
+    assert rights.known
+    assert not rights.missing
 
 
 def test_rights_that_are_not_known_yet() -> None:
