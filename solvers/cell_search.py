@@ -98,7 +98,12 @@ def count_cells(
     step = CellCpSat(seed, order)
     _climb(ladder, [Step(step, SHARE)], budget)
     _climb(ladder, [Step(step)], budget)
-    return Outcome(ladder.placement, [*ladder.bounds], _others(ladder, others), ladder.done())
+    lasting = {} if known is None else known.lasting
+    if known is not None:
+        renew(ladder, known)
+    return Outcome(
+        ladder.placement, [*ladder.bounds], _others(ladder, others), ladder.done(), lasting=lasting
+    )
 
 
 def adopt(ladder: Ladder, outcome: Outcome) -> None:
@@ -108,6 +113,15 @@ def adopt(ladder: Ladder, outcome: Outcome) -> None:
     for level, bound in enumerate(outcome.bounds):
         if bound is not None:
             ladder.best.prove(level, bound, values[:level])
+
+
+def renew(ladder: Ladder, outcome: Outcome) -> None:
+    """Take up bounds again that hold although earlier levels have become better since."""
+    values = evaluate(ladder.problem, outcome.placement)
+    for level, bound in outcome.lasting.items():
+        given = ladder.values[:level]
+        if given <= values[:level]:
+            ladder.best.prove(level, bound, given)
 
 
 def _climb(ladder: Ladder, steps: Sequence[Step], budget: Budget) -> None:

@@ -15,7 +15,7 @@ from optsched.problem import PlacementProblem
 from optsched.result import Result, conclude
 from optsched.solvers.annealing import Annealing
 from optsched.solvers.bounds import free_bounds
-from optsched.solvers.cell_search import adopt, count_cells
+from optsched.solvers.cell_search import adopt, count_cells, renew
 from optsched.solvers.column_generation import NAMES
 from optsched.solvers.counts import CpSat
 from optsched.solvers.ending import Ending
@@ -89,6 +89,8 @@ class Portfolio:
         if len(problem.items) and len(problem.hosts):
             others = [*work(ladder, ending, seed), *others]
             others = detour(ladder, ending, seed, others)
+        if exchanged is not None:
+            renew(ladder, exchanged)
         return conclude(
             problem,
             ladder.placement,

@@ -43,6 +43,8 @@ class Outcome:
         One per level; None: nothing is known.
     proven
         Whether the placement meets the bounds of all levels that exchanges serve.
+    lasting
+        By level, bounds that hold for all placements at least as good on the levels before.
     """
 
     placement: Placement
@@ -50,6 +52,7 @@ class Outcome:
     others: list[Placement] = field(default_factory=list)
     proven: bool = False
     stats: dict[str, float | int | str] = field(default_factory=dict)
+    lasting: dict[int, Bound] = field(default_factory=dict)
 
 
 class Fragments:
@@ -287,7 +290,10 @@ class _Run:
             name = "order-safe" if safe else "any order"
             stats[f"rounds ({name})"] = master.rounds
             stats[f"columns ({name})"] = len(master.columns)
-        return Outcome(self.placement, bounds, self.others, proven, stats)
+        at = self.goals.fragments
+        # The more must leave hosts that are to be emptied, the less can be gained beside.
+        lasting = {at: bound} if (bound := bounds[at]) is not None else {}
+        return Outcome(self.placement, bounds, self.others, proven, stats, lasting)
 
     def _most_leave(self, model: Model) -> int:
         """How many that take part leave at most, by bounds that need no prices."""

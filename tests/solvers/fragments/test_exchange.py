@@ -13,12 +13,17 @@ import pytest
 from optsched.api import read
 from optsched.budget import Budget
 from optsched.check import check
+from optsched.objective import evaluate
 from optsched.options import with_drain
-from optsched.plan import Order
+from optsched.plan import Order, Placement
 from optsched.problem import Evict, PlacementProblem
-from optsched.result import Result, Status
-from optsched.solvers.fragments.building import most_memory
-from optsched.solvers.fragments.exchange import Fragments
+from optsched.result import Bound, Result, Status
+from optsched.solvers.cell_search import renew
+from optsched.solvers.fragments.building import build, most_memory
+from optsched.solvers.fragments.exchange import Fragments, Outcome, _Run
+from optsched.solvers.fragments.goals import Goals
+from optsched.solvers.fragments.model import Model
+from optsched.solvers.ladder import Ladder
 
 Draw = Callable[..., PlacementProblem]
 Best = Callable[..., tuple[int, ...]]
@@ -200,3 +205,27 @@ def test_other_orders_stay_above_their_bound(draw: Draw, best: Best, shape: str,
     result = solve(problem, Order.WAVES)
     assert result.levels[0].bound <= best(problem, safe=False)[0]
     assert tuple(level.value for level in result.levels) <= best(problem)
+
+
+def test_a_bound_outlasts_a_host_that_is_emptied_further(draw: Draw, best: Best) -> None:
+    """The fewest fragments beside a worse drain are no more than beside a better one."""
+    drained = (draw(seed, **SHAPES["drain"]) for seed in range(100, 200))
+    problem = next(one for one in drained if best(one)[0] < evaluate_now(one)[0] and best(one)[1])
+    model = build(problem, problem.objective[1], safe=True)
+    assert isinstance(model, Model)
+    run = _Run(model, Goals(0, 1, 2), Budget.of(20), 0)
+    run.bound(model)
+    early = run.outcome([model])  # nothing has left yet
+    ladder = Ladder(problem, solve(problem).plan.placement(problem))
+    assert ladder.values == best(problem)
+    renew(ladder, early)
+    assert ladder.bounds[1].value == early.lasting[1].value <= best(problem)[1]
+    worse = Outcome(ladder.placement, [None] * 3, lasting={1: Bound(1 << 40, "of the better one")})
+    behind = Ladder(problem)
+    renew(behind, worse)
+    assert behind.bounds[1].value == 0
+
+
+def evaluate_now(problem: PlacementProblem) -> tuple[int, ...]:
+    """The values of staying."""
+    return evaluate(problem, Placement.current(problem))
