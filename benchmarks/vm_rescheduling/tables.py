@@ -25,8 +25,8 @@ NOTES = """\
   per-VM model is order-safe
 - replayed: in random orders within the waves on a simulator of its own; the value that the method
   tells, and FR16, FR64 and MEM64 of the checked placement, are what it counts
-- every row was run for itself, in the process of its part; where a proof comes before the shorter of
-  two limits, both runs do the same work and take about the same seconds"""
+- every row was run for itself, in the process of its part; where a proof comes before the shorter
+  of two limits, both runs do the same work and take about the same seconds"""
 HEAD = [
     "snapshots", "rate", "n", "PMs", "VMs", "MNL", "order", "method", "limit s", "FR before",
     "FR after", "FR bound", "proven", "gap", "moves", "median s", "worst s", "replayed", "peak MiB",
