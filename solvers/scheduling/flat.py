@@ -48,6 +48,7 @@ def by_need(problem: TaskProblem) -> Ints:
 
 
 def _made(problem: TaskProblem) -> kernel.Tables:
+    """Arrays of our own: read-only ones would have every kernel compiled once more for them."""
     tasks, nodes = problem.tasks, problem.nodes
     off, on = (-(-power * problem.horizon // 1000) for power in (nodes.sleep, nodes.idle))
     rows = np.arange(len(tasks.before))
@@ -65,7 +66,7 @@ def _made(problem: TaskProblem) -> kernel.Tables:
             [nodes.cores, nodes.memory, nodes.wake_time, nodes.asleep, on - off + nodes.wake_energy]
         ).astype(np.int64),
         since=since.astype(np.int64),
-        first=np.ascontiguousarray(tasks.before[:, 0]),
+        first=tasks.before[:, 0].copy(),
         between=np.ascontiguousarray(problem.between),
         whole=np.array([problem.horizon, np.where(nodes.asleep, off, on).sum()], np.int64),
         taken=np.ascontiguousarray(np.stack(list(vars(problem.taken).values()), axis=1)),
