@@ -180,7 +180,7 @@ def work(ladder: Ladder, ending: Ending, seed: int) -> list[Placement]:
             break
         # First what knows all rules, then what is fast with room: where both are in time, the
         # first proves more, and in a hurry it is mostly the first that places one more.
-        ladder.climb([Step(CpSat(seed + attempt), 0.6)], budget.share(COUNTED))
+        ladder.climb([Step(CpSat(seed + attempt), 0.5)], budget.share(COUNTED))
         others.append(ladder.placement)
         if ladder.done():
             break
