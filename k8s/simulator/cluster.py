@@ -78,8 +78,8 @@ class Loaded:
         """Everybody acts until nothing changes."""
         for _ in range(1000):
             before = self.api.latest["pods"], self.api.latest["poddisruptionbudgets"]
+            self._controllers()  # before the kubelets: a pod without grace is gone at once
             self._kubelets()
-            self._controllers()
             self._budgets()
             self.front.look()
             await self._schedule()

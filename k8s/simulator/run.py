@@ -128,6 +128,7 @@ async def simulate(
     clock = SimulatedClock(now if now is not None else _newest(objects))
     async with _scene(objects, settings, clock, seed) as scene:
         await scene.cluster.settle()
+        await scene.caught_up()  # the scheduler may just have refused somebody
         before = [_name(pod) for pod in scene.cluster.pending()]
         began, running = clock.monotonic(), live(scene.api)
         on_progress(f"pending: {len(before)}")

@@ -14,12 +14,17 @@ from .parameters import output as output_options
 if TYPE_CHECKING:
     from optsched.k8s.settings import Settings
     from optsched.k8s.simulator.run import Simulation
+    from optsched.problem import PlacementProblem
     from optsched.tasks import TaskProblem
 
     from .online import Ask
 
 USUAL = "colony"  # the solver of windows
 TASKS = ("tasks", "wfcommons", "raycloudsim", "eua")  # formats of task problems
+ASSUMED = (
+    "a snapshot holds no rollouts of owners, grace periods and ages: owners have no rollout under "
+    "way and two replicas or more, pods end at once and are a day old"
+)
 FOR_DUMPS = ("config", "mode", "bench", "now", "max_plans")
 FOR_TASKS = (
     "solver", "window", "think", "workers", "objective", "noise", "drift", "failures", "settings",
@@ -134,7 +139,8 @@ def command(
 ) -> None:
     """Play what would happen: the service in a cluster, or a solver while tasks arrive.
 
-    A dump of kubectl goes through the whole planner and executor, without a cluster.
+    A dump of kubectl, or a snapshot of a cluster (optsched convert), goes through the whole planner
+    and executor, without a cluster. What a snapshot does not hold is assumed, and told.
 
     An API server, controllers, kubelets and a scheduler are played in this process, by a clock that
     jumps; the planner, the executor, the extender's guard and all limits are the real ones. Young
@@ -163,15 +169,16 @@ def command(
 
         simulate_tasks(problem, _asked(tasks, seed, quiet, output, max_rows))
         return
-    found = _play(data, config, mode, bench, quiet, now=now, seed=seed, most_plans=max_plans)
+    items, assumed = _items(data, dump)
+    found = _play(items, config, mode, bench, quiet, now=now, seed=seed, most_plans=max_plans)
     if output == "json":
-        click.echo(_json(found), nl=False)
+        click.echo(_json(found, assumed), nl=False)
     else:
-        _print(found, max_rows)
+        _print(found, assumed, max_rows)
 
 
 def _play(
-    data: bytes,
+    items: list[dict[str, Any]],
     config: str | None,
     mode: str,
     bench: bool,
@@ -180,7 +187,7 @@ def _play(
     now: str | None,
     **wishes: int,
 ) -> Simulation:
-    """The service in the cluster of a dump."""
+    """The service in the cluster of these objects."""
     import asyncio
     import logging
 
@@ -189,7 +196,7 @@ def _play(
     check_installation()
     from optsched.k8s.simulator.run import simulate
 
-    items, settings = _items(data), _settings(config, mode, bench)
+    settings = _settings(config, mode, bench)
     told = (lambda text: None) if quiet else (lambda text: click.echo(text, err=True))
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)  # a service's log would stand between the lines for a person
@@ -200,14 +207,14 @@ def _play(
 
 
 def _tasks(ctx: click.Context, data: bytes, path: str, asked: dict[str, Any]) -> TaskProblem | None:
-    """The problem of a file of tasks; None: it is a dump, and nothing is asked that is for tasks.
+    """The problem of a file of tasks; None: it is of a cluster, and no option is for tasks.
 
     Raises
     ------
     click.UsageError
         An option is for the other kind of file.
     """
-    from optsched.errors import FormatError, InputError
+    from optsched.errors import InputError
     from optsched.formats.detect import HEAD, detect, understand
     from optsched.tasks import Objective, TaskProblem
 
@@ -217,11 +224,6 @@ def _tasks(ctx: click.Context, data: bytes, path: str, asked: dict[str, Any]) ->
         known = detect(data[:HEAD], path).name
     except InputError:
         known = ""  # what is wrong with it, the reader of dumps says
-    if known == "snapshot":
-        raise FormatError(
-            "a snapshot holds what solvers need, and not the owners and grace periods that the "
-            "service goes by; give the dump that it was made from, or let optsched solve plan"
-        )
     if known not in TASKS:
         if (given := first_given(ctx, FOR_TASKS)) is not None:
             raise click.UsageError(f"--{given} is for tasks; the file holds none")
@@ -255,13 +257,17 @@ def _asked(tasks: dict[str, Any], seed: int, quiet: bool, output: str, max_rows:
     )
 
 
-def _items(data: bytes) -> list[dict[str, Any]]:
-    """The objects of the file, which is read as the rest of optsched reads it first."""
+def _items(data: bytes, path: str) -> tuple[list[dict[str, Any]], list[str]]:
+    """The objects of a dump or a snapshot, and in sentences what was assumed to have them."""
     import msgspec
 
     from optsched.errors import FormatError
+    from optsched.formats.detect import HEAD
     from optsched.formats.kubectl import parse
+    from optsched.snapshot import SnapshotFormat
 
+    if (snapshot := SnapshotFormat()).sniff(data[:HEAD], path):
+        return _raised(snapshot.read(data, path), path)
     cluster = parse(data)
     if not cluster.nodes and not cluster.pods:
         raise FormatError(
@@ -269,7 +275,21 @@ def _items(data: bytes) -> list[dict[str, Any]]:
         )
     document = msgspec.json.decode(data)
     rows = document.get("items")
-    return list(rows) if isinstance(rows, list) else [document]
+    return (list(rows) if isinstance(rows, list) else [document]), []
+
+
+def _raised(problem: PlacementProblem, path: str) -> tuple[list[dict[str, Any]], list[str]]:
+    """Objects that a snapshot could have come from."""
+    from optsched.errors import FormatError
+    from optsched.kube import objects_of
+    from optsched.kube.warn import Warnings
+
+    warnings = Warnings()
+    try:
+        objects = objects_of(problem, warnings)
+    except FormatError as error:
+        raise FormatError(f"{path}: no snapshot of a cluster: {error}") from error
+    return objects, [ASSUMED, *warnings.sentences()]
 
 
 def _settings(config: str | None, mode: str, bench: bool) -> Settings:
@@ -289,12 +309,14 @@ def _millis(now: str | None) -> int | None:
     return int(datetime.fromisoformat(now).timestamp() * 1000) if now is not None else None
 
 
-def _print(found: Simulation, max_rows: int) -> None:
+def _print(found: Simulation, assumed: list[str], max_rows: int) -> None:
     from optsched.report.units import plural
 
     from .console import Paper
 
     paper = Paper(max_rows)
+    for sentence in assumed:
+        paper.say(f"Assumed: {sentence}.")
     paper.say(
         f"{plural(len(found.before), 'pod')} pending before, {len(found.after)} after; "
         f"{plural(found.ran[0], 'pod')} running before, {found.ran[1]} after. "
@@ -329,7 +351,7 @@ def _rows(plan: Any) -> list[tuple[object, ...]]:
     return rows
 
 
-def _json(found: Simulation) -> bytes:
+def _json(found: Simulation, assumed: list[str]) -> bytes:
     import msgspec
 
     from .documents import encode
@@ -345,6 +367,7 @@ def _json(found: Simulation) -> bytes:
             evictions=found.evictions,
             budget_violations=[*found.violations],
             seconds=found.seconds,
+            assumed=assumed,
             plans=[
                 PlayedPlan(
                     name=plan.metadata.name,

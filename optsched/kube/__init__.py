@@ -24,5 +24,6 @@ from __future__ import annotations
 from .cluster import Cluster
 from .lower import lower
 from .options import KubeOptions
+from .raised import objects_of
 
-__all__ = ["Cluster", "KubeOptions", "lower"]
+__all__ = ["Cluster", "KubeOptions", "lower", "objects_of"]

@@ -96,13 +96,33 @@ def test_bad_input(tmp_path: Path, text: str, why: str) -> None:
     assert optsched(str(tmp_path / "absent")).exit_code == 2
 
 
-def test_a_snapshot_is_no_dump(tmp_path: Path) -> None:
-    """What the service goes by is not in it, and that is said."""
+def test_a_snapshot(tmp_path: Path, demo: dict[str, Any]) -> None:
+    """As many pods are placed as from the dump, and what was assumed is told."""
     file = str(tmp_path / "snapshot.json")
     assert CliRunner().invoke(group, ["convert", DEMO, file]).exit_code == 0
+    done = optsched(file, "--bench", "--max-plans", "1", "--output", "json", "-q")
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert "grace periods" in found["assumed"][0]
+    assert demo["assumed"] == []
+    assert any(plan["status"]["phase"] == "Done" for plan in found["plans"])
+    assert len(found["pending_before"]) == len(demo["pending_before"])
+    assert len(found["pending_after"]) == len(demo["pending_after"])
+    assert found["running_after"] == demo["running_after"]
+    assert found["budget_violations"] == []
+    text = optsched(file, "--mode", "Advisory", "--max-plans", "1", "-q", limit="1s").stdout
+    assert "Assumed: a snapshot holds no rollouts of owners, grace periods and ages" in text
+
+
+def test_a_snapshot_of_machines(tmp_path: Path) -> None:
+    """What no pod can be is refused in one sentence."""
+    file = str(tmp_path / "vms.json")
+    made = CliRunner().invoke(group, ["generate", "vm", "--pms", "3", "-o", file])
+    assert made.exit_code == 0, made.output
     done = optsched(file)
     assert done.exit_code == 2
-    assert "give the dump that it was made from" in done.stderr
+    assert "needs cells of its host, which no pod can ask for" in done.stderr
+    assert len(done.stderr.strip().splitlines()) <= 3
 
 
 def test_real_dump(data_path: Callable[[str], Path]) -> None:

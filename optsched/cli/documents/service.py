@@ -30,7 +30,10 @@ class PodEvent(Part):
 
 
 class SimulationDocument(Document, tag="optsched/simulation"):
-    """What the service would do with a cluster; `seconds` are those of the cluster's clock."""
+    """What the service would do with a cluster; `seconds` are those of the cluster's clock.
+
+    `assumed`: sentences about what the file, a snapshot, does not hold.
+    """
 
     pending_before: list[str]
     pending_after: list[str]
@@ -41,6 +44,7 @@ class SimulationDocument(Document, tag="optsched/simulation"):
     seconds: float
     plans: list[PlayedPlan]
     events: list[PodEvent]
+    assumed: list[str]
 
 
 class FindingTold(Part):
