@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 
 from ortools.sat.python.cp_model import FEASIBLE, OPTIMAL, UNKNOWN
 
 from optsched.arrays import Bools, Ints
 from optsched.budget import Budget
 from optsched.classes import count, deal, item_classes
+from optsched.levels import Level, Term, TermKind
 from optsched.plan import Order, Plan
 from optsched.problem import PlacementProblem
 from optsched.result import Bound, Result, conclude
@@ -63,24 +65,38 @@ class Counts:
 
 
 class CpSat:
-    """Improves and proves one level with CP-SAT on the class-count model."""
+    """Improves and proves one level with CP-SAT on the class-count model.
 
-    def __init__(self, seed: int = 0) -> None:
-        self.seed = seed
+    Parameters
+    ----------
+    seed
+        Any number.
+    gently
+        Where a level counts items without a host, prefer placements that disturb little among the
+        equally good. That takes longer to prove, but finds more where limits bind, and plans with
+        few moves can be sequenced.
+    """
+
+    def __init__(self, seed: int = 0, gently: bool = False) -> None:
+        self.seed, self.gently = seed, gently
 
     def __call__(self, ladder: Ladder, level: int, budget: Budget) -> Found:
         """Minimise `level` with all earlier ones locked at the incumbent's values."""
         play = ladder.in_play(level)
         counts = count(ladder.problem, ladder.classes, ladder.placement)
+        # All that is added to a level is less than one unit of it.
+        extra = _disturbance(ladder.problem, level) if self.gently else []
+        most = sum(term.weight for term in extra) * int((ladder.problem.items.host0 >= 0).sum())
         try:
-            cm = _model(ladder, level, play, counts, budget)
+            cm = _model(ladder, level, play, counts, budget, extra, most + 1)
         except OutOfTime:
             return Found()
         solver = cpsat.prepared(budget, seed=self.seed)
-        known = ladder.bounds[level].value  # by whatever means: nothing better is to be found
+        # By whatever means it is known: nothing better is to be found.
+        known = None if extra else ladder.bounds[level].value
         if cpsat.run(solver, cm.model, budget, known) not in (OPTIMAL, FEASIBLE, UNKNOWN):
             return Found()
-        low = math.ceil(solver.best_objective_bound - 1e-6)
+        low = math.ceil((solver.best_objective_bound - most) / (most + 1) - 1e-6)
         bound = Bound(low, "CP-SAT on class counts")
         if not solver.response_proto.solution:
             return Found(bound=bound)
@@ -88,8 +104,26 @@ class CpSat:
         return Found(ladder.complete(dealt.host, play), bound)
 
 
-def _model(ladder: Ladder, level: int, play: Bools, counts: Ints, budget: Budget) -> CountModel:
+def _disturbance(problem: PlacementProblem, level: int) -> list[Term]:
+    """What later levels count of evictions and moves, if this one counts items without a host."""
+    if any(term.kind is not TermKind.UNPLACED for term in problem.objective[level].terms):
+        return []
+    later = [term for one in problem.objective[level + 1 :] for term in one.terms]
+    return [term for term in later if term.kind in (TermKind.EVICTED, TermKind.MOVED)]
+
+
+def _model(
+    ladder: Ladder,
+    level: int,
+    play: Bools,
+    counts: Ints,
+    budget: Budget,
+    extra: Sequence[Term],
+    scale: int,
+) -> CountModel:
     """The model of a level, all earlier ones locked, with the incumbent as a hint.
+
+    It minimises `scale` times the level, and what `extra` counts.
 
     Raises
     ------
@@ -102,7 +136,7 @@ def _model(ladder: Ladder, level: int, play: Bools, counts: Ints, budget: Budget
         cm.model.add(cm.level(objective[k]) <= ladder.values[k])
     goal = cm.level(objective[level])
     cm.hint(counts)
-    cm.model.minimize(goal)
+    cm.model.minimize(scale * goal + cm.level(Level("", tuple(extra))) if extra else goal)
     cm.look()
     return cm
 

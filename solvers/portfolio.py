@@ -35,9 +35,9 @@ ATTEMPTS = 3  # at a placement that can be sequenced
 # With limits CP-SAT has many more rows, and pays only up to this many pairs.
 LARGEST_BOUND = 12_000
 
-# Shares of the time for CP-SAT on all rules, then for what limits do not bind, while the rest is
-# held in place.
-COUNTED, LOOSENED = 0.8, 0.4
+# Shares of the time for CP-SAT on all rules, at first and then in earnest, then for what limits do
+# not bind, while the rest is held in place.
+GLANCE, COUNTED, LOOSENED = 0.12, 0.65, 0.4
 
 # Share of the time for exchanges of classes, before local search goes on where they end.
 EXCHANGES = 0.7
@@ -155,10 +155,8 @@ def work(ladder: Ladder, ending: Ending, seed: int) -> list[Placement]:
     Returns placements to fall back on.
     """
     problem, budget = ladder.problem, ending.search()
-    pairs = len(ladder.classes) * len(problem.hosts)
     bound_by_more = _bound_by_more_than_room(problem)
-    small = pairs <= (LARGEST_BOUND if bound_by_more else LARGEST)
-    small &= not problem.items.cells_needed.any()
+    small = _small(ladder)
     if small and not bound_by_more:
         exact(ladder, budget, seed, ending)
         return []
@@ -180,9 +178,11 @@ def work(ladder: Ladder, ending: Ending, seed: int) -> list[Placement]:
             break
         # First what knows all rules, then what is fast with room: where both are in time, the
         # first proves more, and in a hurry it is mostly the first that places one more.
-        ladder.climb([Step(CpSat(seed + attempt), 0.5)], budget.share(COUNTED))
-        others.append(ladder.placement)
-        if ladder.done():
+        count_all = Step(CpSat(seed + attempt, gently=True), 0.5)
+        for patience in (GLANCE, COUNTED):  # what a glance finds is the easier to sequence
+            ladder.climb([count_all], budget.share(patience))
+            others.append(ladder.placement)
+        if ladder.done() or (not budget.over() and ending.way(ladder.placement).dropped):
             break
         prove_loosened(ladder, budget.share(LOOSENED), seed + attempt)
     return others
@@ -204,6 +204,7 @@ def detour(ladder: Ladder, ending: Ending, seed: int, others: list[Placement]) -
     Each starts from what can be reached and is improved from there.
     """
     budget, placement, found = ending.search(), ladder.placement, list(others)
+    counted = _small(ladder) and _bound_by_more_than_room(ladder.problem)
     for attempt in range(1, ATTEMPTS + 1):
         if budget.over():
             break
@@ -211,7 +212,13 @@ def detour(ladder: Ladder, ending: Ending, seed: int, others: list[Placement]) -
         if not reached.dropped:
             break
         start = reached.plan.placement(ladder.problem)
-        placement = improve(ladder.problem, start, budget.share(0.5), seed + attempt)
+        share = budget.share(0.5)
+        if counted:
+            again = Ladder(ladder.problem, start)
+            again.climb([Step(CpSat(seed - attempt, gently=True), 0.8)], share)
+            placement = again.placement
+        else:
+            placement = improve(ladder.problem, start, share, seed + attempt)
         found += [placement, start]
     return sorted(found, key=lambda one: evaluate(ladder.problem, one))
 
@@ -242,6 +249,14 @@ def exact(ladder: Ladder, budget: Budget, seed: int, ending: Ending | None = Non
             proof = Step(CpSat(seed + patience), 0.25)
             ladder.climb([*([search] if alone else []), *patterns, proof], prover)
             patience += 1
+
+
+def _small(ladder: Ladder) -> bool:
+    """Whether models of all classes and hosts are built in time, and no item needs cells."""
+    problem = ladder.problem
+    most = LARGEST_BOUND if _bound_by_more_than_room(problem) else LARGEST
+    pairs = len(ladder.classes) * len(problem.hosts)
+    return pairs <= most and not problem.items.cells_needed.any()
 
 
 def _bound_by_more_than_room(problem: PlacementProblem) -> bool:

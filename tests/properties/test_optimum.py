@@ -79,15 +79,15 @@ def assert_bounds_hold(every: Any, values: Sequence[int], bounds: Sequence[int])
         assert bound <= least[k], f"level {k}"
 
 
-@pytest.mark.parametrize("plain", [False, True])
+@pytest.mark.parametrize(("plain", "gently"), [(False, False), (True, False), (False, True)])
 @settings(max_examples=60)
 @given(random=SEEDS)
 def test_class_counts_find_and_prove_the_optimum(
-    plain: bool, random: Random, make_problem: Make, everything: Any
+    plain: bool, gently: bool, random: Random, make_problem: Make, everything: Any
 ) -> None:
     """CP-SAT on class counts proves every level, with the values that are the least there are."""
     problem = draw(random, make_problem, plain=plain)
-    every, ladder = everything(problem), climb(problem, CpSat())
+    every, ladder = everything(problem), climb(problem, CpSat(gently=gently))
     event(f"better than stay: {ladder.values < evaluate(problem, Placement.current(problem))}")
     assert ladder.values == every.best()
     assert_bounds_hold(every, ladder.values, [bound.value for bound in ladder.bounds])
