@@ -38,7 +38,8 @@ Climb = Callable[..., Ladder]
 def values(climb: Climb, problem: PlacementProblem) -> tuple[int, ...]:
     """The values of every level, all of them proven, also by what disturbs little on its way."""
     ladder, gently = climb(problem, CpSat()), climb(problem, CpSat(gently=True))
-    assert ladder.done() and gently.done()
+    assert ladder.done()
+    assert gently.done()
     assert ladder.values == gently.values
     return ladder.values
 
