@@ -176,10 +176,10 @@ def snapshot(
     if load not in USAGE or memory not in MEMORY:
         raise ProblemError(f"load is one of {', '.join(USAGE)}, memory of {', '.join(MEMORY)}")
     target = USAGE[load] if usage is None else usage
-    if free is not None and (usage is not None or not refill):
-        raise ProblemError("free cores are given in place of a usage, and for insertion alone")
     if not 0.05 <= target <= 0.97:
         raise ProblemError(f"a usage of {target:g} is out of range; give 0.05 to 0.97")
+    if free is not None and (usage is not None or not refill):
+        raise ProblemError("free cores are given in place of a usage, and for insertion alone")
     if drop is not None and not 0 <= drop <= 1:
         raise ProblemError(f"a share of {drop:g} VMs cannot leave; give 0 to 1")
     rng = np.random.default_rng(seed)
@@ -187,9 +187,9 @@ def snapshot(
         base = _base(rng, pms, memory)
     room = _taken(base)
     total = int((base.cells.capacity - base.cells.fixed_use)[:, 0].sum())
-    if free is not None and not 0 <= free <= total:
-        raise ProblemError(f"{free} cores cannot be free; give 0 to {total}")
     if free is not None:
+        if not 0 <= free <= total:
+            raise ProblemError(f"{free} cores cannot be free; give 0 to {total}")
         target = 1 - free / max(total, 1)
     wanted = round((1 - target) * total)
     shapes = np.array(room.shapes, dtype=np.int64).reshape(-1, 3)
@@ -198,9 +198,7 @@ def snapshot(
         drop = min(1.0, max(0.0, 1 - KEPT * target / used)) if refill and used else 0.10
     for vm in np.flatnonzero(rng.random(len(shapes)) < drop).tolist():
         room.leave(vm)
-    short = ""
-    if refill:
-        short = _refill(rng, room, shapes, wanted)
+    short = _refill(rng, room, shapes, wanted) if refill else ""
     name = f"vm-{len(base.hosts)}-{'calibrated' if refill else 'deletion'}-{seed}"
     drawn = _problem(rng, base, room, name, apart)
     return drawn.replace(warnings=(short,)) if short else drawn

@@ -93,17 +93,23 @@ class Terminal(io.StringIO):
         return True
 
 
+def shown(terminal: Terminal, text: str) -> bool:
+    """Whether the text is there within a minute."""
+    end = time.monotonic() + 60
+    while text not in terminal.getvalue() and time.monotonic() < end:
+        time.sleep(0.01)
+    return text in terminal.getvalue()
+
+
 def test_progress_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a terminal, what takes long is said while it lasts."""
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setattr(watching, "SHOW_AFTER", 0.0)
     with watching.watching("reading [b]") as say:
-        while "reading [b]" not in terminal.getvalue():
-            time.sleep(0.01)
+        assert shown(terminal, "reading [b]")
         say("solving")
-        while "solving" not in terminal.getvalue():
-            time.sleep(0.01)
+        assert shown(terminal, "solving")
 
 
 def test_no_progress_for_what_is_short(monkeypatch: pytest.MonkeyPatch) -> None:

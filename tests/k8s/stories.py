@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from fake_world import World, by_hand, fragmented, world
+from fake_world import CHAIN, World, by_hand, chain, fragmented, world
 
 from optsched.k8s.records import ENDED, Phase, PlacementPlan
 from optsched.k8s.settings import Settings
@@ -41,6 +41,43 @@ async def told(
             await w.round()
         assert changed, "the plan never came to where something was to happen"
         return w, w.plan(plan)
+
+
+async def reached(w: World, phase: Phase) -> PlacementPlan:
+    """The one-move plan of a fragmented cluster, as soon as it is in this phase."""
+    fragmented(w.cluster)
+    await w.caught_up()
+    plan = await w.create(by_hand(w, *ONE_MOVE))
+    await _until(w, plan, lambda: w.plan(plan).phase is phase)
+    return plan
+
+
+async def half_done(w: World) -> PlacementPlan:
+    """A plan of two moves, the second after the first, as soon as one pod is evicted."""
+    chain(w.cluster)
+    await w.caught_up()
+    plan = await w.create(by_hand(w, *CHAIN))
+    await _until(w, plan, lambda: bool(w.api.evicted))
+    return plan
+
+
+async def nominated(w: World) -> PlacementPlan:
+    """The one-move plan when it has nominated a node for a pod, and no scheduler comes by."""
+    schedule, w.cluster._schedule = w.cluster._schedule, lambda: None  # type: ignore[method-assign]
+    plan = await reached(w, Phase.PLACING)
+    w.cluster._schedule = schedule  # type: ignore[method-assign]
+    w.cluster.settle()
+    w.cluster._schedule = lambda: None  # type: ignore[method-assign]
+    pods = w.api.all
+    await _until(w, plan, lambda: any(p["status"].get("nominatedNodeName") for p in pods("pods")))
+    return plan
+
+
+async def _until(w: World, plan: PlacementPlan, come: Callable[[], bool]) -> None:
+    """Rounds until it has come, which is before the plan has ended."""
+    while not come():
+        assert w.plan(plan).phase not in ENDED
+        await w.round()
 
 
 def evictions(w: World) -> int:

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from fake_world import CHAIN, by_hand, chain, run, world
 from random_worlds import killed_at, tell
-from stories import clean, evictions
+from stories import clean, evictions, half_done
 
 from optsched.k8s.gates import GATE
 from optsched.k8s.records import ENDED, Phase, PlanSlot, SlotSpec, decode_slot
@@ -21,11 +21,7 @@ def test_nothing_is_written_once_another_leads(tmp_path: Path) -> None:
 
     async def story() -> None:
         async with world(tmp_path) as w:
-            chain(w.cluster)
-            await w.caught_up()
-            plan = await w.create(by_hand(w, *CHAIN))
-            while not w.api.evicted:
-                await w.round()
+            plan = await half_done(w)
             w.leads = False
             w.api.writes.clear()
             for _ in range(20):
@@ -109,11 +105,7 @@ def test_a_killed_executor_leaves_nothing_that_holds_for_ever(tmp_path: Path) ->
 
     async def story() -> Any:
         async with world(tmp_path) as w:
-            chain(w.cluster)
-            await w.caught_up()
-            plan = await w.create(by_hand(w, *CHAIN))
-            while not w.api.evicted:
-                await w.round()
+            plan = await half_done(w)
             w.clock.advance(w.settings.moves.ttl.seconds + 60)
             stranger = w.cluster.pod_of(w.cluster.owner("stranger", 100, 1))
             table = w.cluster.front.board.read()

@@ -15,6 +15,8 @@ from stories import (
     delete_helped,
     evictions,
     fill_target,
+    nominated,
+    reached,
     told,
 )
 
@@ -157,11 +159,7 @@ def test_off_in_the_middle(tmp_path: Path) -> None:
 
     async def story() -> None:
         async with world(tmp_path) as w:
-            fragmented(w.cluster)
-            await w.caught_up()
-            plan = await w.create(by_hand(w, *ONE_MOVE))
-            while w.plan(plan).phase is not Phase.EVICTING:
-                await w.round()
+            plan = await reached(w, Phase.EVICTING)
             w.settings = bench(MODE="Off")
             w.api.writes.clear()
             for _ in range(20):
@@ -191,11 +189,7 @@ def test_a_cache_that_has_gone_silent(tmp_path: Path) -> None:
 
     async def story() -> None:
         async with world(tmp_path) as w:
-            fragmented(w.cluster)
-            await w.caught_up()
-            plan = await w.create(by_hand(w, *ONE_MOVE))
-            while w.plan(plan).phase is not Phase.EVICTING:
-                await w.round()
+            plan = await reached(w, Phase.EVICTING)
             w.api.mute = True  # the connections are dead and nobody knows
             w.clock.advance(3.0)
             fill_target(w, plan)
@@ -217,18 +211,7 @@ def test_nominations_are_taken_back(tmp_path: Path) -> None:
 
     async def story() -> None:
         async with world(tmp_path) as w:
-            fragmented(w.cluster)
-            await w.caught_up()
-            plan = await w.create(by_hand(w, *ONE_MOVE))
-            schedule, w.cluster._schedule = w.cluster._schedule, lambda: None  # type: ignore[method-assign]
-            while w.plan(plan).phase is not Phase.PLACING:
-                await w.round()
-            w.cluster._schedule = schedule  # type: ignore[method-assign]
-            w.cluster.settle()
-            w.cluster._schedule = lambda: None  # type: ignore[method-assign]
-            while not any(p["status"].get("nominatedNodeName") for p in w.api.all("pods")):
-                await w.round()
-                assert w.plan(plan).phase not in ENDED
+            plan = await nominated(w)
             end = await w.drive(plan)
             assert end.phase is Phase.PARTIALLY_DONE
             assert not w.leftovers()

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from fake_world import CHAIN, World, bench, by_hand, chain, fragmented, run, world
-from stories import ONE_MOVE, clean, evictions, told
+from stories import ONE_MOVE, clean, evictions, half_done, nominated, reached, told
 
 from optsched.k8s.records import ENDED, PAUSE, Phase, PlacementPlan
 from optsched.k8s.simulator.api_objects import Refusal
@@ -63,11 +63,7 @@ def test_between_waves(tmp_path: Path, change: Change, why: str) -> None:
 
     async def story() -> None:
         async with world(tmp_path) as w:
-            chain(w.cluster)
-            await w.caught_up()
-            plan = await w.create(by_hand(w, *CHAIN))
-            while not w.api.evicted:
-                await w.round()
+            plan = await half_done(w)
             change(w)
             await w.caught_up()
             end = await w.drive(plan)
@@ -152,11 +148,7 @@ def test_what_changes_in_the_last_moment(tmp_path: Path, change: Change, queued:
 
     async def story() -> None:
         async with world(tmp_path) as w:
-            fragmented(w.cluster)
-            await w.caught_up()
-            plan = await w.create(by_hand(w, *ONE_MOVE))
-            while w.plan(plan).phase is not Phase.EVICTING:
-                await w.round()
+            plan = await reached(w, Phase.EVICTING)
             due: list[Change] = []
 
             async def take() -> None:
@@ -190,11 +182,7 @@ def test_a_server_that_is_away_for_minutes(tmp_path: Path) -> None:
 
     async def story() -> None:
         async with world(tmp_path) as w:
-            chain(w.cluster)
-            await w.caught_up()
-            plan = await w.create(by_hand(w, *CHAIN))
-            while not w.api.evicted:
-                await w.round()
+            plan = await half_done(w)
             w.api.fault = lambda method, path: "drop"
             w.api.drop_watches()
             for _ in range(40):
@@ -239,17 +227,7 @@ def test_a_plan_that_somebody_deletes(tmp_path: Path) -> None:
 
     async def story() -> None:
         async with world(tmp_path) as w:
-            fragmented(w.cluster)
-            await w.caught_up()
-            plan = await w.create(by_hand(w, *ONE_MOVE))
-            schedule, w.cluster._schedule = w.cluster._schedule, lambda: None  # type: ignore[method-assign]
-            while w.plan(plan).phase is not Phase.PLACING:
-                await w.round()
-            w.cluster._schedule = schedule  # type: ignore[method-assign]
-            w.cluster.settle()
-            w.cluster._schedule = lambda: None  # type: ignore[method-assign]
-            while not any(p["status"].get("nominatedNodeName") for p in w.api.all("pods")):
-                await w.round()
+            plan = await nominated(w)
             w.api.remove("placementplans", "", plan.metadata.name)
             for _ in range(5):
                 await w.round()
@@ -299,11 +277,7 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
 
     async def story() -> None:
         async with world(tmp_path) as w:
-            chain(w.cluster)
-            await w.caught_up()
-            plan = await w.create(by_hand(w, *CHAIN))
-            while not w.api.evicted:
-                await w.round()
+            plan = await half_done(w)
             node = copy.deepcopy(w.api.get("nodes", "", "n1"))
             assert node is not None
             node["status"]["allocatable"]["cpu"] = "many"

@@ -102,8 +102,9 @@ def test_parts_end_with_the_service_that_is_killed(serving: Running) -> None:
     until(serving.works)
     front = serving.child()
     serving.process.kill()
-    serving.process.wait(PATIENCE)
+    assert serving.process.wait(PATIENCE) == -signal.SIGKILL
     until(lambda: gone(front))
+    assert gone(front)
 
 
 def test_parts_that_cannot_be_configured_end_the_service(tmp_path: Path) -> None:

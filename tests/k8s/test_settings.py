@@ -226,8 +226,9 @@ def test_what_takes_a_restart_is_told(tmp_path: Path) -> None:
 
 def test_fixed_names_exist() -> None:
     """What is said to take a restart is there."""
+    assert FIXED
     for name in FIXED:
-        configuration._at(Settings(), name)
+        assert configuration._at(Settings(), name) is not None, name
 
 
 @pytest.mark.parametrize("text", ["0s", "200ms", "30s", "5m", "1h30m", "1h1m1s1ms"])

@@ -108,8 +108,10 @@ def test_other_projects_accept_their_objects(
 def test_every_object_of_the_manifests_is_accepted(installed: Plane, folder: str) -> None:
     """So with kustomize, custom resources and namespace included."""
     _skip_unless_served(installed, folder)
-    for tree in kustomize(MANIFESTS / folder):
-        installed.api.apply(tree, dry=True)
+    trees = kustomize(MANIFESTS / folder)
+    assert trees
+    for tree in trees:
+        assert installed.api.apply(tree, dry=True)["kind"] == tree["kind"]
 
 
 @pytest.mark.parametrize("name", VARIANTS)
