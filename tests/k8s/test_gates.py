@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 from fake_world import World, bench, by_hand, chain, fragmented, run, world
-from test_planner import InProcess, planner, plans, think
+from planning import InProcess, planner, plans, think
 
 from optsched.k8s import gates, reaper
 from optsched.k8s.configuration import Watched

@@ -2,95 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import signal
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fake_world import World, bench, chain, fragmented, run, world
+from planning import InProcess, notes, planner, plans, think, told
 
-from optsched.k8s.clock import SystemClock
-from optsched.k8s.events import Recorder
-from optsched.k8s.executor.effects import Effects
 from optsched.k8s.leader import NotLeaderError
-from optsched.k8s.planner import child, solving, tables
 from optsched.k8s.planner.messages import Answer, Request
-from optsched.k8s.planner.planner import Planner
-from optsched.k8s.planner.solving import SolverError, Solving
-from optsched.k8s.records import PAUSE, Phase, PlacementPlan, decode_plan
-from optsched.k8s.settings import Settings
+from optsched.k8s.records import PAUSE, Phase
 from optsched.plan import Move, Wave
-from optsched.problem import PlacementProblem
-
-
-@dataclass
-class InProcess:
-    """The solver without its process; counts what it is asked."""
-
-    asked: list[Request] = field(default_factory=list)
-    fails: str = ""
-
-    async def solve(self, request: Request) -> Answer:
-        """The answer."""
-        self.asked.append(request)
-        if self.fails:
-            raise SolverError(self.fails)
-        return child.answer(request)
-
-
-def planner(w: World, solver: InProcess) -> Planner:
-    """A planner of this world."""
-    events = Recorder(w.client, lambda: None)
-    effects = Effects(w.client, w.board, w.permit)
-    return Planner(w.mirror, effects, solver, lambda: w.settings, w.clock, events, lambda: w.leads)
-
-
-def plans(w: World) -> list[PlacementPlan]:
-    """What was written down."""
-    import msgspec
-
-    return [decode_plan(msgspec.json.encode(tree)) for tree in w.api.all("placementplans")]
-
-
-async def notes(w: World, one: Planner) -> dict[str, str]:
-    """The last sentence about each pod."""
-    await one.events.flush()
-    return {tree["regarding"]["name"]: tree["note"] for tree in w.api.all("events")}
-
-
-async def think(w: World, one: Planner, seconds: float = 3.0) -> None:
-    """Let the planner look for so long."""
-    end = w.clock.monotonic() + seconds
-    while w.clock.monotonic() < end:
-        await w.caught_up()
-        delay = await one.step()
-        w.clock.advance(max(delay, 0.01))
-
-
-def told(
-    folder: Path,
-    change: Callable[[World], None] = lambda w: None,
-    settings: Settings | None = None,
-    seconds: float = 3.0,
-    fill: Callable[..., Any] = fragmented,
-) -> tuple[World, InProcess, list[PlacementPlan], dict[str, str]]:
-    """What the planner makes of a fragmented cluster after a change of it."""
-    solver = InProcess()
-
-    async def story() -> tuple[World, InProcess, list[PlacementPlan], dict[str, str]]:
-        async with world(folder, settings=settings) as w:
-            fill(w.cluster)
-            change(w)
-            one = planner(w, solver)
-            await think(w, one, seconds)
-            return w, solver, plans(w), await notes(w, one)
-
-    found: tuple[World, InProcess, list[PlacementPlan], dict[str, str]] = run(story())
-    return found
 
 
 def test_proposes(tmp_path: Path) -> None:
@@ -371,68 +293,3 @@ def test_refused_evictions_are_not_tried_again(tmp_path: Path) -> None:
             assert (await w.drive(again)).phase is Phase.DONE
 
     run(story())
-
-
-def problem_of(w: World) -> PlacementProblem:
-    """The tables as the planner sees them."""
-    batch = {pod.metadata.uid for pod in w.mirror.pending()}
-    return tables.problem(tables.view(w.mirror, w.settings, w.clock.now(), batch, set()))
-
-
-def test_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The solver's process answers; killed or hung it costs one answer; it starts anew."""
-    monkeypatch.setattr(solving, "BACKOFF", (0.0, 0.0))
-    monkeypatch.setattr(solving, "SLACK", 60.0)  # it yields to everybody on a busy machine
-
-    async def story() -> None:
-        async with world(tmp_path) as w:
-            fragmented(w.cluster)
-            await w.caught_up()
-            problem = problem_of(w)
-            one = Solving(2 << 30, SystemClock())
-            try:
-                answer = await one.solve(Request(problem, None, 5.0))
-                assert answer.result is not None
-                assert len(answer.result.plan.moves()) == 2
-                process = one._process
-                assert process is not None
-                os.kill(process.pid, signal.SIGKILL)
-                await process.wait()
-                assert (await one.solve(Request(problem, None, 5.0))).result is not None
-                process = one._process
-                assert process is not None
-                os.kill(process.pid, signal.SIGSTOP)
-                monkeypatch.setattr(solving, "SLACK", 0.1)
-                with pytest.raises(SolverError, match="too long"):
-                    await one.solve(Request(problem, None, 0.1))
-                monkeypatch.setattr(solving, "SLACK", 60.0)
-                assert process.returncode is not None
-                assert (await one.solve(Request(problem, None, 5.0))).result is not None
-            finally:
-                await one.close()
-
-    run(story())
-
-
-def test_process_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request that needs more memory than there may be costs an answer, not the brain."""
-    monkeypatch.setattr(solving, "BACKOFF", (0.0, 0.0))
-    monkeypatch.setattr(solving, "SLACK", 60.0)
-
-    async def story() -> None:
-        import numpy as np
-
-        async with world(tmp_path) as w:
-            fragmented(w.cluster)
-            await w.caught_up()
-            problem = problem_of(w)
-            large: Any = np.zeros(1 << 26, np.int64)
-            one = Solving(400 << 20, SystemClock())
-            try:
-                with pytest.raises(SolverError):
-                    await one.solve(Request(problem, large, 5.0))
-                assert (await one.solve(Request(problem, None, 5.0))).result is not None
-            finally:
-                await one.close()
-
-    asyncio.run(story())

@@ -15,6 +15,7 @@ from optsched.rules import candidates
 from optsched.state import State
 
 Json = dict[str, Any]
+ZONE = "topology.kubernetes.io/zone"
 
 
 def node(
@@ -119,6 +120,27 @@ def pin(found: PlacementProblem, item: str) -> str:
     reason = int(found.items.pinned_by[row])
     assert bool(found.items.movable[row]) == (reason < 0)
     return found.pin_reasons[reason] if reason >= 0 else ""
+
+
+def term(app: str, key: str = ZONE, **more: Any) -> Json:
+    """A required affinity term."""
+    return {"labelSelector": {"matchLabels": {"app": app}}, "topologyKey": key, **more}
+
+
+def affinity(kind: str, *terms: Json) -> Json:
+    """An affinity of one kind."""
+    return {kind: {"requiredDuringSchedulingIgnoredDuringExecution": list(terms)}}
+
+
+def spread(**more: Any) -> list[Json]:
+    """A constraint over zones."""
+    base = {
+        "maxSkew": 1,
+        "topologyKey": ZONE,
+        "whenUnsatisfiable": "DoNotSchedule",
+        "labelSelector": {"matchLabels": {"app": "web"}},
+    }
+    return [base | more]
 
 
 @pytest.fixture(scope="session")

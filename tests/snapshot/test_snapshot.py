@@ -1,77 +1,25 @@
-"""Snapshot, plan and result files: what a person may write, and what is refused and how."""
+"""Snapshot files: what a person may write, and what is refused and how."""
 
 from __future__ import annotations
 
-import gzip
 import json
-import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from optsched import snapshot
 from optsched.api import read
-from optsched.errors import FormatError, InputError, PlanError, ProblemError
+from optsched.errors import FormatError, InputError, ProblemError
 from optsched.limits import LimitKind
-from optsched.plan import Move, Order, Plan, Wave
 from optsched.problem import Cells, Evict, Hosts, Items, PlacementProblem, When
-from optsched.result import Certificate, LevelValue, Result, Status
 from optsched.snapshot import (
-    decode_plan,
-    decode_result,
     decode_snapshot,
-    encode_plan,
-    encode_result,
     encode_snapshot,
-    read_bytes,
-    write_atomically,
 )
 from optsched.snapshot.schema import RECORDS, published, schema
 
-HEAD = {"format": "optsched/snapshot", "version": 1, "kind": "placement"}
-
-
-def document(**fields: Any) -> dict[str, Any]:
-    """A small snapshot as a person would write it, with some fields changed."""
-    return {
-        **HEAD,
-        "tiers": ["high", "low"],
-        "hosts": [
-            {"name": "n1", "capacity": {"cpu": 4000, "memory": 8192}, "domains": {"zone": "a"}},
-            {
-                "name": "n2",
-                "capacity": {"cpu": 4000, "gpus": 2},
-                "domains": {"zone": "b"},
-                "cells": [{"kind": "gpu", "capacity": {"milli": 1000}, "count": 2}],
-            },
-        ],
-        "classes": [{"name": "web", "demand": {"cpu": 500}, "tier": "low", "owner": "rs/web"}],
-        "items": [
-            {"name": "web-1", "class": "web", "host": "n1"},
-            {"name": "web-2", "class": "web", "tier": "high"},
-            {
-                "name": "train",
-                "demand": {"memory": 1},
-                "cells_needed": 1,
-                "cell_demand": {"milli": 300},
-                "host": "n2",
-                "cells": [1],
-                "where": "gpu only",
-            },
-        ],
-        "eligibility": [{"name": "gpu only", "rules": [{"name": "affinity", "only": ["n2"]}]}],
-        "groups": [{"name": "web", "items": ["web-1", "web-2"]}],
-        "limits": [{"kind": "conflict", "key": "zone", "subject": "web", "name": "apart"}],
-        "budgets": [{"name": "pdb", "items": ["web-1"], "allowed": 1}],
-        **fields,
-    }
-
-
-def decode(value: dict[str, Any]) -> PlacementProblem:
-    """The problem of a document."""
-    return decode_snapshot(json.dumps(value).encode(), "cluster.json")
+from .conftest import HEAD, decode, document
 
 
 def test_names_become_numbers() -> None:
@@ -237,160 +185,6 @@ def test_every_cut_is_noticed() -> None:
     for end in range(0, len(whole), 7):
         with pytest.raises(FormatError):
             decode_snapshot(whole[:end], "cut.json")
-
-
-def test_gzip_and_other_encodings(tmp_path: Path) -> None:
-    """Gzip is found by content; a byte order mark or UTF-16 text does no harm."""
-    text = json.dumps(document())
-    for name, data in {
-        "plain.json": text.encode(),
-        "packed": gzip.compress(text.encode()),
-        "bom.json": b"\xef\xbb\xbf" + text.encode(),
-        "powershell.json": text.encode("utf-16"),
-    }.items():
-        (tmp_path / name).write_bytes(data)
-        assert decode_snapshot(read_bytes(tmp_path / name)).items.names[0] == "web-1"
-
-
-def test_a_broken_gzip_is_named(tmp_path: Path) -> None:
-    """A cut or damaged gzip stream is an error with the file's name."""
-    packed = gzip.compress(json.dumps(document()).encode())
-    for name, data in {
-        "cut.gz": packed[:-20],
-        "bad.gz": packed[:40] + b"\x00" * 20 + packed[60:],
-        "head.gz": packed[:4],
-    }.items():
-        (tmp_path / name).write_bytes(data)
-        with pytest.raises(FormatError, match=name):
-            read_bytes(tmp_path / name)
-
-
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    """No file, or a folder in its place, is bad input, not a traceback."""
-    with pytest.raises(InputError, match="nowhere"):
-        read_bytes(tmp_path / "nowhere")
-    with pytest.raises(InputError, match="cannot be read"):
-        read_bytes(tmp_path)
-
-
-def test_writing_replaces_or_leaves_alone(tmp_path: Path) -> None:
-    """A file is replaced as a whole, keeps its permissions, and leaves nothing beside it."""
-    target = tmp_path / "out.json"
-    write_atomically(target, b"one")
-    target.chmod(0o640)
-    write_atomically(target, b"two")
-    assert target.read_bytes() == b"two"
-    assert target.stat().st_mode & 0o777 == 0o640
-    assert os.listdir(tmp_path) == ["out.json"]
-    with pytest.raises(InputError, match="cannot be written"):
-        write_atomically(tmp_path / "missing" / "out.json", b"three")
-
-
-def test_a_failed_write_leaves_the_old_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """If the rename fails, the old content stays and no temporary file does."""
-    target = tmp_path / "out.json"
-    write_atomically(target, b"old")
-
-    def fail(*_: object) -> None:
-        raise OSError("disk full")
-
-    monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(InputError, match="disk full"):
-        write_atomically(target, b"new")
-    assert target.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["out.json"]
-
-
-def test_a_link_stays_a_link(tmp_path: Path) -> None:
-    """Writing to a link changes the file that it leads to."""
-    real, link = tmp_path / "real.json", tmp_path / "link.json"
-    real.write_bytes(b"old")
-    link.symlink_to(real)
-    write_atomically(link, b"new")
-    assert link.is_symlink()
-    assert real.read_bytes() == b"new"
-
-
-def test_gzip_by_name_is_reproducible(tmp_path: Path) -> None:
-    """The name decides about gzip, and the same data give the same bytes."""
-    for name in ("a.json.gz", "b.json.gz"):
-        write_atomically(tmp_path / name, b"data")
-    first, second = ((tmp_path / name).read_bytes() for name in ("a.json.gz", "b.json.gz"))
-    assert first == second
-    assert gzip.decompress(first) == b"data"
-
-
-def a_plan(problem: PlacementProblem) -> Plan:
-    """A plan that moves an item, places one and gives one another cell."""
-    moves = (Move(0, 0, 1), Move(1, -1, 0))
-    return Plan(problem.digest(), Order.PARK, (Wave(moves), Wave((Move(2, 1, 1, (0,)),))))
-
-
-def test_a_plan_names_items_and_hosts() -> None:
-    """A plan file can be read by a person, and gives the same plan back."""
-    problem = decode(document())
-    written = encode_plan(problem, a_plan(problem))
-    first = json.loads(written)["waves"][0]
-    assert first == [{"item": "web-1", "from": "n1", "to": "n2"}, {"item": "web-2", "to": "n1"}]
-    assert decode_plan(written, problem) == a_plan(problem)
-
-
-@pytest.mark.parametrize(
-    ("move", "words"),
-    [
-        ({"item": "web-9", "to": "n1"}, "the plan names the item 'web-9'"),
-        ({"item": "web-1", "to": "n9"}, "names the host 'n9'"),
-        ({"item": "web-1", "from": "n9"}, "names the host 'n9'"),
-        ({"item": "train", "to": "n2", "cells": [5]}, "takes a cell that its host lacks"),
-        ({"item": "train", "cells": [0]}, "takes a cell that its host lacks"),
-    ],
-)
-def test_a_plan_for_something_else_is_refused(move: dict[str, Any], words: str) -> None:
-    """A move of what the problem does not have is named."""
-    plan = {"format": "optsched/plan", "version": 1, "problem": "", "waves": [[move]]}
-    with pytest.raises(PlanError, match=r"^plan\.json: ") as caught:
-        decode_plan(json.dumps(plan).encode(), decode(document()), "plan.json")
-    assert words in str(caught.value)
-
-
-def test_a_result_survives() -> None:
-    """A result file holds the levels with their gaps, the certificate and a whole plan file."""
-    problem = decode(document())
-    result = Result(
-        status=Status.FEASIBLE,
-        plan=a_plan(problem),
-        levels=(LevelValue("unplaced[0]", 1, 0, 4, "class x type LP"),),
-        certificate=Certificate("tier", "park", "2 items", "Not proven."),
-        solver="counts",
-        seconds=0.25,
-        dropped=(1,),
-        notes=("a note",),
-        stats={"columns": 12, "stage": "one", "seconds": np.float64(0.5).item()},
-    )
-    written = encode_result(problem, result)
-    read = json.loads(written)
-    assert read["levels"][0] == {
-        "name": "unplaced[0]",
-        "value": 1,
-        "bound": 0,
-        "stay": 4,
-        "gap": 0.25,
-        "proven": False,
-        "source": "class x type LP",
-    }
-    assert read["dropped"] == ["web-2"]
-    assert decode_result(written, problem) == result
-    assert decode_plan(written, problem) == result.plan
-    assert decode_plan(json.dumps(read["plan"]).encode(), problem) == result.plan
-
-
-def test_a_snapshot_is_no_plan() -> None:
-    """The message says which formats are expected instead."""
-    problem = decode(document())
-    with pytest.raises(FormatError, match="optsched/plan or optsched/result is expected"):
-        decode_plan(encode_snapshot(problem), problem)
 
 
 @pytest.mark.parametrize("name", RECORDS)
