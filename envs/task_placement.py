@@ -54,7 +54,7 @@ class TaskPlacement(gym.Env[Any, Any]):
     ----------
     problem
         The one instance; without it they are drawn by `optsched.generate.tasks`.
-    nodes, count, load, burst
+    nodes, count, load, burst, turns
         Of drawn instances; a problem may have at most `nodes` nodes.
     noise, drift, stale, failures, repair, requeue
         How far the world differs from what is believed, see `optsched.simulate.Knobs`.
@@ -78,6 +78,7 @@ class TaskPlacement(gym.Env[Any, Any]):
         count: int = 100,
         load: float = 0.8,
         burst: bool = False,
+        turns: bool = False,
         noise: float = 0.0,
         drift: float = 0.0,
         stale: int = 0,
@@ -98,7 +99,7 @@ class TaskPlacement(gym.Env[Any, Any]):
         knobs = Knobs(noise, drift, stale, failures, repair, requeue)
 
         def generated(seed: int) -> TaskProblem:
-            return draw(seed, nodes=nodes, count=count, load=load, burst=burst)
+            return draw(seed, nodes=nodes, count=count, load=load, burst=burst, turns=turns)
 
         def begun(seed: int) -> Episode:
             return self._begin((source or generated)(seed), seed)

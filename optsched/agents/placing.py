@@ -12,13 +12,17 @@ import torch
 from optsched.agents.placement_network import PlacementNetwork, masked
 from optsched.budget import Budget
 from optsched.envs.seeds import seeds
+from optsched.errors import InputError
 from optsched.generate.tasks import tasks as generated
 from optsched.kernels import views
 from optsched.simulate import Knobs, World
-from optsched.simulate.episodes import Episode, weighed
+from optsched.simulate.episodes import Episode, in_one_sum, weighed
 from optsched.solvers.scheduling.rules import RULES
 from optsched.solvers.scheduling.solvers import Portfolio
 from optsched.tasks import Goal, Mix, Objective, TaskProblem
+
+RANGES = {"nodes": (3, 1000), "count": (1, 100_000), "load": (1e-3, 99)}  # of env_kwargs
+SHARES = {"noisy": 1.0, "spread": 10.0, "turns": 1.0}  # and the most of these
 
 Batch = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -87,8 +91,48 @@ class Instance:
         return cls(world, max(1.0, (run.value - base) / len(world.seen.tasks)))
 
 
+def check_env(env: dict[str, Any]) -> None:
+    """Refuse `env_kwargs` that make no instances.
+
+    Raises
+    ------
+    InputError
+        One is unknown, missing, or out of its range.
+    """
+    names = {*RANGES, *SHARES, "objective"}
+    for name in env:
+        if name not in names:
+            raise InputError(
+                f"env_kwargs know no {name[:40]!r}; there are {', '.join(sorted(names))}"
+            )
+    for name, (least, most) in RANGES.items():
+        given = env.get(name)
+        pair = given if isinstance(given, list) and len(given) == 2 else [None, None]
+        if not all(_number(one) and least <= one <= most for one in pair) or pair[0] > pair[1]:
+            raise InputError(
+                f"env_kwargs.{name} is {given!r}: give two numbers, [least, most], from {least:g} "
+                f"to {most:g}"
+            )
+    for name, high in SHARES.items():
+        given = env.get(name, 0.0)
+        if not _number(given) or not 0 <= given <= high:
+            raise InputError(f"env_kwargs.{name} is {given!r}: give a number from 0 to {high:g}")
+    wanted = env.get("objective", "")
+    if not isinstance(wanted, str):
+        raise InputError(f"env_kwargs.objective is {wanted!r}: give words as in 'sla,response'")
+    if wanted:
+        Objective.parse(wanted)
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def instance(seed: int, env: dict[str, Any]) -> Instance:
-    """A varied instance by its seed: sizes, loads, bursts, objectives, and half with noise."""
+    """A varied instance by its seed: sizes, loads, bursts, objectives, and half with noise.
+
+    A wanted objective is the same in all; its levels are put in one sum.
+    """
     rng = np.random.default_rng([seed, 1])
     low, high = env["nodes"]
     nodes = int(rng.integers(max(3, int(low)), int(high) + 1))
@@ -96,8 +140,12 @@ def instance(seed: int, env: dict[str, Any]) -> Instance:
     problem = generated(
         seed, nodes=nodes, count=count, load=float(rng.uniform(*env["load"])),
         burst=bool(rng.random() < 0.5), sleeping=float(rng.uniform(0, 0.5)),
+        turns=bool(np.random.default_rng([seed, 2]).random() < env.get("turns", 0.0)),
     )  # fmt: skip
-    problem = varied(weighed(problem), rng, float(env["spread"]))
+    if env.get("objective"):
+        problem = problem.replace(objective=in_one_sum(Objective.parse(env["objective"])))
+    else:
+        problem = varied(weighed(problem), rng, float(env["spread"]))
     knobs = Knobs()
     if rng.random() < env["noisy"]:
         knobs = Knobs(

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from optsched.agents.placement_network import PlacementNetwork
+from optsched.agents.placing import check_env
 from optsched.agents.placing_ants import AntTuning
 from optsched.agents.placing_course import PlacementCourse, PlacementMeasure
 from optsched.agents.placing_ppo import PlacementLearner
@@ -27,6 +28,7 @@ class TaskPlacement:
         self, network: PlacementNetwork, config: dict[str, Any], seed: int, workers: int
     ) -> PlacementCourse:
         """Teachers are asked in this process."""
+        check_env(config["env_kwargs"])
         return PlacementCourse(network, config, seed)
 
     def measure(self, config: dict[str, Any]) -> PlacementMeasure:

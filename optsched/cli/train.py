@@ -91,6 +91,7 @@ def command(
       optsched train vm-rescheduling --out runs/small --set env_kwargs.pms=40 --set clone.rounds=50
       optsched train vm-rescheduling --out runs/more --init runs/first --set clone.rounds=0
       optsched train vm-rescheduling --out runs/ours --set env_kwargs.base=snapshot.json
+      optsched train task-placement --out runs/sla --set env_kwargs.objective=sla,response,energy
     """
     if resume and (hyperparameters or changes):
         raise click.UsageError("a run goes on with what it was given; leave out hyperparameters")

@@ -27,6 +27,10 @@ HORIZON, BASE, REQUEUE = range(3)
 # rejected, on their way to be lost; next arrival and failure; the task to decide on, -1: none.
 NOW, WAITING, HEAP, ACTIVE, OPEN, LOST, NEXT, FAILS, CURRENT, BROKEN = range(10)
 CLOCK = 10
+# Columns of `Setting.route`: of links on which inputs take turns, as believed and as it is true.
+LANE, AFTER, TAKES, AFTER_TRUE, TAKES_TRUE = range(5)
+# Rows of `Live.turns`.
+TURN, PASSED, WHOSE = range(3)
 # Rows of `Live.task`.
 (
     STATUS, NODE, SENT, DATA, READY, DATA_SEEN, READY_SEEN, BEGIN, END, FINISH, HELD, WAITS,
@@ -48,7 +52,10 @@ class Setting(NamedTuple):
     arrivals tasks in order; failures (F, 3) time, node, 1: it breaks or 0: it is back; held (B, 3)
     node, and when memory and cores are taken by what runs there besides: these rows follow the
     tasks in `pair` and `task`, are nobody's decision and count nothing. offered (J, I + 1): the
-    core time that the first k arrivals would take on each node.
+    core time that the first k arrivals would take on each node. route (I, J, K, 5): the links on
+    which an input takes turns on its way, as lanes from 0 on; ms from when it leaves its source to
+    when it gets there, and ms for which it takes the lane; -1: there are fewer. underway (U, 3):
+    lane, begin and end of what takes them besides.
     """
 
     pair: Ints
@@ -62,12 +69,16 @@ class Setting(NamedTuple):
     held: Ints
     offered: Ints
     whole: Ints
+    route: Ints
+    underway: Ints
 
 
 class Live(NamedTuple):
     """What does: clock (CLOCK,), total (4,) and told (I, 4) of what is decided, task (LIVE, I),
     host (LIVE_HOSTS, J), on (J, I) the tasks on each node by planned begin, heap (2, ...), waiting
-    (I,), lost (L, 4) task, node, begin and end of runs that were cut short."""
+    (I,), lost (L, 4) task, node, begin and end of runs that were cut short; turns (3, lanes, ...)
+    begin and end of what takes each lane, by time, and whose input it is (-1: nobody's), of which
+    turning (lanes,) says how many."""
 
     clock: Ints
     total: Ints
@@ -78,3 +89,5 @@ class Live(NamedTuple):
     heap: Ints
     waiting: Ints
     lost: Ints
+    turns: Ints
+    turning: Ints

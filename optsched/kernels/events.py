@@ -76,12 +76,15 @@ from .jit import jit
 from .ledger import foresee, join, pop, unwait, wait
 from .profiles import first_free, most_held
 from .running import break_down, dispatch, finish, mend, reject
+from .turns import insert, keep, leaves
 
 
 def fresh(w: Setting) -> Live:
     """Before the first event."""
     _, tasks, hosts = w.pair.shape
     lost = 4 * tasks if len(w.failures) else 0
+    lanes = 1 + max(w.route[..., :1].max(initial=-1), w.underway[:, :1].max(initial=-1))
+    most = tasks + lost + len(w.underway) if lanes else 0
     made = Live(
         np.zeros(CLOCK, np.int64),
         np.zeros(4, np.int64),
@@ -92,6 +95,8 @@ def fresh(w: Setting) -> Live:
         np.zeros((2, 8 * (tasks + lost) + 8), np.int64),
         np.zeros(tasks, np.int64),
         np.zeros((lost, 4), np.int64),
+        np.zeros((3, lanes, most), np.int64),
+        np.zeros(lanes, np.int64),
     )
     begin(w, made)
     return made
@@ -118,6 +123,10 @@ def begin(w: Setting, s: Live) -> None:
         s.task[READY, i], s.task[READY_SEEN, i] = w.held[row, 2], w.held[row, 2]
         s.task[BEGIN, i], s.task[END, i] = w.held[row, 2], w.held[row, 2] + w.pair[RUN, i, j]
         join(w, s, i, j)
+    s.turning[:] = 0
+    for row in range(w.underway.shape[0]):
+        lane, start, end = w.underway[row]
+        insert(s.turns, s.turning, lane, start, end, -1)
 
 
 @jit
@@ -222,31 +231,37 @@ def defer(s: Live, i: int) -> None:
 
 
 @jit
-def begin_at(w: Setting, s: Live, i: int, j: int, since: int) -> int:
+def begin_at(w: Setting, s: Live, i: int, j: int, since: int, leave: int) -> int:
     """When a task would begin on a node by what is believed; -1: it cannot, or must not.
 
-    The same rule as `kernels.schedules.begin_at`, with the present for the arrival.
+    Not before `since`, and its input is not sent before `leave`. The same rule as
+    `kernels.schedules.run`, with the present for the arrival.
     """
     out = np.empty(1, np.int64)
-    begins(w, s, i, j, since, out)
+    begins(w, s, i, j, since, leave, out)
     return int(out[0])
 
 
 @jit
-def begins(w: Setting, s: Live, i: int, low: int, since: int, out: Ints) -> None:
+def begins(w: Setting, s: Live, i: int, low: int, since: int, leave: int, out: Ints) -> None:
     """`begin_at` of all nodes from `low` on for which there is room in `out`.
 
     One loop without calls: to hand the tables on costs many times what it costs to read them.
     """
     pair, wish, hosts, task, host, on = w.pair, w.task, w.host, s.task, s.host, s.on
-    now, cores, memory = s.clock[NOW], wish[CORES], wish[MEMORY]
+    earliest, cores, memory = max(s.clock[NOW], leave), wish[CORES], wish[MEMORY]
+    sent, turns = earliest, w.route.shape[2] > 0
     for k in range(out.shape[0]):
         j = low + k
         out[k] = -1
         if not pair[FITS, i, j] or host[DOWN_NOW, j]:
             continue
-        data, awake, length = now + pair[UP, i, j], host[AWAKE, j], pair[RUN, i, j]
-        ready = max(since, data, now + hosts[WAKE_TIME, j] if awake < 0 else awake)
+        if turns:
+            sent = leaves(w.route[i, j], s.turns, s.turning, earliest, 0)
+        data, awake, length = sent + pair[UP, i, j], host[AWAKE, j], pair[RUN, i, j]
+        if awake < 0 or awake > sent + hosts[WAKE_TIME, j]:
+            awake = sent + hosts[WAKE_TIME, j]  # it is woken when the first input is sent
+        ready = max(since, data, awake)
         for row in range(wish[PRED, i], wish[PRED_END, i]):
             time = w.between[row, task[NODE, w.first[row]], j]
             ready = NEVER if time < 0 else max(ready, task[FINISH, w.first[row]] + time)
@@ -257,7 +272,7 @@ def begins(w: Setting, s: Live, i: int, low: int, since: int, out: Ints) -> None
             other = on[j, n]
             if task[BEGIN, other] < ready + length and task[END, other] > ready:
                 taken += cores[other]
-        if taken > most:
+        if taken > most and length:  # what takes no time takes no core
             ready = first_free(task, cores, on[j], many, ready, length, most)
         end, held, most = ready + length, 0, hosts[HOST_MEMORY, j] - memory[i]
         for n in range(many):
@@ -273,24 +288,33 @@ def begins(w: Setting, s: Live, i: int, low: int, since: int, out: Ints) -> None
 
 
 @jit
-def place(w: Setting, s: Live, i: int, j: int, since: int) -> bool:
-    """Send a task to a node, to begin not before `since`; False: it cannot go there now."""
-    start = begin_at(w, s, i, j, since)
+def place(w: Setting, s: Live, i: int, j: int, since: int, leave: int) -> bool:
+    """Send a task to a node, to begin not before `since`; False: it cannot go there now.
+
+    Its input leaves not before `leave`, and when its turns on links come.
+    """
+    start = begin_at(w, s, i, j, since, leave)
     if start < 0:
         return False
     now = s.clock[NOW]
-    if s.host[AWAKE, j] < 0:
-        s.host[AWAKE, j], s.host[WOKEN, j] = now + w.host[WAKE_TIME, j], now
+    sent = seen = max(now, leave)
+    if w.route.shape[2]:
+        way = w.route[i, j]
+        seen = leaves(way, s.turns, s.turning, sent, 0)
+        sent = leaves(way, s.turns, s.turning, sent, 2)
+        keep(way, s.turns, s.turning, i, sent)
+    asleep, awake = s.host[AWAKE, j] < 0, sent + w.host[WAKE_TIME, j]
+    if asleep:
         s.total[ENERGY] += w.host[WAKE_COST, j]
+    if asleep or s.host[AWAKE, j] > awake:
+        s.host[AWAKE, j], s.host[WOKEN, j] = awake, sent
     if s.task[STATUS, i] == PENDING:
         unwait(s, i)
     task = s.task
-    task[STATUS, i], task[NODE, i], task[SENT, i] = QUEUED, j, now
-    task[DATA, i], task[DATA_SEEN, i] = now + w.pair[UP_TRUE, i, j], now + w.pair[UP, i, j]
-    for seen, ready in ((DATA, READY), (DATA_SEEN, READY_SEEN)):
-        task[ready, i] = _ready(
-            w.task, w.host, w.first, w.between, task, s.host, now, i, j, task[seen, i]
-        )
+    task[STATUS, i], task[NODE, i], task[SENT, i] = QUEUED, j, sent
+    task[DATA, i], task[DATA_SEEN, i] = sent + w.pair[UP_TRUE, i, j], seen + w.pair[UP, i, j]
+    for data, ready in ((DATA, READY), (DATA_SEEN, READY_SEEN)):
+        task[ready, i] = _ready(w.task, w.first, w.between, task, s.host, i, j, task[data, i])
     task[BEGIN, i], task[END, i] = start, start + w.pair[RUN, i, j]
     task[HELD, i], task[DEFERRED, i] = 0, 0
     task[TRIES, i] += 1
@@ -303,12 +327,10 @@ def place(w: Setting, s: Live, i: int, j: int, since: int) -> bool:
 
 @jit
 def _ready(
-    wish: Ints, hosts: Ints, first: Ints, between: Ints, task: Ints, host: Ints, now: int,
-    i: int, j: int, data: int,
-) -> int:  # fmt: skip
+    wish: Ints, first: Ints, between: Ints, task: Ints, host: Ints, i: int, j: int, data: int
+) -> int:
     """When data, what it needs and the node are ready; NEVER: something cannot come."""
-    awake = host[AWAKE, j]
-    ready = max(data, now + hosts[WAKE_TIME, j] if awake < 0 else awake)
+    ready = max(data, host[AWAKE, j])
     for row in range(wish[PRED, i], wish[PRED_END, i]):
         other = first[row]
         time = between[row, task[NODE, other], j]

@@ -65,6 +65,7 @@ from .event_tables import (
 from .jit import jit
 from .ledger import account, foresee, leave, push, tell, unwait, wait
 from .profiles import first_free
+from .turns import give_up, keep, leaves
 
 
 @jit
@@ -78,18 +79,39 @@ def dispatch(w: Setting, s: Live, j: int) -> None:
         k += 1
         if task[STATUS, i] != QUEUED:
             continue
-        if not task[HELD, i] and task[DATA, i] <= now and w.task[MEMORY, i] <= s.host[ROOM, j]:
-            task[HELD, i] = 1
-            task[SENT, i] += now - task[DATA, i]  # sent later, to come when there is room
-            task[DATA, i] = now
-            s.host[ROOM, j] -= w.task[MEMORY, i]
-        able = task[HELD, i] and task[READY, i] <= now and w.task[CORES, i] <= s.host[FREE, j]
-        if able and (not blocked or task[BEGIN, i] <= now):
+        turn, ready = not blocked or task[BEGIN, i] <= now, task[READY, i] <= now
+        at_once = turn and ready and not w.pair[RUN_TRUE, i, j]  # what takes no time takes nothing
+        room = w.task[MEMORY, i] <= s.host[ROOM, j] or at_once
+        if not task[HELD, i] and task[DATA, i] <= now and room:
+            _send_later(w, s, i, j)
+            if task[DATA, i] == now:
+                task[HELD, i] = 1
+                s.host[ROOM, j] -= w.task[MEMORY, i]
+        able = w.task[CORES, i] <= s.host[FREE, j] or at_once
+        able = able and task[HELD, i] and ready
+        if able and turn:
             _start(w, s, i, j)
         else:
             if able and s.host[FREE, j] == w.host[HOST_CORES, j]:
                 push(s, task[BEGIN, i], 2 * i + 1)  # nothing else would bring us back in time
             blocked = True
+
+
+@jit
+def _send_later(w: Setting, s: Live, i: int, j: int) -> None:
+    """Data for which there was no room are sent so much later, to come now, or at their turn."""
+    now, task = s.clock[NOW], s.task
+    late = now - task[DATA, i]
+    if late and w.route.shape[2] and i < w.arrivals.shape[0]:
+        way = w.route[i, j]
+        give_up(way, s.turns, s.turning, i, task[SENT, i])
+        sent = leaves(way, s.turns, s.turning, task[SENT, i] + late, 2)
+        keep(way, s.turns, s.turning, i, sent)
+        late = sent - task[SENT, i]
+    task[SENT, i] += late
+    task[DATA, i] += late
+    if task[DATA, i] > now:
+        push(s, task[DATA, i], 2 * i + 1)
 
 
 @jit
@@ -157,7 +179,10 @@ def break_down(w: Setting, s: Live, j: int) -> None:
             task[DATA, i] = min(task[DATA, i], now)
             continue
         tell(s, i, 0, 0, 0, 0)
-        if row < s.lost.shape[0]:
+        if task[SENT, i] > now:  # nothing was sent yet, so nothing is lost
+            if w.route.shape[2]:
+                give_up(w.route[i, j], s.turns, s.turning, i, task[SENT, i])
+        elif row < s.lost.shape[0]:
             s.lost[row, 0], s.lost[row, 1], s.lost[row, 2], s.lost[row, 3] = i, j, ran, now
             s.clock[LOST] += 1
             power = w.host[POWER, j] * w.task[CORES, i] * (now - ran)
@@ -174,11 +199,11 @@ def break_down(w: Setting, s: Live, j: int) -> None:
 
 @jit
 def mend(s: Live, j: int) -> None:
-    """A node is back."""
+    """A node is back; one that was about to wake still takes that time."""
     s.host[DOWN_NOW, j] = 0
     s.clock[BROKEN] -= 1
     if s.host[AWAKE, j] >= 0:
-        s.host[AWAKE, j] = s.clock[NOW]
+        s.host[AWAKE, j] = max(s.host[AWAKE, j], s.clock[NOW])
 
 
 @jit
@@ -253,6 +278,8 @@ def _renew(w: Setting, s: Live, j: int) -> None:
         length = w.pair[RUN, i, j]
         ready = max(task[READY_SEEN, i], earliest)
         most = w.host[HOST_CORES, j] - w.task[CORES, i]
-        earliest = first_free(task, w.task[CORES], s.on[j], many, ready, length, most)
+        earliest = ready
+        if length:
+            earliest = first_free(task, w.task[CORES], s.on[j], many, ready, length, most)
         task[BEGIN, i], task[END, i] = earliest, earliest + length
         foresee(w, s, i)

@@ -36,8 +36,8 @@ class Tables(NamedTuple):
     row being the mJ that it takes to turn a sleeping node on, over the horizon. Predecessors of
     task i are rows first[since[i]:since[i+1]], and between (P, J, J) is the time of their data.
     whole (2,): the horizon, and what the nodes take if no task runs. taken (B, 6): what nodes are
-    busy with besides: node, held, begin, end, cores, memory. route (I, J, K, 3): the links on which
-    uploads take turns, as `TaskProblem.route`; lanes are counted from J on.
+    busy with besides: node, held, begin, end, cores, memory; lanes too. route (I, J, K, 3): the
+    links on which uploads take turns, as `TaskProblem.route`; lanes are counted from J on.
     """
 
     pair: Ints

@@ -42,7 +42,7 @@ def soonest(w: Setting, s: Live, i: int, wakes: bool) -> int:
     """
     best, chosen, asleep = t.NEVER, -1, t.NEVER
     begin = np.empty(w.host.shape[1], np.int64)
-    e.begins(w, s, i, 0, 0, begin)
+    e.begins(w, s, i, 0, 0, 0, begin)
     for j in range(w.host.shape[1]):
         start = begin[j]
         if start < 0:
@@ -63,7 +63,7 @@ def follow(w: Setting, s: Live, wakes: bool) -> None:
         i = s.clock[t.CURRENT]
         j = soonest(w, s, i, wakes)
         if j >= 0:
-            e.place(w, s, i, j, 0)
+            e.place(w, s, i, j, 0, 0)
         else:
             reject(w, s, i)
         e.advance(w, s)
@@ -86,7 +86,7 @@ def act(w: Setting, s: Live, action: int, most: int) -> bool:
     if i < 0 or action < 0 or action > most + 1:
         return False
     if action < most:
-        if action >= w.host.shape[1] or not e.place(w, s, i, action, 0):
+        if action >= w.host.shape[1] or not e.place(w, s, i, action, 0, 0):
             return False
     elif action == most:
         if not e.may_defer(s):
@@ -125,7 +125,7 @@ def look(w: Setting, s: Live, goals: Ints, nodes: Floats, task: Floats, mask: Bo
     now, weight = s.clock[t.NOW], w.task[t.WEIGHT, i]
     answer, cost, lost = np.empty(count, np.int64), np.empty(count), np.empty(count)
     begin = np.empty(count, np.int64)
-    e.begins(w, s, i, 0, 0, begin)
+    e.begins(w, s, i, 0, 0, 0, begin)
     ref, least, lowest, at_ref, fastest = t.NEVER, 1e18, 1e18, 0.0, t.NEVER
     for j in range(count):
         fastest = min(fastest, w.pair[t.RUN, i, j])
@@ -262,6 +262,10 @@ def copy(one: Live, to: Live) -> None:
     to.heap[:, : one.clock[t.HEAP]] = one.heap[:, : one.clock[t.HEAP]]
     to.waiting[:] = one.waiting
     to.lost[: one.clock[t.LOST]] = one.lost[: one.clock[t.LOST]]
+    to.turning[:] = one.turning
+    for lane in range(one.turning.shape[0]):
+        many = one.turning[lane]
+        to.turns[:, lane, :many] = one.turns[:, lane, :many]
 
 
 @jit

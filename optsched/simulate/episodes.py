@@ -79,6 +79,12 @@ def scalar(objective: Objective) -> Ints:
     return total
 
 
+def in_one_sum(objective: Objective) -> Objective:
+    """The levels as one weighted sum, each `LEVEL` times the next: what one number can learn."""
+    terms = zip(GOALS, scalar(objective).tolist(), strict=True)
+    return Objective((Mix(tuple((goal, weight) for goal, weight in terms if weight)),))
+
+
 def weighed(problem: TaskProblem, late: int = 1) -> TaskProblem:
     """The problem with response, energy and lateness in one sum.
 

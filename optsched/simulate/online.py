@@ -21,8 +21,8 @@ from optsched.errors import InputError
 from optsched.kernels import event_tables as tables
 from optsched.kernels import events as kernel
 from optsched.kernels import running
-from optsched.simulate.worlds import World
-from optsched.tasks import Evaluation, Lost, Schedule, Taken, TaskProblem, evaluate
+from optsched.simulate.worlds import World, lanes
+from optsched.tasks import Evaluation, Lost, Schedule, Taken, TaskProblem, Underway, evaluate
 
 AHEAD = 1000  # ms
 ORDERS = ("arrival", "deadline", "length")
@@ -112,7 +112,7 @@ class Online:
         """(J,) when a task (the next one) would begin on each node; -1: it cannot go there now."""
         i = self.task if task == NONE else task
         found = np.empty(self.setting.host.shape[1], np.int64)
-        kernel.begins(self.setting, self.live, i, 0, 0, found)
+        kernel.begins(self.setting, self.live, i, 0, 0, 0, found)
         return found
 
     def waiting(self) -> Ints:
@@ -132,7 +132,7 @@ class Online:
         i = self._decided()
         if not 0 <= node < self.setting.host.shape[1]:
             raise InputError(f"there is no node {node}")
-        if not kernel.place(self.setting, self.live, i, node, 0):
+        if not kernel.place(self.setting, self.live, i, node, 0, 0):
             names = self.world.seen.tasks.names[i], self.world.seen.nodes.names[node]
             raise InputError(f"{names[0]!r} cannot go to {names[1]!r} now")
         self._advance()
@@ -183,7 +183,8 @@ class Online:
         plan is charged its power for `ahead` milliseconds alone; were it charged all of it, no
         window would ever turn a node on, and work would pile up.
 
-        What is on the nodes is taken, as far as it is believed to last. Results that a task needs
+        What is on the nodes is taken, as far as it is believed to last; and the turns on links of
+        inputs that are under way or have been promised theirs. Results that a task needs
         are treated as if they were everywhere already; where they are not, it begins later.
         """
         live, seen = self.live, self.world.seen
@@ -195,9 +196,17 @@ class Online:
         sleep.setflags(write=False)
         asleep.setflags(write=False)
         nodes = replace(seen.nodes, asleep=asleep, sleep=sleep)
-        return seen.window(
-            tasks, self.now, nodes, seen.tasks.eligible[tasks] & ~down, Taken.of(self._taken())
-        )
+        eligible = seen.tasks.eligible[tasks] & ~down
+        taken, underway = Taken.of(self._taken()), Underway.of(self._underway())
+        return seen.window(tasks, self.now, nodes, eligible, taken, underway)
+
+    def _underway(self) -> list[tuple[int, int, int]]:
+        """Rows of the turns on links that have not passed."""
+        turns, rows = self.live.turns, list[tuple[int, int, int]]()
+        for k, lane in enumerate(lanes(self.world.seen).tolist() if len(turns[0]) else []):
+            own = turns[:2, k, : self.live.turning[k]].T
+            rows += [(lane, begin, end) for begin, end in own.tolist() if end > self.now]
+        return rows
 
     def _taken(self) -> list[tuple[int, ...]]:
         """Rows of what is on the nodes; promised memory gives way where it is short."""
@@ -230,9 +239,12 @@ class Online:
         wake = int(self.setting.host[tables.WAKE_TIME, node]) if asleep else 0
         return max(int(self.setting.pair[tables.UP, task, node]), wake)
 
-    def commit(self, task: int, node: int, start: int) -> bool:
-        """Send a waiting task to a node, to begin not before `start`; False: it cannot go there."""
-        return bool(kernel.place(self.setting, self.live, task, node, start))
+    def commit(self, task: int, node: int, start: int, sent: int = 0) -> bool:
+        """Send a waiting task to a node, to begin not before `start`; False: it cannot go there.
+
+        Its input leaves not before `sent`, and when its turns on links come.
+        """
+        return bool(kernel.place(self.setting, self.live, task, node, start, sent))
 
     def drop(self, task: int) -> None:
         """Reject a waiting task."""

@@ -112,15 +112,16 @@ def _plan(run: Online, tasks: Ints, decide: Decide, window: int) -> Window:
     if len(plan) != len(tasks):
         raise ValueError(f"a plan of {len(plan)} tasks for a window of {len(tasks)}")
     hopeless, sent, rejected = run.hopeless(tasks), 0, 0
-    for k in np.argsort(plan.start, kind="stable").tolist():
+    leaves = problem.sent(plan)
+    for k in np.lexsort((plan.start, leaves)).tolist():
         task, node, start = int(tasks[k]), int(plan.node[k]), int(plan.start[k])
         if node == NONE:
             # Left out though it could go somewhere: that is meant. Else there may be room later.
             if hopeless[k] or (run.begins(task) >= 0).any():
                 run.drop(task)
                 rejected += 1
-        elif start - run.lead(task, node) < run.now + window:
-            sent += run.commit(task, node, start)
+        elif _due(run, problem, k, task, node, start, int(leaves[k])) < run.now + window:
+            sent += run.commit(task, node, start, int(leaves[k]))
     clock = run.live.clock
     return Window(
         now=run.now,
@@ -133,3 +134,12 @@ def _plan(run: Online, tasks: Ints, decide: Decide, window: int) -> Window:
         values=run.values,
         seconds=seconds,
     )
+
+
+def _due(
+    run: Online, problem: TaskProblem, k: int, task: int, node: int, start: int, sent: int
+) -> int:
+    """By when a planned task must be decided on: its turn on a link would be lost to others."""
+    if (problem.route[k, node, :, 0] != NONE).any():
+        return sent
+    return start - run.lead(task, node)

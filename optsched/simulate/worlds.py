@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from optsched.arrays import NONE, Ints
-from optsched.errors import InputError, UnsupportedError
+from optsched.errors import InputError
 from optsched.kernels import event_tables as tables
 from optsched.tasks import TaskProblem
 from optsched.tasks.evaluation import sent_in_vain
@@ -81,18 +81,7 @@ class World:
 
     @classmethod
     def of(cls, problem: TaskProblem, knobs: Knobs | None = None, seed: int = 0) -> World:
-        """Draw what happens to a problem.
-
-        Raises
-        ------
-        UnsupportedError
-            Inputs take turns on some links, which is planned by solvers and not simulated.
-        """
-        if problem.network.shared.any():
-            raise UnsupportedError(
-                f"{problem.name[:80]!r} has shared links, on which inputs take turns: that is "
-                "planned by solve and not simulated; leave `shared` out, or give --drift"
-            )
+        """Draw what happens to a problem."""
         wish = knobs or Knobs()
         work, wandering, failing = (
             np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(3)
@@ -170,7 +159,27 @@ class World:
             np.stack([taken.node, taken.held, taken.begin], axis=1),
             offered,
             np.array([seen.horizon, base, self.requeue], np.int64),
+            *self._turns(),
         )
+
+    def _turns(self) -> tuple[Ints, Ints]:
+        """Routes and what is under way on links, by lanes that count from 0."""
+        seen, true, own = self.seen, self.true, lanes(self.seen)
+        lane = np.where(
+            seen.route[..., :1] == NONE, NONE, np.searchsorted(own, seen.route[..., :1])
+        )
+        route = np.concatenate([lane, seen.route[..., 1:], true.route[..., 1:]], axis=3)
+        more = seen.underway
+        rows = np.stack([np.searchsorted(own, more.lane), more.begin, more.end], axis=1)
+        return np.ascontiguousarray(route), rows[more.end > more.begin]
+
+
+def lanes(problem: TaskProblem) -> Ints:
+    """The lanes (`TaskProblem.route`) that anything of the problem takes, ascending."""
+    more = problem.underway
+    busy = more.lane[more.end > more.begin]
+    found = np.unique(np.concatenate([problem.route[..., 0].ravel(), busy]))
+    return np.asarray(found[found != NONE])
 
 
 def _bandwidths(rng: np.random.Generator, problem: TaskProblem, spread: float) -> np.ndarray:

@@ -24,7 +24,17 @@ from msgspec import Meta, field
 
 from optsched.arrays import NONE
 from optsched.errors import InputError
-from optsched.tasks import Network, Nodes, Objective, Schedule, Taken, TaskProblem, Tasks, Tier
+from optsched.tasks import (
+    Network,
+    Nodes,
+    Objective,
+    Schedule,
+    Taken,
+    TaskProblem,
+    Tasks,
+    Tier,
+    Underway,
+)
 
 from . import text
 from .names import Names
@@ -102,6 +112,16 @@ class TakenRecord(Record, kw_only=True):
     memory: Amount = 0
 
 
+class UnderwayRecord(Record, kw_only=True):
+    """What a shared link carries besides: `link` counts the links of the file from 0, and `back`
+    is against the order of its ends."""
+
+    link: Amount
+    back: bool = False
+    begin: Moment
+    end: Moment
+
+
 class TaskFile(Record, kw_only=True):
     """The document; `objective` as on the command line."""
 
@@ -115,6 +135,7 @@ class TaskFile(Record, kw_only=True):
     nodes: list[NodeRecord]
     tasks: list[TaskRecord]
     taken: list[TakenRecord] = field(default_factory=list)
+    underway: list[UnderwayRecord] = field(default_factory=list)
 
 
 class RunRecord(Record):
@@ -210,6 +231,9 @@ def _problem_of(file: TaskFile) -> TaskProblem:
                 for one in file.taken
             ]
         ),
+        underway=Underway.of(
+            [(2 * one.link + one.back, one.begin, one.end) for one in file.underway]
+        ),
     )
 
 
@@ -273,6 +297,12 @@ def encode_tasks(problem: TaskProblem) -> bytes:
                 )
                 for j, held, begin, end, cores, memory in zip(
                     *(column.tolist() for column in vars(problem.taken).values()), strict=True
+                )
+            ],
+            underway=[
+                UnderwayRecord(link=lane // 2, back=bool(lane % 2), begin=begin, end=end)
+                for lane, begin, end in zip(
+                    *(column.tolist() for column in vars(problem.underway).values()), strict=True
                 )
             ],
         )

@@ -10,7 +10,7 @@ from .evaluation import Evaluation, evaluate
 from .network import Network
 from .problem import TaskProblem
 from .schedule import NEVER, Lost, Schedule
-from .tables import Goal, Mix, Nodes, Objective, Taken, Tasks, Tier
+from .tables import Goal, Mix, Nodes, Objective, Taken, Tasks, Tier, Underway
 
 __all__ = [
     "NEVER",
@@ -26,6 +26,7 @@ __all__ = [
     "TaskProblem",
     "Tasks",
     "Tier",
+    "Underway",
     "check_schedule",
     "evaluate",
 ]

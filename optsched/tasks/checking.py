@@ -150,6 +150,12 @@ class _Reader:
         """On a shared link one input at a time goes each way."""
         tasks, network = self.problem.tasks, self.problem.network
         spans: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        more = self.problem.underway
+        for k in range(len(more)):
+            link, way = divmod(int(more.lane[k]), 2)
+            if more.end[k] > more.begin[k]:
+                span = int(more.begin[k]), int(more.end[k])
+                spans.setdefault((link, int(network.ends[link, way])), []).append(span)
         for i in self.ended:
             here, now = int(tasks.source[i]), self.leaves[i]
             try:

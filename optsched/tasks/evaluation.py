@@ -207,13 +207,16 @@ def _crowded(problem: TaskProblem, schedule: Schedule, known: Bools) -> list[str
     """Links that would have to carry several inputs at once where they take turns."""
     if not problem.route.size:
         return []
-    network, own = problem.network, np.flatnonzero(known)
+    network, own, more = problem.network, np.flatnonzero(known), problem.underway
     ways = problem.route[own, schedule.node[own]]  # (n, K, 3)
     on = ways[..., 0] != NONE
     begin, takes = (problem.sent(schedule)[own, None] + ways[..., 1])[on], ways[..., 2][on]
+    lanes = np.concatenate([ways[..., 0][on], more.lane])
+    end = np.concatenate([begin + takes, more.end])
+    begin = np.concatenate([begin, more.begin])
     one = np.ones(2 * len(network.ends), np.int64)
     found = []
-    for lane, now in excesses(ways[..., 0][on], begin, begin + takes, np.ones_like(begin), one):
+    for lane, now in excesses(lanes, begin, end, np.ones_like(begin), one):
         ends = network.ends[lane // 2].tolist()[:: -1 if lane % 2 else 1]
         here, there = (network.sites[site] for site in ends)
         found.append(f"the link from {here!r} to {there!r} has several inputs at {now} ms")

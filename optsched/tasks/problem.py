@@ -15,7 +15,7 @@ from optsched.errors import ProblemError
 from optsched.tasks.network import Network
 from optsched.tasks.ranges import refuse_large
 from optsched.tasks.schedule import Schedule
-from optsched.tasks.tables import Nodes, Objective, Taken, Tasks
+from optsched.tasks.tables import Nodes, Objective, Taken, Tasks, Underway
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ class TaskProblem:
         What a reader wants to be known.
     taken
         What nodes are busy with besides, such as tasks of windows before.
+    underway
+        What shared links carry besides, such as inputs of tasks of windows before.
     """
 
     network: Network
@@ -47,6 +49,7 @@ class TaskProblem:
     name: str = "tasks"
     warnings: tuple[str, ...] = ()
     taken: Taken = field(default_factory=Taken.of)
+    underway: Underway = field(default_factory=Underway.of)
 
     def __post_init__(self) -> None:
         sites = len(self.network)
@@ -67,6 +70,12 @@ class TaskProblem:
             )
         if ((self.taken.node < 0) | (self.taken.node >= len(self.nodes))).any():
             raise ProblemError("taken names a node that does not exist")
+        link = self.underway.lane // 2
+        if ((link < 0) | (link >= len(self.network.ends))).any():
+            raise ProblemError("underway names a link that does not exist")
+        if not self.network.shared[link].all():
+            alone = int(link[~self.network.shared[link]][0])
+            raise ProblemError(f"underway: link {alone} is not shared, so nothing waits for it")
         last = int(self.tasks.arrival.max(initial=0))
         if self.horizon <= last:
             raise ProblemError(f"the horizon of {self.horizon} ms ends before the last arrival")
@@ -77,7 +86,13 @@ class TaskProblem:
         return _replace(self, **changes)
 
     def window(
-        self, rows: Ints, now: int, nodes: Nodes, eligible: Bools, taken: Taken
+        self,
+        rows: Ints,
+        now: int,
+        nodes: Nodes,
+        eligible: Bools,
+        taken: Taken,
+        underway: Underway,
     ) -> TaskProblem:
         """The problem of some tasks (n,) that can be sent from `now` on, without their precedences.
 
@@ -101,10 +116,12 @@ class TaskProblem:
                 **columns,
             ),
             taken=taken,
+            underway=underway,
             warnings=(),
         )
         up, down, energy, reach = self._routes
         made.__dict__["_routes"] = up[rows], down[rows], energy[rows], reach
+        made.__dict__["route"] = self.route[rows]
         return made
 
     def without_turns(self) -> TaskProblem:
@@ -113,13 +130,13 @@ class TaskProblem:
             return self
         free = np.zeros_like(self.network.shared)
         free.setflags(write=False)
-        return self.replace(network=_replace(self.network, shared=free))
+        return self.replace(network=_replace(self.network, shared=free), underway=Underway.of())
 
     def digest(self) -> str:
         """A hash of everything but name and warnings."""
         digest = hashlib.blake2b(digest_size=16)
-        taken = (self.taken,) if len(self.taken) else ()
-        for part in (self.network, self.nodes, self.tasks, *taken):
+        more = [part for part in (self.taken, self.underway) if len(part)]
+        for part in (self.network, self.nodes, self.tasks, *more):
             _feed(digest, part)
         digest.update(repr((self.horizon, self.objective.text)).encode())
         return digest.hexdigest()

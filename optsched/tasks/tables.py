@@ -248,6 +248,43 @@ class Taken:
         return len(self.node)
 
 
+@dataclass(frozen=True)
+class Underway:
+    """What shared links carry besides the inputs of the problem: turns that nobody may move.
+
+    Attributes
+    ----------
+    lane
+        (B,) twice the link, and 1 more against the order of its ends, as in `TaskProblem.route`.
+    begin, end
+        (B,) milliseconds.
+    """
+
+    lane: Ints
+    begin: Ints
+    end: Ints
+
+    @classmethod
+    def of(cls, rows: Any = ()) -> Underway:
+        """From rows (lane, begin, end)."""
+        table = np.asarray(rows, dtype=np.int64).reshape(-1, 3)
+        names = ("lane", "begin", "end")
+        made = cls(
+            *(ints(table[:, k], (len(table),), f"underway.{n}") for k, n in enumerate(names))
+        )
+        labels = [f"what is under way on link {lane // 2}" for lane in made.lane.tolist()]
+        refuse(made.end < made.begin, labels, "it ends before it begins")
+        order = np.lexsort((made.end, made.begin, made.lane))
+        lane, begin, end = (column[order] for column in (made.lane, made.begin, made.end))
+        crowded = np.zeros(len(table), bool)
+        crowded[order[1:]] = (lane[1:] == lane[:-1]) & (begin[1:] < end[:-1])
+        refuse(crowded, labels, "it begins before another that is there has passed")
+        return made
+
+    def __len__(self) -> int:
+        return len(self.lane)
+
+
 class Goal(StrEnum):
     """What can be asked of a schedule; all are minimised."""
 

@@ -14,7 +14,6 @@ from optsched.kernels import events, views
 from optsched.simulate.episodes import Episode
 from optsched.simulate.worlds import World
 from optsched.solvers import agent_file
-from optsched.solvers.scheduling.flat import rebuilt
 from optsched.tasks import Schedule, TaskProblem
 
 TABLES = [views.NODE_WIDE, views.TASK_WIDE]
@@ -107,12 +106,11 @@ def play(
 ) -> Episodes:
     """Play some episodes in step; sampled at a temperature, the first always by the best scores.
 
-    Tasks are decided on as they arrive. When the budget is over, EFT decides on the rest. Where
-    inputs take turns on links, the agent decides as if they did not, and they take them after.
-    Without `patient`, the agent is asked no more once its first decisions show that the budget will
-    not do for all.
+    Tasks are decided on as they arrive. When the budget is over, EFT decides on the rest. Without
+    `patient`, the agent is asked no more once its first decisions show that the budget will not do
+    for all.
     """
-    world = World.of(problem.without_turns())
+    world = World.of(problem)
     runs = [Episode(world) for _ in range(times)]
     chances = np.zeros((len(problem.tasks), len(problem.nodes)))
     rng, decisions = np.random.default_rng([seed, 3]), 0
@@ -141,10 +139,7 @@ def play(
     whole = not going
     for run in going:
         run.follow()
-    made = [schedule_of(run) for run in runs]
-    if problem.route.size:
-        made = [rebuilt(problem, one) for one in made]
-    return Episodes(made, chances, decisions, whole)
+    return Episodes([schedule_of(run) for run in runs], chances, decisions, whole)
 
 
 def schedule_of(run: Episode) -> Schedule:

@@ -139,6 +139,9 @@ class ScheduleModel:
                 lanes.setdefault(lane, []).append(
                     self.model.new_optional_fixed_size_interval_var(sent + after, takes, there, "")
                 )
+        more = self.problem.underway
+        for lane, begin, end in zip(more.lane, more.begin, more.end, strict=True):
+            lanes.setdefault(int(lane), []).append(self._busy(int(begin), int(end)))
         for spans in lanes.values():
             self.model.add_no_overlap(spans)
 

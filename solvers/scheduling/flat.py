@@ -28,25 +28,6 @@ def schedule_of(problem: TaskProblem, lines: kernel.Lines) -> Schedule:
     return Schedule.of(node, start, np.where(node >= 0, lines.sent, problem.tasks.arrival))
 
 
-def rebuilt(problem: TaskProblem, schedule: Schedule) -> Schedule:
-    """Each task on the same node, in the order of the begins; what does not fit is rejected."""
-    flat = tables(problem)
-    lines, order = kernel.lines(flat), np.lexsort((by_need(problem), schedule.start))
-    kernel.decode(flat, lines, order, schedule.node.copy())
-    return schedule_of(problem, lines)
-
-
-def by_need(problem: TaskProblem) -> Ints:
-    """(I,) how many tasks come before each in a longest chain of needs."""
-    deep, before = np.zeros(len(problem.tasks), np.int64), problem.tasks.before
-    for _ in range(len(before)):
-        last = deep.copy()
-        np.maximum.at(deep, before[:, 1], last[before[:, 0]] + 1)
-        if (deep == last).all():
-            break
-    return deep
-
-
 def _made(problem: TaskProblem) -> kernel.Tables:
     """Arrays of our own: read-only ones would have every kernel compiled once more for them."""
     tasks, nodes = problem.tasks, problem.nodes
@@ -69,15 +50,30 @@ def _made(problem: TaskProblem) -> kernel.Tables:
         first=tasks.before[:, 0].copy(),
         between=np.ascontiguousarray(problem.between),
         whole=np.array([problem.horizon, np.where(nodes.asleep, off, on).sum()], np.int64),
-        taken=np.ascontiguousarray(np.stack(list(vars(problem.taken).values()), axis=1)),
+        taken=_taken(problem),
         route=_lanes(problem),
     )
 
 
+def _number(problem: TaskProblem, lanes: Ints) -> Ints:
+    """Lanes on anybody's way count on from the nodes; the others, and -1, are -1."""
+    own = np.unique(problem.route[..., 0])
+    own = own[own != NONE]
+    number = np.searchsorted(own, lanes)
+    return np.where(np.isin(lanes, own), number + len(problem.nodes), NONE)
+
+
 def _lanes(problem: TaskProblem) -> Ints:
-    """The routes with lanes that count on from the nodes."""
+    """The routes with lanes by their numbers."""
     route = problem.route.copy()
-    lanes = np.unique(route[..., 0])
-    number = np.searchsorted(lanes[lanes != NONE], route[..., 0]) + len(problem.nodes)
-    route[..., 0] = np.where(route[..., 0] == NONE, NONE, number)
+    route[..., 0] = _number(problem, route[..., 0])
     return np.ascontiguousarray(route)
+
+
+def _taken(problem: TaskProblem) -> Ints:
+    """What nodes are busy with besides; and links, as if it took one core of the lane."""
+    rows, more = np.stack(list(vars(problem.taken).values()), axis=1), problem.underway
+    lane = _number(problem, more.lane)
+    one, own = np.ones_like(lane), lane != NONE
+    lines = np.stack([lane, more.begin, more.begin, more.end, one, 0 * one], axis=1)[own]
+    return np.ascontiguousarray(np.concatenate([rows, lines]))

@@ -67,6 +67,10 @@ class Timelines:
             self.memory[j].take(held, end, memory)
         self.woken: list[int | None] = [None] * len(nodes)  # when its first task is sent
         self.lanes = {int(lane): _Busy(1) for lane in np.unique(problem.route[..., 0])}
+        for lane, begin, end in zip(
+            *(column.tolist() for column in vars(problem.underway).values()), strict=True
+        ):
+            self.lanes.setdefault(lane, _Busy(1)).take(begin, end, 1)
         self.node = [NONE] * len(tasks)
         self.start = [NONE] * len(tasks)
         self.sent = tasks.arrival.tolist()

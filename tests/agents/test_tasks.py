@@ -15,17 +15,29 @@ from optsched.agents.export import export_run
 from optsched.agents.folder import Folder
 from optsched.agents.hyperparameters import read
 from optsched.agents.placement_network import PlacementNetwork
-from optsched.agents.placing import Look, Trace, collate, instance, lessons, play, scored, solved
+from optsched.agents.placing import (
+    Look,
+    Trace,
+    check_env,
+    collate,
+    instance,
+    lessons,
+    play,
+    scored,
+    solved,
+)
 from optsched.agents.placing_ants import AntTuning, believed, places, released, surprise
-from optsched.agents.placing_course import PlacementCourse, regret
+from optsched.agents.placing_course import PlacementCourse, PlacementMeasure, regret
 from optsched.agents.placing_ppo import PlacementLearner, _returns
 from optsched.agents.training import Training, train
 from optsched.budget import Budget
+from optsched.errors import OptschedError
 from optsched.generate.tasks import tasks as draw
 from optsched.simulate import World
 from optsched.simulate.episodes import Episode, weighed
 from optsched.solvers.scheduling.agent import load
 from optsched.solvers.scheduling.agent import play as serve
+from optsched.tasks import Goal, Objective, evaluate
 
 
 @pytest.fixture
@@ -60,6 +72,44 @@ def shaken(seed: int = 0) -> PlacementNetwork:
         for part in network.parameters():
             part.add_(0.1 * torch.randn_like(part))
     return network
+
+
+def test_levels_are_learned_as_one_sum(tiny: dict[str, Any]) -> None:
+    """Each counts 1,000 of the next; a course and its measure go by that sum, turns included."""
+    tiny["env_kwargs"] |= {"objective": "sla,response,energy", "turns": 1.0}
+    one = instance(5, tiny["env_kwargs"])
+    assert one.world.seen.objective.text == "sla:1000000+response:1000+energy:1"
+    assert one.world.seen.network.shared.any()
+    run = Episode(one.world)
+    run.follow()
+    played = run.score()
+    goals = evaluate(
+        played.problem.replace(objective=Objective(tuple(Goal))), played.schedule
+    ).levels
+    assert run.value == 1_000_000 * goals[0] + 1000 * goals[1] + goals[2]
+    course = PlacementCourse(PlacementNetwork(), tiny, 0)
+    assert [loss > 0 for loss in course.rounds(lambda: False)] == [True, True]
+    assert 0 < PlacementMeasure(tiny).gap(course.network) < 100
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"pms": 3}, "env_kwargs know no 'pms'; there are count, load, noisy, nodes"),
+        ({"nodes": [2, 4]}, r"env_kwargs.nodes is \[2, 4\]: give two numbers"),
+        ({"nodes": [9, 4]}, "give two numbers"),
+        ({"load": 0.5}, "give two numbers"),
+        ({"load": [float("nan"), 1]}, "give two numbers"),
+        ({"turns": 2}, "env_kwargs.turns is 2: give a number from 0 to 1"),
+        ({"noisy": "much"}, "env_kwargs.noisy is 'much'"),
+        ({"objective": "luck"}, "there is no goal 'luck'"),
+        ({"objective": 3}, "give words"),
+    ],
+)
+def test_bad_wishes_are_told(tiny: dict[str, Any], change: dict[str, Any], words: str) -> None:
+    """In one sentence, before anything is learned."""
+    with pytest.raises(OptschedError, match=words):
+        check_env(tiny["env_kwargs"] | change)
 
 
 def test_untrained_it_is_earliest_finish_time(tiny: dict[str, Any]) -> None:

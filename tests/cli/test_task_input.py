@@ -106,8 +106,8 @@ def test_a_wrong_field_is_named(tmp_path: Path, change: Change, words: str) -> N
     assert not words or text.count("\n") <= 4
 
 
-def test_links_with_turns_are_solved_and_not_simulated(tmp_path: Path) -> None:
-    """A plan that the checker passes; for simulate one sentence and exit code 2."""
+def test_links_with_turns_are_solved_and_simulated(tmp_path: Path) -> None:
+    """A plan that the checker passes; simulated, the same begins."""
     content = document()
     content["links"][0]["shared"] = True
     content["tasks"] = [
@@ -122,9 +122,10 @@ def test_links_with_turns_are_solved_and_not_simulated(tmp_path: Path) -> None:
     problem = str(tmp_path / "tasks.json")
     checked = CliRunner().invoke(group, ("check", problem, str(plan)))
     assert checked.exit_code == 0, checked.output
-    played = CliRunner().invoke(group, ("simulate", problem))
-    assert played.exit_code == 2
-    assert "has shared links, on which inputs take turns" in played.output
+    call = ("simulate", problem, "--solver", "greedy:eft", "--window", "1ms", "--output", "json")
+    played = CliRunner().invoke(group, call)
+    assert played.exit_code == 0, played.output
+    assert sorted(one["start"] for one in json.loads(played.stdout)["tasks"]) == [14, 23]
 
 
 @pytest.mark.parametrize("number", ["NaN", "1e999", "-Infinity"])

@@ -31,11 +31,11 @@ def test_it_keeps_the_rules_of_gymnasium() -> None:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_rewards_add_up_to_the_evaluator(seed: int) -> None:
-    """Random episodes with noise and failures, masks that are never empty and always true."""
+    """Random episodes with noise, failures and links that take turns; masks are never empty."""
     options: dict[str, Any] = WILD if seed % 2 else {}
     wanted = "sla,response:2+energy" if seed == 2 else ""
     env, rng = (
-        TaskPlacement(nodes=5, count=40, burst=True, objective=wanted, **options),
+        TaskPlacement(nodes=5, count=40, burst=True, turns=seed > 3, objective=wanted, **options),
         np.random.default_rng(seed),
     )
     seen, info = env.reset(seed=seed)

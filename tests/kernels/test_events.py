@@ -17,7 +17,7 @@ from optsched.simulate.episodes import Episode, weighed
 
 wild = Knobs(noise=0.4, drift=0.4, stale=2000, failures=300.0, repair=3000)
 for seed in range(2):
-    problem = weighed(tasks(seed, nodes=5, count=40, load=1.3, burst=True))
+    problem = weighed(tasks(seed, nodes=5, count=40, load=1.3, burst=True, turns=seed == 1))
     run = Episode(World.of(problem, wild, seed))
     rng, seen = np.random.default_rng(seed), 0.0
     while not run.over:

@@ -12,10 +12,9 @@ import pytest
 
 from optsched.api import schedule as solve
 from optsched.budget import Budget
-from optsched.errors import UnsupportedError
+from optsched.errors import ProblemError
 from optsched.generate.tasks import tasks as draw
 from optsched.result import Status
-from optsched.simulate import World
 from optsched.snapshot.task_files import (
     decode_schedule,
     decode_tasks,
@@ -36,6 +35,7 @@ from optsched.tasks import (
     Schedule,
     TaskProblem,
     Tasks,
+    Underway,
     check_schedule,
     evaluate,
 )
@@ -56,9 +56,15 @@ def one_link(**tasks: object) -> TaskProblem:
 
 
 def with_turns(problem: TaskProblem, random: Random) -> TaskProblem:
-    """The same with most links shared."""
+    """The same with most links shared, and something under way on some of them."""
     shared = np.array([random.random() < 0.8 for _ in problem.network.ends], bool)
-    return problem.replace(network=replace(problem.network, shared=shared))
+    rows = []
+    for link in np.flatnonzero(shared).tolist():
+        if random.random() < 0.4:
+            begin = random.randint(0, 30)
+            rows.append((2 * link + random.randint(0, 1), begin, begin + random.randint(0, 30)))
+    network = replace(problem.network, shared=shared)
+    return problem.replace(network=network, underway=Underway.of(rows))
 
 
 def test_by_hand() -> None:
@@ -214,9 +220,26 @@ def test_files_keep_them() -> None:
     found = RULES["eft"](problem, 0)
     read = decode_schedule(encode_schedule(problem, found), problem)
     assert problem.sent(read).tolist() == problem.sent(found).tolist()
+    busy = problem.replace(underway=Underway.of([(3, 5, 9), (3, 9, 9), (2, 0, 7)]))
+    again = decode_tasks(encode_tasks(busy))
+    assert again.digest() == busy.digest() != problem.digest()
+    assert again.underway.lane.tolist() == [3, 3, 2]
 
 
-def test_simulation_refuses_them() -> None:
-    """One sentence that says what to do."""
-    with pytest.raises(UnsupportedError, match="leave `shared` out"):
-        World.of(one_link())
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([(9, 0, 5)], "a link that does not exist"),
+        ([(2, 0, 5)], "link 1 is not shared"),
+        ([(0, 5, 0)], "ends before it begins"),
+        ([(0, 0, 9), (0, 8, 12)], "before another that is there has passed"),
+    ],
+)
+def test_what_cannot_be_under_way(rows: list[tuple[int, int, int]], words: str) -> None:
+    """One sentence each."""
+    problem = TaskProblem(
+        Network.of(["a", "b", "c"], [(0, 1), (1, 2)], shared=[True, False]),
+        Nodes.of([1000], site=1), Tasks.of([1], 1), horizon=99,
+    )  # fmt: skip
+    with pytest.raises(ProblemError, match=words):
+        problem.replace(underway=Underway.of(rows))
