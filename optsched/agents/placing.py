@@ -107,7 +107,7 @@ def check_env(env: dict[str, Any]) -> None:
             )
     for name, (least, most) in RANGES.items():
         given = env.get(name)
-        pair = given if isinstance(given, list) and len(given) == 2 else [None, None]
+        pair: list[Any] = given if isinstance(given, list) and len(given) == 2 else [None, None]
         if not all(_number(one) and least <= one <= most for one in pair) or pair[0] > pair[1]:
             raise InputError(
                 f"env_kwargs.{name} is {given!r}: give two numbers, [least, most], from {least:g} "
