@@ -12,7 +12,13 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from optsched.errors import OptschedError
+
+if TYPE_CHECKING:
+    from optsched.k8s.configuration import Watched
 
 VARIABLE = "OPTSCHED_STARTED_BY"
 PR_SET_PDEATHSIG = 1  # prctl(2): the signal that comes when the parent has ended
@@ -38,3 +44,19 @@ def end_with_parent(parent: int | None = None) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != int(told):  # it has gone already
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def run_part(serve: Callable[[Watched], None], arguments: list[str]) -> int:
+    """Serve with the configuration named, if one is; 2 if it or the installation is at fault."""
+    from optsched.k8s.configuration import Watched
+    from optsched.k8s.logs import set_up
+
+    end_with_parent()
+    try:
+        watched = Watched(arguments[0] if arguments else None)
+        set_up(watched.current.logging)
+        serve(watched)
+    except OptschedError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 2
+    return 0

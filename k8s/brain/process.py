@@ -8,7 +8,6 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from optsched.k8s.leader import Leader, home
 from optsched.k8s.mirror import Mirror
 from optsched.k8s.planner.planner import Planner
 from optsched.k8s.planner.solving import Solving
+from optsched.k8s.ports import Server, opened
 from optsched.k8s.rights import Rights
 from optsched.k8s.settings import Deployment, Listen, Mode
 from optsched.k8s.storyteller import Storyteller
@@ -40,15 +40,6 @@ LOOK = 0.2  # seconds between looks at the configuration
 RIGHTS = 60.0  # seconds between questions about rights
 RETRY = 5.0  # seconds until rights are asked for again after a failure
 PULSE = "brain"  # the file in `runtime` that says that the loop runs
-
-
-class _Server(uvicorn.Server):
-    """A server that leaves the signals to the process."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """None."""
-        yield
 
 
 def identity() -> str:
@@ -93,7 +84,7 @@ class Process:
             self.executor.proposed.set,
             self.metrics.solved,
         )
-        self._servers: list[tuple[_Server, socket.socket]] = []
+        self._servers: list[tuple[Server, socket.socket]] = []
         self._end = asyncio.Event()
         self._changed = asyncio.Event()
         self._pulse = Path(settings.runtime) / PULSE
@@ -168,18 +159,9 @@ class Process:
             server_header=False,
             limit_concurrency=64,
         )
-        family = socket.AF_INET6 if ":" in listen.address else socket.AF_INET
-        opened = socket.socket(family)
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            opened.bind((listen.address, listen.port))
-        except OSError as error:
-            opened.close()
-            raise InputError(
-                f"port {listen.port} of {listen.address} cannot be opened: {error.strerror}"
-            ) from error
-        self._servers.append((_Server(config), opened))
-        port: int = opened.getsockname()[1]
+        found = opened(listen)
+        self._servers.append((Server(config), found))
+        port: int = found.getsockname()[1]
         return port
 
     async def _beat(self) -> None:

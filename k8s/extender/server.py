@@ -10,7 +10,6 @@ import logging
 import signal
 import socket
 import ssl
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from optsched.k8s.extender.metrics import Metrics
 from optsched.k8s.extender.ops import Health, health_app, metrics_app
 from optsched.k8s.extender.protocol import Patience
 from optsched.k8s.extender.scorer import Scorer
+from optsched.k8s.ports import Server, opened
 from optsched.k8s.settings import Listen, Mode, Settings
 from optsched.k8s.table import Board
 from optsched.k8s.tls import Certificates
@@ -34,15 +34,6 @@ log = logging.getLogger(__name__)
 CONNECTIONS = 1024  # open at once, idle ones included
 BACKLOG = 256
 GRACE = 5  # seconds for answers that are being given when the process is to end
-
-
-class _Server(uvicorn.Server):
-    """A server that leaves the signals to the process, since there are several."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """None."""
-        yield
 
 
 class Process:
@@ -59,7 +50,7 @@ class Process:
         self.verbs = Verbs(self.front, settings.extender, self.metrics, self.scorer)
         tls = settings.extender.tls
         self.certificates = Certificates(tls) if tls.enabled else None
-        self._servers: list[tuple[_Server, socket.socket]] = []
+        self._servers: list[tuple[Server, socket.socket]] = []
         self._check()
 
     async def run(self) -> None:
@@ -132,19 +123,9 @@ class Process:
         )
         config.load()
         config.ssl = context
-        family = socket.AF_INET6 if ":" in listen.address else socket.AF_INET
-        opened = socket.socket(family)
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            opened.bind((listen.address, listen.port))
-            opened.listen(BACKLOG)  # who comes before the loop runs waits
-        except OSError as error:
-            opened.close()
-            raise InputError(
-                f"port {listen.port} of {listen.address} cannot be opened: {error.strerror}"
-            ) from error
-        self._servers.append((_Server(config), opened))
-        port: int = opened.getsockname()[1]
+        found = opened(listen, BACKLOG)
+        self._servers.append((Server(config), found))
+        port: int = found.getsockname()[1]
         return port
 
     async def _beat(self) -> None:

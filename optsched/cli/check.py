@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from .exits import Exit
-from .parameters import Command, Wishes, option, options, wishes
+from .parameters import Command, option, options
 from .parameters import output as output_options
+from .wishes import Wishes, wishes
 
 if TYPE_CHECKING:
     from optsched.check import Report

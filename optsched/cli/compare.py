@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from .exits import Exit
-from .parameters import Command, Search, Wishes, option, options, search, split_names, wishes
+from .parameters import Command, Search, option, options, search, split_names
 from .parameters import output as output_options
+from .wishes import Wishes, wishes
 
 if TYPE_CHECKING:
     from .contests import Contest, Entry

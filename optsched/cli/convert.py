@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from .parameters import Command, Wishes, option, options, wishes
+from .parameters import Command, option, options
+from .wishes import Wishes, wishes
 
 
 def _list_formats(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .parameters import Command, option, options
+from .parameters import TEXT_OR_JSON, Command, option, options
 
 if TYPE_CHECKING:
     from optsched.k8s.doctor import Finding
@@ -25,16 +25,7 @@ MARKS = {"ok": ("+", "green"), "note": ("!", "yellow"), "wrong": ("-", "red")}
     ),
     option("--no-cluster", is_flag=True, help="Do not ask the API server."),
 )
-@options(
-    "Output",
-    option(
-        "--output",
-        type=click.Choice(["text", "json"]),
-        default="text",
-        show_default=True,
-        help="Text for people or JSON for programs, on standard output.",
-    ),
-)
+@options("Output", TEXT_OR_JSON)
 @click.pass_context
 def command(
     ctx: click.Context,

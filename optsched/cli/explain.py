@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .parameters import Command, Wishes, option, options, wishes
+from .parameters import Command, option, options
 from .parameters import output as output_options
+from .wishes import Wishes, wishes
 
 if TYPE_CHECKING:
     from optsched.explain import Explanation

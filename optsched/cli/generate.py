@@ -248,7 +248,7 @@ def vm(
         return
     from optsched.generate.vm import snapshot
 
-    from .parameters import read_placement
+    from .wishes import read_placement
 
     drawn = snapshot(
         seed,

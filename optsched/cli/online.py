@@ -188,7 +188,7 @@ def _figures(problem: TaskProblem, played: Played, seen: Seen) -> list[tuple[str
 def _json(problem: TaskProblem, played: Played, seen: Seen, ask: Ask, stopped: bool) -> bytes:
     from .documents import LevelWorth, encode
     from .documents.tasks import Decisions, OnlineDocument, WindowTold
-    from .schedules import nodes_told, tasks_told
+    from .schedules import worth_told
 
     told = played.evaluation
     return encode(
@@ -203,14 +203,9 @@ def _json(problem: TaskProblem, played: Played, seen: Seen, ask: Ask, stopped: b
                 for level, value in zip(problem.objective.levels, told.levels, strict=True)
             ],
             response_mean_ms=float(told.response.mean()),
-            energy=told.energy,
-            energy_of_network=told.sent,
-            utilisation=told.utilisation,
-            fairness=told.fairness,
             runs_lost=len(played.lost),
             decision_ms=Decisions(p50=seen.quantile(0.5), p99=seen.quantile(0.99)),
-            nodes=nodes_told(played.problem, told),
-            tasks=tasks_told(played.problem, played.schedule, told),
+            **worth_told(played.problem, played.schedule, told),
             windows=[
                 WindowTold(
                     at=one.now,

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .parameters import Command, Wishes, option, options, wishes
+from .parameters import Command, option, options
+from .wishes import Wishes, wishes
 
 if TYPE_CHECKING:
     from optsched.problem import PlacementProblem

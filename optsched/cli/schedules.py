@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -207,19 +207,26 @@ def _json(problem: TaskProblem, outcome: Outcome) -> bytes:
                 for level in outcome.levels
             ],
             certificate=outcome.certificate.text,
-            energy=told.energy,
-            energy_of_network=told.sent,
-            utilisation=told.utilisation,
-            fairness=told.fairness,
-            nodes=nodes_told(problem, told),
-            tasks=tasks_told(problem, schedule, told),
+            **worth_told(problem, schedule, told),
             notes=[*problem.warnings, *outcome.notes],
             schedule=schedule_record(problem, schedule),
         )
     )
 
 
-def nodes_told(problem: TaskProblem, told: Evaluation) -> list[NodeTold]:
+def worth_told(problem: TaskProblem, schedule: Schedule, told: Evaluation) -> dict[str, Any]:
+    """What a schedule took and what came of it, as the fields that documents of both kinds have."""
+    return {
+        "energy": told.energy,
+        "energy_of_network": told.sent,
+        "utilisation": told.utilisation,
+        "fairness": told.fairness,
+        "nodes": _nodes(problem, told),
+        "tasks": _tasks(problem, schedule, told),
+    }
+
+
+def _nodes(problem: TaskProblem, told: Evaluation) -> list[NodeTold]:
     """What each node was and took, for JSON."""
     from .documents.tasks import NodeTold
 
@@ -229,7 +236,7 @@ def nodes_told(problem: TaskProblem, told: Evaluation) -> list[NodeTold]:
     ]
 
 
-def tasks_told(problem: TaskProblem, schedule: Schedule, told: Evaluation) -> list[TaskTold]:
+def _tasks(problem: TaskProblem, schedule: Schedule, told: Evaluation) -> list[TaskTold]:
     """Where and when each task ran, and what came of it, for JSON."""
     from .documents.tasks import TaskTold
 

@@ -218,7 +218,7 @@ def _tasks(ctx: click.Context, data: bytes, path: str, asked: dict[str, Any]) ->
     from optsched.formats.detect import HEAD, detect, understand
     from optsched.tasks import Objective, TaskProblem
 
-    from .parameters import setting
+    from .wishes import setting
 
     try:
         known = detect(data[:HEAD], path).name

@@ -11,8 +11,9 @@ from optsched import registry
 
 from .answer import Answer
 from .exits import Exit
-from .parameters import Command, Search, Wishes, option, options, search, wishes
+from .parameters import Command, Search, option, options, search
 from .parameters import output as output_options
+from .wishes import Wishes, wishes
 
 if TYPE_CHECKING:
     from optsched.problem import PlacementProblem

@@ -11,7 +11,7 @@ import pytest
 from click.testing import Result
 
 from optsched.cli.exits import Exit
-from optsched.cli.parameters import read_placement
+from optsched.cli.wishes import read_placement
 from optsched.problem import Hosts, Items, PlacementProblem
 from optsched.snapshot import decode_plan, encode_snapshot
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import functools
 import sys
 
-from optsched.k8s.brain import __main__, process
+from optsched.k8s.brain import process
+from optsched.k8s.parent import run_part
 
 if __name__ == "__main__":
     process.Solving = functools.partial(process.Solving, polite=False)  # type: ignore[misc, assignment]
-    sys.exit(__main__.main(sys.argv[1:]))
+    sys.exit(run_part(process.serve, sys.argv[1:]))
