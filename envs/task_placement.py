@@ -184,7 +184,7 @@ class TaskPlacement(gym.Env[Any, Any]):
         if self.render_mode != "rgb_array":
             return None
         picture = np.full((_HIGH + 2 * GAP, self.most * (_BAR + GAP) + GAP, 3), EMPTY, np.uint8)
-        for j, free in enumerate(live.host[tables.FREE].tolist()):
+        for j, free in enumerate(live.host[tables.FREE, : len(cores)].tolist()):
             left, deep = GAP + j * (_BAR + GAP), round(_HIGH * (1 - free / int(cores[j])))
             down = bool(live.host[tables.DOWN_NOW, j])
             on = live.host[tables.AWAKE, j] >= 0

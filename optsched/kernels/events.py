@@ -38,6 +38,7 @@ from .event_tables import (
     HORIZON,
     HOST_CORES,
     HOST_MEMORY,
+    LANE,
     LIVE,
     LIVE_HOSTS,
     MEMORY,
@@ -47,6 +48,7 @@ from .event_tables import (
     NOW,
     ON_IT,
     OPEN,
+    PAIRS,
     PENDING,
     PRED,
     PRED_END,
@@ -60,6 +62,7 @@ from .event_tables import (
     SENT,
     STATUS,
     TRIES,
+    TURNS,
     UNSEEN,
     UP,
     UP_TRUE,
@@ -67,6 +70,7 @@ from .event_tables import (
     WAITS,
     WAKE_COST,
     WAKE_TIME,
+    WAYS,
     WOKEN,
     Ints,
     Live,
@@ -76,27 +80,27 @@ from .jit import jit
 from .ledger import foresee, join, pop, unwait, wait
 from .profiles import first_free, most_held
 from .running import break_down, dispatch, finish, mend, reject
-from .turns import insert, keep, leaves
+from .turns import TRUE, insert, keep, leaves
 
 
 def fresh(w: Setting) -> Live:
     """Before the first event."""
     _, tasks, hosts = w.pair.shape
     lost = 4 * tasks if len(w.failures) else 0
-    lanes = 1 + max(w.route[..., :1].max(initial=-1), w.underway[:, :1].max(initial=-1))
-    most = tasks + lost + len(w.underway) if lanes else 0
+    last = max(w.pair[PAIRS + LANE :: WAYS].max(initial=-1), w.held[:, 0].max(initial=-1))
+    rows, most = hosts, tasks
+    if last >= hosts:
+        rows, most = int(last) + TURNS, tasks + lost + len(w.held)
     made = Live(
         np.zeros(CLOCK, np.int64),
         np.zeros(4, np.int64),
         np.zeros((tasks, 4), np.int64),
         np.zeros((LIVE, tasks), np.int64),
-        np.zeros((LIVE_HOSTS, hosts), np.int64),
-        np.zeros((hosts, tasks), np.int64),
+        np.zeros((LIVE_HOSTS, rows), np.int64),
+        np.zeros((rows, most), np.int64),
         np.zeros((2, 8 * (tasks + lost) + 8), np.int64),
         np.zeros(tasks, np.int64),
         np.zeros((lost, 4), np.int64),
-        np.zeros((3, lanes, most), np.int64),
-        np.zeros(lanes, np.int64),
     )
     begin(w, made)
     return made
@@ -114,19 +118,19 @@ def begin(w: Setting, s: Live) -> None:
     s.task[NODE], s.task[BEGIN], s.task[SENT] = -1, -1, -1
     s.task[WAITS] = w.task[PRED_END] - w.task[PRED]
     s.host[:] = 0
-    s.host[FREE], s.host[ROOM] = w.host[HOST_CORES], w.host[HOST_MEMORY]
-    s.host[AWAKE], s.host[WOKEN] = -w.host[ASLEEP], -1
+    for j in range(w.host.shape[1]):
+        s.host[FREE, j], s.host[ROOM, j] = w.host[HOST_CORES, j], w.host[HOST_MEMORY, j]
+        s.host[AWAKE, j], s.host[WOKEN, j] = -w.host[ASLEEP, j], -1
     for row in range(w.held.shape[0]):
         i, j = w.arrivals.shape[0] + row, w.held[row, 0]
+        if j >= w.host.shape[1]:
+            insert(s.on, s.host, j, w.held[row, 1], w.held[row, 2], -1)
+            continue
         s.task[STATUS, i], s.task[NODE, i] = QUEUED, j
         s.task[DATA, i], s.task[DATA_SEEN, i] = w.held[row, 1], w.held[row, 1]
         s.task[READY, i], s.task[READY_SEEN, i] = w.held[row, 2], w.held[row, 2]
         s.task[BEGIN, i], s.task[END, i] = w.held[row, 2], w.held[row, 2] + w.pair[RUN, i, j]
         join(w, s, i, j)
-    s.turning[:] = 0
-    for row in range(w.underway.shape[0]):
-        lane, start, end = w.underway[row]
-        insert(s.turns, s.turning, lane, start, end, -1)
 
 
 @jit
@@ -250,14 +254,14 @@ def begins(w: Setting, s: Live, i: int, low: int, since: int, leave: int, out: I
     """
     pair, wish, hosts, task, host, on = w.pair, w.task, w.host, s.task, s.host, s.on
     earliest, cores, memory = max(s.clock[NOW], leave), wish[CORES], wish[MEMORY]
-    sent, turns = earliest, w.route.shape[2] > 0
+    sent, turns = earliest, pair.shape[0] > PAIRS
     for k in range(out.shape[0]):
         j = low + k
         out[k] = -1
         if not pair[FITS, i, j] or host[DOWN_NOW, j]:
             continue
         if turns:
-            sent = leaves(w.route[i, j], s.turns, s.turning, earliest, 0)
+            sent = leaves(pair, on, host, i, j, earliest, 0)
         data, awake, length = sent + pair[UP, i, j], host[AWAKE, j], pair[RUN, i, j]
         if awake < 0 or awake > sent + hosts[WAKE_TIME, j]:
             awake = sent + hosts[WAKE_TIME, j]  # it is woken when the first input is sent
@@ -298,11 +302,10 @@ def place(w: Setting, s: Live, i: int, j: int, since: int, leave: int) -> bool:
         return False
     now = s.clock[NOW]
     sent = seen = max(now, leave)
-    if w.route.shape[2]:
-        way = w.route[i, j]
-        seen = leaves(way, s.turns, s.turning, sent, 0)
-        sent = leaves(way, s.turns, s.turning, sent, 2)
-        keep(way, s.turns, s.turning, i, sent)
+    if w.pair.shape[0] > PAIRS:
+        seen = leaves(w.pair, s.on, s.host, i, j, sent, 0)
+        sent = leaves(w.pair, s.on, s.host, i, j, sent, TRUE)
+        keep(w.pair, s.on, s.host, i, j, sent)
     asleep, awake = s.host[AWAKE, j] < 0, sent + w.host[WAKE_TIME, j]
     if asleep:
         s.total[ENERGY] += w.host[WAKE_COST, j]

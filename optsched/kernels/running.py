@@ -39,6 +39,7 @@ from .event_tables import (
     NOW,
     ON_IT,
     OPEN,
+    PAIRS,
     PENDING,
     POWER,
     QUEUED,
@@ -65,7 +66,7 @@ from .event_tables import (
 from .jit import jit
 from .ledger import account, foresee, leave, push, tell, unwait, wait
 from .profiles import first_free
-from .turns import give_up, keep, leaves
+from .turns import TRUE, give_up, keep, leaves
 
 
 @jit
@@ -102,11 +103,10 @@ def _send_later(w: Setting, s: Live, i: int, j: int) -> None:
     """Data for which there was no room are sent so much later, to come now, or at their turn."""
     now, task = s.clock[NOW], s.task
     late = now - task[DATA, i]
-    if late and w.route.shape[2] and i < w.arrivals.shape[0]:
-        way = w.route[i, j]
-        give_up(way, s.turns, s.turning, i, task[SENT, i])
-        sent = leaves(way, s.turns, s.turning, task[SENT, i] + late, 2)
-        keep(way, s.turns, s.turning, i, sent)
+    if late and w.pair.shape[0] > PAIRS and i < w.arrivals.shape[0]:
+        give_up(w.pair, s.on, s.host, i, j, task[SENT, i])
+        sent = leaves(w.pair, s.on, s.host, i, j, task[SENT, i] + late, TRUE)
+        keep(w.pair, s.on, s.host, i, j, sent)
         late = sent - task[SENT, i]
     task[SENT, i] += late
     task[DATA, i] += late
@@ -180,8 +180,7 @@ def break_down(w: Setting, s: Live, j: int) -> None:
             continue
         tell(s, i, 0, 0, 0, 0)
         if task[SENT, i] > now:  # nothing was sent yet, so nothing is lost
-            if w.route.shape[2]:
-                give_up(w.route[i, j], s.turns, s.turning, i, task[SENT, i])
+            give_up(w.pair, s.on, s.host, i, j, task[SENT, i])
         elif row < s.lost.shape[0]:
             s.lost[row, 0], s.lost[row, 1], s.lost[row, 2], s.lost[row, 3] = i, j, ran, now
             s.clock[LOST] += 1

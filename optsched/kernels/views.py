@@ -262,10 +262,6 @@ def copy(one: Live, to: Live) -> None:
     to.heap[:, : one.clock[t.HEAP]] = one.heap[:, : one.clock[t.HEAP]]
     to.waiting[:] = one.waiting
     to.lost[: one.clock[t.LOST]] = one.lost[: one.clock[t.LOST]]
-    to.turning[:] = one.turning
-    for lane in range(one.turning.shape[0]):
-        many = one.turning[lane]
-        to.turns[:, lane, :many] = one.turns[:, lane, :many]
 
 
 @jit

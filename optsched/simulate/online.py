@@ -188,24 +188,26 @@ class Online:
         are treated as if they were everywhere already; where they are not, it begins later.
         """
         live, seen = self.live, self.world.seen
-        awake, down = live.host[tables.AWAKE], live.host[tables.DOWN_NOW] > 0
+        nodes = slice(len(seen.nodes))
+        awake, down = live.host[tables.AWAKE, nodes], live.host[tables.DOWN_NOW, nodes] > 0
         asleep, idle = seen.nodes.asleep & (awake < 0), seen.nodes.idle
         share = min(1.0, ahead / max(seen.horizon, 1))
         spared = np.rint((idle - seen.nodes.sleep) * (1 - share)).astype(np.int64)
         sleep = np.where(asleep, seen.nodes.sleep + np.maximum(spared, 0), seen.nodes.sleep)
         sleep.setflags(write=False)
         asleep.setflags(write=False)
-        nodes = replace(seen.nodes, asleep=asleep, sleep=sleep)
+        state = replace(seen.nodes, asleep=asleep, sleep=sleep)
         eligible = seen.tasks.eligible[tasks] & ~down
         taken, underway = Taken.of(self._taken()), Underway.of(self._underway())
-        return seen.window(tasks, self.now, nodes, eligible, taken, underway)
+        return seen.window(tasks, self.now, state, eligible, taken, underway)
 
     def _underway(self) -> list[tuple[int, int, int]]:
         """Rows of the turns on links that have not passed."""
-        turns, rows = self.live.turns, list[tuple[int, int, int]]()
-        for k, lane in enumerate(lanes(self.world.seen).tolist() if len(turns[0]) else []):
-            own = turns[:2, k, : self.live.turning[k]].T
+        live, rows, row = self.live, list[tuple[int, int, int]](), len(self.world.seen.nodes)
+        for lane in lanes(self.world.seen).tolist():
+            own = live.on[row : row + 2, : live.host[tables.ON_IT, row]].T
             rows += [(lane, begin, end) for begin, end in own.tolist() if end > self.now]
+            row += tables.TURNS
         return rows
 
     def _taken(self) -> list[tuple[int, ...]]:
@@ -260,7 +262,7 @@ class Online:
             task[tables.NODE].copy(),
             np.where(placed, task[tables.BEGIN], NONE),
             np.where(placed, task[tables.SENT], self.world.true.tasks.arrival),
-            self.live.host[tables.WOKEN].copy(),
+            self.live.host[tables.WOKEN, : len(self.world.true.nodes)].copy(),
         )
 
     def score(self) -> Played:

@@ -147,8 +147,12 @@ class World:
         offered = np.zeros((len(nodes), len(tasks) + 1), np.int64)
         offered[:, 1:] = np.cumsum((seen.run * tasks.cores[:, None])[arrivals], axis=0).T
         base = int(np.where(nodes.asleep, off, on).sum())
+        ways, underway = self._turns()
+        nobody = np.full((len(ways), len(taken), len(nodes)), NONE)
+        whole = np.concatenate([pair, more], axis=1), np.concatenate([ways, nobody], axis=1)
+        held = np.stack([taken.node, taken.held, taken.begin], axis=1)
         return tables.Setting(
-            np.concatenate([pair, more], axis=1),
+            np.concatenate(whole),
             np.concatenate([table, extra], axis=1),
             host,
             np.ascontiguousarray(tasks.before[:, 0]),
@@ -156,22 +160,24 @@ class World:
             seen.between.reshape(count, len(nodes), len(nodes)),
             arrivals,
             self.failures,
-            np.stack([taken.node, taken.held, taken.begin], axis=1),
+            np.concatenate([held, underway]),
             offered,
             np.array([seen.horizon, base, self.requeue], np.int64),
-            *self._turns(),
         )
 
     def _turns(self) -> tuple[Ints, Ints]:
-        """Routes and what is under way on links, by lanes that count from 0."""
+        """(WAYS K, I, J) ways over links that are shared; (U, 3) what is under way on them."""
         seen, true, own = self.seen, self.true, lanes(self.seen)
-        lane = np.where(
-            seen.route[..., :1] == NONE, NONE, np.searchsorted(own, seen.route[..., :1])
-        )
-        route = np.concatenate([lane, seen.route[..., 1:], true.route[..., 1:]], axis=3)
+
+        def rows(lane: Ints) -> Ints:
+            return np.asarray(len(seen.nodes) + tables.TURNS * np.searchsorted(own, lane))
+
+        lane = np.where(seen.route[..., :1] == NONE, NONE, rows(seen.route[..., :1]))
+        ways = np.concatenate([lane, seen.route[..., 1:], true.route[..., 1:]], axis=3)
+        shape = tables.WAYS * ways.shape[2], *ways.shape[:2]
         more = seen.underway
-        rows = np.stack([np.searchsorted(own, more.lane), more.begin, more.end], axis=1)
-        return np.ascontiguousarray(route), rows[more.end > more.begin]
+        underway = np.stack([rows(more.lane), more.begin, more.end], axis=1)
+        return ways.transpose(2, 3, 0, 1).reshape(shape), underway[more.end > more.begin]
 
 
 def lanes(problem: TaskProblem) -> Ints:
