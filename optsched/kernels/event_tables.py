@@ -53,10 +53,10 @@ class Setting(NamedTuple):
 
     pair (PAIRS + WAYS ..., I, J) ms and mJ; task (TASKS, I); host (HOSTS, J); first, second (P,)
     tasks of each precedence sorted by the second, and followers sorted by the first; between
-    (P, J, J) ms; arrivals tasks in order; failures (F, 3) time, node, 1: it breaks or 0: it is back; held (B, 3)
-    node, and when memory and cores are taken by what runs there besides: these rows follow the
-    tasks in `pair` and `task`, are nobody's decision and count nothing. offered (J, I + 1): the
-    core time that the first k arrivals would take on each node. Lanes are J, J + TURNS and so on;
+    (P, J, J) ms; arrivals tasks in order; failures (F, 3) time, node, 1: it breaks or 0: it is
+    back; held (B, 3) node, and when memory and cores are taken by what runs there besides: these
+    rows follow the tasks in `pair` and `task`, are nobody's decision and count nothing. offered
+    (J, I + 1): the core time that the first k arrivals would take on each node. Lanes are J, J + TURNS and so on;
     rows of held with a lane for the node are begin and end of what takes it besides, and are last.
     Few arrays, since each costs time whenever it is handed on.
     """
@@ -78,8 +78,8 @@ class Live(NamedTuple):
     """What does: clock (CLOCK,), total (4,) and told (I, 4) of what is decided, task (LIVE, I),
     host (LIVE_HOSTS, J ...), on (J ..., I) the tasks on each node by planned begin, heap (2, ...),
     waiting (I,), lost (L, 4) task, node, begin and end of runs that were cut short. Behind the
-    nodes are the lanes: on[lane + TURN] and so on are the begin and the end of what takes it, by time, and
-    whose input it is (-1: nobody's); host[ON_IT, lane] says how many there are."""
+    nodes are the lanes: on[lane + TURN] and so on are the begin and the end of what takes it, by
+    time, and whose input it is (-1: nobody's); host[ON_IT, lane] says how many there are."""
 
     clock: Ints
     total: Ints
