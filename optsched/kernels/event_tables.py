@@ -56,8 +56,9 @@ class Setting(NamedTuple):
     (P, J, J) ms; arrivals tasks in order; failures (F, 3) time, node, 1: it breaks or 0: it is
     back; held (B, 3) node, and when memory and cores are taken by what runs there besides: these
     rows follow the tasks in `pair` and `task`, are nobody's decision and count nothing. offered
-    (J, I + 1): the core time that the first k arrivals would take on each node. Lanes are J, J + TURNS and so on;
-    rows of held with a lane for the node are begin and end of what takes it besides, and are last.
+    (J, I + 1): the core time that the first k arrivals would take on each node. Lanes are J,
+    J + TURNS and so on; rows of held with a lane for the node are begin and end of what takes it
+    besides, and are last.
     Few arrays, since each costs time whenever it is handed on.
     """
 
