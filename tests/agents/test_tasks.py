@@ -95,7 +95,7 @@ def test_levels_are_learned_as_one_sum(tiny: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"pms": 3}, "env_kwargs know no 'pms'; there are count, load, noisy, nodes"),
+        ({"pms": 3}, "env_kwargs know no 'pms'; there are count, load, nodes, noisy"),
         ({"nodes": [2, 4]}, r"env_kwargs.nodes is \[2, 4\]: give two numbers"),
         ({"nodes": [9, 4]}, "give two numbers"),
         ({"load": 0.5}, "give two numbers"),
