@@ -255,15 +255,18 @@ def begins(w: Setting, s: Live, i: int, low: int, since: int, leave: int, out: I
     pair, wish, hosts, task, host, on = w.pair, w.task, w.host, s.task, s.host, s.on
     earliest, cores, memory = max(s.clock[NOW], leave), wish[CORES], wish[MEMORY]
     sent, turns = earliest, pair.shape[0] > PAIRS
+    if turns:
+        for k in range(out.shape[0]):
+            out[k] = leaves(pair, on, host, i, low + k, earliest, 0)
     for k in range(out.shape[0]):
         j = low + k
+        if turns:
+            sent = out[k]
         out[k] = -1
         if not pair[FITS, i, j] or host[DOWN_NOW, j]:
             continue
-        if turns:
-            sent = leaves(pair, on, host, i, j, earliest, 0)
         data, awake, length = sent + pair[UP, i, j], host[AWAKE, j], pair[RUN, i, j]
-        if awake < 0 or awake > sent + hosts[WAKE_TIME, j]:
+        if awake < 0 or (turns and awake > sent + hosts[WAKE_TIME, j]):
             awake = sent + hosts[WAKE_TIME, j]  # it is woken when the first input is sent
         ready = max(since, data, awake)
         for row in range(wish[PRED, i], wish[PRED_END, i]):
