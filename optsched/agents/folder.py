@@ -30,6 +30,7 @@ from optsched.errors import FormatError, InputError
 from optsched.snapshot import write_atomically
 
 FORMAT = 2
+LARGEST_SEED = (1 << 32) - 1  # that numpy and torch both take
 PACKAGES = ("optsched", "torch", "stable-baselines3", "sb3-contrib", "gymnasium", "numpy", "numba")
 
 
@@ -46,7 +47,7 @@ class Folder:
         Raises
         ------
         InputError
-            A run is there already, or the folder cannot be made.
+            A run is there already, or the folder or its first file cannot be made.
         """
         folder = cls(path)
         if folder.checkpoint.exists() or (path / "config.yml").exists():
@@ -55,7 +56,11 @@ class Folder:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"{str(path)!r} cannot be made: {error.strerror}") from error
-        write_atomically(path / "config.yml", yaml.safe_dump(config, sort_keys=True).encode())
+        try:
+            write_atomically(path / "config.yml", yaml.safe_dump(config, sort_keys=True).encode())
+        except InputError:
+            folder.discard()
+            raise
         return folder
 
     @classmethod
@@ -102,7 +107,10 @@ class Folder:
             raise FormatError(f"{told!r} is damaged; train anew") from error
         if not isinstance(found, dict) or set(found) - {INIT} != RUN:
             raise FormatError(f"{told!r} is damaged; train anew")
-        if not isinstance(found["seed"], int) or not isinstance(found["problem"], str):
+        seed = found["seed"]
+        if not isinstance(seed, int) or not 0 <= seed <= LARGEST_SEED:
+            raise FormatError(f"{told!r} is damaged; train anew")
+        if not isinstance(found["problem"], str):
             raise FormatError(f"{told!r} is damaged; train anew")
         try:
             check(told, found["problem"], found["hyperparameters"])

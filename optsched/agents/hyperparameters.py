@@ -15,7 +15,10 @@ _LINEAR = re.compile(r"lin_([0-9.eE+-]+)")
 # The rest is Stable-Baselines3's.
 _OURS = ("ants", "branch", "clone", "correct", "tilt", "validate")
 RUN, INIT = {"problem", "seed", "hyperparameters"}, "init"  # what a run's config.yml holds
-_POSITIVE = ("batch_size", "pool")
+# Of a stage that has rounds, what cannot be 0.
+_POSITIVE = (
+    "batch_size", "pool", "population", "instances", "states", "episodes", "worlds", "ants", "every"
+)  # fmt: skip
 _SIZES = ("n_envs", "n_steps", "n_worlds", "n_rollouts", "batch_size", "n_epochs")
 
 
@@ -105,11 +108,27 @@ def check(told: str, problem: str, found: Any) -> None:
             _check_one(told, name, given, usual)
     if min(found["validate"].values()) < 1:
         raise InputError(f"{told!r}: validate needs numbers of at least 1")
-    clone = found["clone"]
-    if clone["rounds"] and min(clone[key] for key in _POSITIVE if key in clone) < 1:
-        raise InputError(f"{told!r}: clone needs a pool and a batch size of at least 1")
-    if found["n_timesteps"] and min(found[key] for key in _SIZES if key in found) < 1:
+    for name in _OURS:
+        stage = found.get(name, {})
+        for key in _POSITIVE if stage.get("rounds") else ():
+            if stage.get(key, 1) < 1:
+                raise InputError(f"{told!r}: {name}.{key} is at least 1 where it has rounds")
+    if found["n_timesteps"]:
+        _check_sizes(told, found)
+
+
+def _check_sizes(told: str, found: dict[str, Any]) -> None:
+    """Refuse rollouts that cannot be learned from."""
+    if min(found[key] for key in _SIZES if key in found) < 1:
         raise InputError(f"{told!r}: {', '.join(k for k in _SIZES if k in found)} are at least 1")
+    if "n_envs" in found:
+        steps, size = found["n_envs"] * found["n_steps"], found["batch_size"]
+        # Stable-Baselines3 divides by the deviation within each batch.
+        if min(steps, size) < 2 or steps % size == 1:
+            raise InputError(
+                f"{told!r}: a rollout of {steps} steps in batches of {size} leaves a batch of one; "
+                "change batch_size"
+            )
 
 
 def _check_one(told: str, name: str, given: Any, usual: Any) -> None:
@@ -131,11 +150,13 @@ def schedule(value: Any) -> Callable[[float], float]:
     Raises
     ------
     InputError
-        The value is neither.
+        The value is neither, or it is negative or infinite.
     """
     found = _LINEAR.fullmatch(value) if isinstance(value, str) else None
     try:
         top = float(found.group(1) if found else value)
     except (TypeError, ValueError) as error:
         raise InputError(f"{str(value)[:40]!r} is no number and not 'lin_' and one") from error
+    if not 0 <= top < float("inf"):
+        raise InputError(f"{str(value)[:40]!r} is no rate; give a number of at least 0")
     return (lambda left: left * top) if found else (lambda left: top)

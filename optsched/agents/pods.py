@@ -94,6 +94,7 @@ class Measure:
     @classmethod
     def of(cls, env: dict[str, Any], count: int) -> Measure:
         """The first instances of the split."""
+        _batch(env, 1)  # refuses what no environments can be made of
         own = seeds("validation")[:count]
         return cls([drawn(seed, env) for seed in own], env)
 

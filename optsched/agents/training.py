@@ -15,11 +15,13 @@ from sb3_contrib import MaskablePPO
 from torch import nn
 
 from optsched.agents.board import Board
-from optsched.agents.folder import Folder, fill
+from optsched.agents.folder import LARGEST_SEED, Folder, fill
 from optsched.agents.ppo import AfterRollout
 from optsched.agents.subject import Finishing, subject
 from optsched.agents.weights import weights
 from optsched.errors import InputError, OptschedError
+
+HUGE = 1e6  # no weight of a network that learns comes near it
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,7 @@ class Training:
         self.best, self.waited, self.seconds = float("inf"), 0, 0.0
         self.learner: MaskablePPO | None = None
         self._ppo: bytes | None = None
+        self._rollouts = 0
         self._stages: dict[str, Any] = {}
         self._stage = ""
         self._board: Board | None = None
@@ -114,7 +117,14 @@ class Training:
             fill(self.network, folder.load(folder.init)["network"], str(folder.init))
 
     def run(self) -> float:
-        """Train to the end, or as long as `stop` says so; the best gap on validation."""
+        """Train to the end, or as long as `stop` says so; the best gap on validation.
+
+        Raises
+        ------
+        InputError
+            The network diverged, or there is no room for the folder's files; what was written
+            before is whole.
+        """
         self._clock = time.monotonic()
         self.folder.began(device=self.device, threads=torch.get_num_threads(), workers=self.workers)
         self._board = Board(self.folder.path / "tensorboard")
@@ -125,7 +135,7 @@ class Training:
             if not self._stages:  # else what comes before them is done, however it ended
                 if self._ppo is None:
                     self._clone()
-                if int(self.config["n_timesteps"]) and not self.stop():
+                if int(self.config["n_timesteps"]) and not self._enough():
                     self._learn()
             self._finish()
         finally:
@@ -136,6 +146,7 @@ class Training:
         total = int(self.config["clone"]["rounds"])
         for found in self.cloning.rounds(self._enough):
             done = self.cloning.round
+            self._require_numbers("clone", self.network)
             if done % self.every == 0 or done == total:
                 self._validate("clone", done)
             self._save("clone")
@@ -163,6 +174,7 @@ class Training:
                 self._from_best()
                 self.waited = 0
             for found in stage.rounds(self._enough):
+                self._require_numbers(name, self.network)
                 self._stages[name], done = stage.state(), stage.round
                 if done % stage.every == 0 or done == stage.total:
                     self._validate(name, done)
@@ -177,25 +189,44 @@ class Training:
         else:
             self.subject.inside(learner).load_state_dict(self.network.state_dict())
         self.learner, total = learner, int(self.config["n_timesteps"])
-        rollouts, alone = 0, int(self.config.get("critic_rollouts", 0))
-        _only_critic(self.subject.inside(learner), learner.num_timesteps == 0 and alone > 0)
+        alone = int(self.config.get("critic_rollouts", 0))
+        _only_critic(self.subject.inside(learner), self._rollouts < alone)
+
+        told, going = learner.num_timesteps, True
 
         def after(model: MaskablePPO) -> bool:
-            nonlocal rollouts
-            rollouts += 1
-            if rollouts == alone:
+            nonlocal told, going
+            if model.num_timesteps == told or not going:
+                return going  # no rollout since, or but the first steps of one
+            told = model.num_timesteps
+            self._require_numbers("ppo", self.subject.inside(model))
+            self._rollouts += 1
+            if self._rollouts == alone:
                 _only_critic(self.subject.inside(model), False)
             self.network.load_state_dict(self.subject.inside(model).state_dict())
-            if rollouts % self.every == 0 or model.num_timesteps >= total:
-                self._validate("ppo", model.num_timesteps)
+            if self._rollouts % self.every == 0 or told >= total:
+                self._validate("ppo", told)
             self._save("ppo")
-            self._tell("ppo", model.num_timesteps, total)
-            return not self._enough()
+            self._tell("ppo", told, total)
+            going = not self._enough()
+            return going
 
         left = total - learner.num_timesteps
         if left > 0:
-            learner.learn(left, callback=AfterRollout(after), reset_num_timesteps=False)
+            try:
+                learner.learn(left, callback=AfterRollout(after), reset_num_timesteps=False)
+            except ValueError:  # of distributions that are none
+                self._require_numbers("ppo", self.subject.inside(learner))
+                raise
             after(learner)
+
+    def _require_numbers(self, stage: str, network: nn.Module) -> None:
+        """Refuse to go on with a network that has diverged; the folder keeps what was before."""
+        if not all(bool((part.abs() < HUGE).all()) for part in network.parameters()):
+            raise InputError(
+                f"{stage}: the weights have grown beyond all measure; train anew with a smaller "
+                "learning rate"
+            )
 
     def _enough(self) -> bool:
         return self.stop() or self.waited >= self.patience
@@ -237,6 +268,7 @@ class Training:
             buffer = io.BytesIO()
             torch.save(self.learner.get_parameters(), buffer)
             content |= {"ppo": buffer.getvalue(), "timesteps": self.learner.num_timesteps}
+            content["rollouts"] = self._rollouts
         self.folder.save(self.folder.checkpoint, content)
 
     def _restore(self) -> None:
@@ -248,6 +280,9 @@ class Training:
         self.seconds = found["seconds"]
         torch.set_rng_state(found["torch"])
         self._ppo, self._timesteps = found.get("ppo"), int(found.get("timesteps", 0))
+        self._rollouts = int(found.get("rollouts", 0))
+        if self.folder.best.exists():  # a kill may have come between the two files
+            self.best = min(self.best, self.folder.load(self.folder.best)["gap"])
 
 
 def _only_critic(network: nn.Module, only: bool) -> None:
@@ -277,7 +312,14 @@ def train(
         Weights to begin with, see `agents.weights`; the folder keeps a copy.
     **options
         For `Training`.
+
+    Raises
+    ------
+    InputError
+        The seed is none, a run is there already, or what `Training` and `weights` raise.
     """
+    if not 0 <= seed <= LARGEST_SEED:
+        raise InputError(f"the seed {seed} is out of range; give 0 to {LARGEST_SEED}")
     config: dict[str, Any] = {"problem": problem, "seed": seed, "hyperparameters": hyperparameters}
     given = None
     if init is not None:

@@ -36,9 +36,18 @@ def base(path: str) -> PlacementProblem:
 
 
 def parted(env: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
-    """`env_kwargs` as options of `instance`, and the most migrations."""
+    """`env_kwargs` as options of `instance`, and the most migrations.
+
+    Raises
+    ------
+    InputError
+        There are none.
+    """
     options = dict(env)
-    return options, int(options.pop("moves", MOVES))
+    moves = int(options.pop("moves", MOVES))
+    if moves < 1:
+        raise InputError(f"{moves} moves make no episode; give at least 1")
+    return options, moves
 
 
 def instance(seed: int, options: Mapping[str, Any]) -> PlacementProblem:

@@ -86,7 +86,7 @@ class Teaching:
         seed = int(rng.integers(own.start, own.stop))
         if rng.random() < self.clone["smaller"]:
             pms = int(options.get("pms", 279))
-            options["pms"] = int(rng.integers(max(pms // 10, 2), pms + 1))
+            options["pms"] = int(rng.integers(min(max(pms // 10, 2), pms), pms + 1))
             options["usage"] = float(rng.uniform(0.65, 0.93))
             moves = max(2, int(options["pms"] * rng.uniform(0.06, 0.25)))
         if rng.random() < self.clone["mixed"]:

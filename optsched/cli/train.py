@@ -99,8 +99,6 @@ def command(
         raise click.UsageError("a run goes on with its own seed; leave out --seed or --resume")
     if resume and init:
         raise click.UsageError("a run goes on with its own weights; leave out --init or --resume")
-    if seed < 0:
-        raise click.UsageError(f"the seed {seed} is negative; give 0 or more")
     from optsched.agents import needed
 
     needed()

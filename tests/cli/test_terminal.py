@@ -5,19 +5,21 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import pytest
 from click.testing import Result
 
 from optsched.budget import Progress
-from optsched.cli import watching
+from optsched.cli import train, watching
 from optsched.cli.console import Paper
 from optsched.cli.parameters import Duration, split_names
 
@@ -170,3 +172,41 @@ def test_errors_of_the_work_are_raised() -> None:
 
     with pytest.raises(ValueError, match="odd"):
         watching.run_stoppable(work)
+
+
+def test_training_shows_how_far_it_is_and_how_long_it_will_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On a terminal a bar a stage with rounds, gap and ETA; elsewhere a line per validation."""
+    terminal = Terminal()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", terminal)
+    rounds = [
+        SimpleNamespace(stage="clone", done=k, total=4, loss=0.5, gap=gap, best=gap, validated=new)
+        for k, gap, new in ((1, None, False), (2, 0.12, True), (3, 0.12, False))
+    ]
+    rounds.append(
+        SimpleNamespace(
+            stage="ppo", done=32, total=64, loss=None, gap=0.1, best=0.1, validated=True
+        )
+    )
+    with train._Bar(False) as bar:
+        for one in rounds:
+            bar.step(one)
+            bar.bar.refresh()
+    shown = terminal.getvalue()
+    assert "clone loss 0.500 gap 12.0%, best 12.0%" in shown
+    assert "3/4" in shown
+    assert "ppo gap 10.0%, best 10.0%" in shown
+    assert "32/64" in shown
+    assert re.search(r"-:--:--|\d:\d\d:\d\d", shown)
+    plain = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", plain)
+    for quiet in (False, True):
+        with train._Bar(quiet) as bar:
+            for one in rounds:
+                bar.step(one)
+    assert plain.getvalue().splitlines() == [
+        "clone loss 0.500 gap 12.0%, best 12.0% (2 of 4)",
+        "ppo gap 10.0%, best 10.0% (32 of 64)",
+    ]
