@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,10 @@ from optsched.problem import PlacementProblem
 from optsched.simulate.pod_sight import HOST_WIDE, TASK_WIDE, Scene
 
 Seen = dict[str, np.ndarray]
+_TABLES = (
+    "_room", "_use", "_demand", "_asked", "_tier", "_worth", "_higher", "_tiers", "_count", "_at",
+    "_left", "_sums",
+)  # fmt: skip
 
 
 def unfit(problem: PlacementProblem) -> str | None:
@@ -67,6 +72,8 @@ class PodPackingBatch(VectorEnv[Seen, Ints, Any]):
     ) -> None:
         if num_envs < 1:
             raise InputError(f"{num_envs} environments; give at least 1")
+        if not 1 <= ratio < float("inf"):
+            raise InputError(f"a tier worth {ratio} of the next one; give a ratio of at least 1")
         self.num_envs, self.pool, self.nodes, self.ratio = num_envs, pool, nodes, ratio
         self.reward_scale = reward_scale
         self.metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
@@ -143,11 +150,8 @@ class PodPackingBatch(VectorEnv[Seen, Ints, Any]):
         self._worth[n] = 0
         self._tier[n, : len(queue)] = tiers
         self._tiers[n] = len(problem.tiers)
-        self._worth[n, : len(queue)] = self.ratio ** -tiers.astype(float)
-        above = np.tril(tiers[None] < tiers[:, None])
-        self._higher[n, : len(queue)] = above.sum(axis=1)
+        self._rank(n, tiers)
         self._count[n], self._at[n], self._left[n] = len(queue), 0, 0
-        self._asked[n] = np.cumsum(self._demand[n], axis=0)
         self._placed[n] = np.bincount(
             problem.items.tier[problem.items.host0 >= 0], minlength=len(problem.tiers)
         )
@@ -161,6 +165,44 @@ class PodPackingBatch(VectorEnv[Seen, Ints, Any]):
         self._asked = np.pad(self._asked, ((0, 0), (0, more), (0, 0)), mode="edge")
         for name in ("_tier", "_worth", "_higher"):
             setattr(self, name, np.pad(getattr(self, name), ((0, 0), (0, more))))
+
+    def copies(self, rows: Ints) -> PodPackingBatch:
+        """Environments that go on from where those of the rows (K,) are now."""
+        other, own = copy.copy(self), rows.tolist()
+        lists = {
+            "num_envs": len(own),
+            "_placed": [self._placed[n].copy() for n in own],
+            "_problems": [self._problems[n] for n in own],
+            "bound": [list(self.bound[n]) for n in own],
+        }
+        vars(other).update({name: getattr(self, name)[rows] for name in _TABLES} | lists)
+        other.see()
+        return other
+
+    def foresee(self, n: int, demand: np.ndarray, tier: Ints) -> None:
+        """Let other pods come in environment n, after the one that it is at.
+
+        Parameters
+        ----------
+        demand, tier
+            (K, R) and (K,) of all that come: as many as before.
+
+        Raises
+        ------
+        InputError
+            They are not as many.
+        """
+        at, end = int(self._at[n]) + 1, int(self._count[n])
+        if len(demand) != end - at or len(tier) != end - at:
+            raise InputError(f"{len(demand)} pods to come in place of {max(end - at, 0)}")
+        self._demand[n, at:end], self._tier[n, at:end] = demand, tier
+        self._rank(n, self._tier[n, :end])
+
+    def _rank(self, n: int, tiers: Ints) -> None:
+        """What follows from the demands and tiers of the pods of an environment."""
+        self._worth[n, : len(tiers)] = self.ratio ** -tiers.astype(float)
+        self._higher[n, : len(tiers)] = np.tril(tiers[None] < tiers[:, None]).sum(axis=1)
+        self._asked[n] = np.cumsum(self._demand[n], axis=0)
 
     def step(self, actions: Ints) -> tuple[Seen, np.ndarray, Bools, Bools, dict[str, Any]]:
         """One step of all.

@@ -26,7 +26,7 @@ from optsched.solvers.pod_rules import RULES
 from optsched.solvers.policy import Policy
 
 EPISODE = 600.0  # seconds for the one episode of an agent, which needs a fraction of one
-USUAL = tuple(RULES)  # what stands beside the agent where nothing is named
+USUAL = ("best-fit", "default-scheduler")  # what stands beside the agent where nothing is named
 TAKES = ("nodes", "ppn", "tiers", "usage", "best_of", "time_limit")  # options that mean something
 HEAD = (
     "arm", "#agent better", "#agent worse", "#top tier", "#all", "#µs per decision", "#fallbacks",

@@ -6,6 +6,8 @@
 nodes apart, for pods that ask for resources and no more: LeastAllocated and BalancedAllocation over
 CPU and memory, weight 1 each, and the spread of a ReplicaSet's pods over nodes, weight 2. The best
 score wins, ties by a draw. There is no preemption: what is bound stays.
+
+`chance`: any node that has room.
 """
 
 from __future__ import annotations
@@ -58,4 +60,10 @@ def default_scores(pods: Arrivals, nodes: Ints) -> Ints:
     return total
 
 
-RULES = {"best-fit": best_fit, "default-scheduler": default_scheduler}
+def chance(pods: Arrivals, rng: np.random.Generator) -> int:
+    """Any node with room for the next pod; the number of nodes where none has room."""
+    nodes = np.flatnonzero(pods.mask[:-1])
+    return int(rng.choice(nodes)) if len(nodes) else pods.nodes
+
+
+RULES = {"best-fit": best_fit, "default-scheduler": default_scheduler, "chance": chance}

@@ -7,7 +7,9 @@ Instances are drawn from the held-out seeds, which nothing trains or chooses on.
 `fragments`'. The best of as many episodes does not depend on how busy the machine is, so processor
 time stands beside it; with `--seconds` there are also arms that end with a time, which need a
 machine of their own. Nothing helps the agent: no solver, no local search; fallbacks to greedy are
-counted. "untrained" is the same network with random weights, so its best of many is search alone.
+counted. "untrained" is the same network with random weights, so its best of many is search alone;
+"chance" takes any choice that is allowed. The agent has to leave less than half of the gap of
+these two and of greedy: where it does not, the page says so and the command ends with 1.
 
 The warm start: solvers from the agent's plan and from nothing, with the same time for both, the
 agent's own time taken off. `--before` names another agent, which plays one episode on each of the
@@ -26,6 +28,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import machine
+from benchmarks.agents.chance import Chance
 from benchmarks.agents.untrained import untrained
 from benchmarks.markdown import markdown
 from optsched import registry
@@ -40,7 +43,10 @@ from optsched.solvers.fragments.exchange import Fragments
 from optsched.solvers.policy import Policy
 
 LONG = 600.0  # seconds for what needs a fraction of one
+MARGINS = ["beside", "the agent's gap", "its gap", "less than half"]
 HEAD = ["instances", "arm", "mean gap", "95 %", "worst", "CPU ms", "episodes", "fallbacks"]
+MARGIN = 0.5  # of the others' gaps: what the agent may leave at most
+BEATEN = ("untrained, one episode", "chance, one episode", "fragments-greedy")
 HIGH = {"279 PMs, high load": Case()}
 ELSEWHERE = {
     "middle load": Case(load="middle"),
@@ -104,10 +110,12 @@ def main() -> None:
             Arm("untrained, one episode", Policy(random, episodes=1), LONG),
             Arm(f"untrained, best of {many}", Policy(random, episodes=many), LONG),
             *timed,
+            Arm("chance, one episode", Chance(), LONG),
             Arm("fragments-greedy", registry.solver("fragments-greedy"), LONG),
             Arm("fragments", Fragments(), LONG),
         ]
         body = table("279 PMs, high load", Case(), own[: args.count], arms)
+    found = margins(body)
     few = [arms[0], next(arm for arm in arms if arm.name == "fragments-greedy")]
     for name, case in ELSEWHERE.items():
         body += table(name, case, own[: args.others], few)
@@ -116,6 +124,7 @@ def main() -> None:
         load=machine.load(),
     )  # fmt: skip
     page += "\n\n" + markdown([HEAD, *body])
+    page += "\n## What has to be beaten\n\n" + markdown([MARGINS, *found])
     if args.before:
         page += "\n## Beside the agent before\n\n" + paired(
             args.agent, args.before, own, args.count
@@ -124,6 +133,18 @@ def main() -> None:
     print(page)
     if args.table:
         args.table.write_text(page, "utf-8")
+    if any(line[-1] != "yes" for line in found):
+        raise SystemExit(1)
+
+
+def margins(lines: Sequence[Sequence[object]]) -> list[list[object]]:
+    """Whether the agent leaves less than `MARGIN` of the gaps of what it has to beat."""
+    gaps = {str(line[1]): float(str(line[2]).rstrip("%")) for line in lines}
+    own = gaps["agent, one episode"]
+    return [
+        [name, f"{own:.2f}%", f"{gaps[name]:.2f}%", "yes" if own < MARGIN * gaps[name] else "NO"]
+        for name in BEATEN
+    ]
 
 
 def table(name: str, case: Case, own: Sequence[int], arms: Sequence[Arm]) -> list[list[object]]:

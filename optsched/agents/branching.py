@@ -29,6 +29,7 @@ from optsched.envs.pod_batch import PodPackingBatch
 from optsched.envs.pool import Pool
 from optsched.envs.seeds import seeds
 from optsched.problem import PlacementProblem
+from optsched.simulate.pod_sight import alike, distinct
 
 NEVER = -1e8  # score of a choice that is not allowed
 TOGETHER = 16  # instances of a job
@@ -139,19 +140,6 @@ class Branches:
     def _batch(self, count: int) -> PodPackingBatch:
         nodes, ratio = int(self.env.get("nodes", 8)), float(self.env.get("ratio", 4.0))
         return PodPackingBatch(count, Pool(lambda seed: drawn(seed, self.env)), nodes, ratio)
-
-
-def alike(hosts: np.ndarray, mask: Bools, action: int) -> np.ndarray:
-    """The allowed actions that lead to the same: nodes that look alike."""
-    if action == len(hosts):
-        return np.array([action])
-    return np.flatnonzero((hosts == hosts[action]).all(axis=1) & mask[:-1])
-
-
-def distinct(hosts: np.ndarray, mask: Bools) -> list[int]:
-    """One of each kind of allowed actions."""
-    allowed = np.flatnonzero(mask).tolist()
-    return [action for action in allowed if alike(hosts, mask, action)[0] == action]
 
 
 @torch.no_grad()

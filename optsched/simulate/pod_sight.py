@@ -128,3 +128,22 @@ class Scene:
         for at, column in enumerate(columns):
             task[:, at] = np.clip(column, 0, 1)
         return task
+
+
+def alike(hosts: Floats, mask: Bools, action: int) -> Ints:
+    """The allowed actions that lead to the same: nodes that look alike, or to leave the pod.
+
+    Parameters
+    ----------
+    hosts, mask
+        (H, HOST_WIDE) and (H + 1,) of one state.
+    """
+    if action == len(hosts):
+        return np.array([action])
+    return np.flatnonzero((hosts == hosts[action]).all(axis=1) & mask[:-1])
+
+
+def distinct(hosts: Floats, mask: Bools) -> list[int]:
+    """One of each kind of allowed actions."""
+    allowed = np.flatnonzero(mask).tolist()
+    return [action for action in allowed if alike(hosts, mask, action)[0] == action]

@@ -10,12 +10,13 @@ import pytest
 pytest.importorskip("sb3_contrib", reason="training needs the extra rl: pip install 'optsched[rl]'")
 import torch
 
-from optsched.agents.branching import Branches, Branching, Tried, _lost, alike, distinct, played
+from optsched.agents.branching import Branches, Branching, Tried, _lost, played
 from optsched.agents.pod_lessons import drawn
 from optsched.agents.pod_network import PodNetwork
 from optsched.envs.pod_batch import PodPackingBatch
 from optsched.envs.pool import Pool
 from optsched.envs.seeds import seeds
+from optsched.simulate.pod_sight import alike, distinct
 
 ENV = {"nodes": 4, "ppn": 4, "ratio": 4}
 CONFIG = {

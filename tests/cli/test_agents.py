@@ -32,12 +32,12 @@ def test_agents_are_measured_on_the_same_instances(tmp_path: Path) -> None:
 
 
 def test_the_best_of_many_episodes_of_pods() -> None:
-    """It stands beside the one episode, is never worse, and costs what is given."""
+    """It stands beside the one episode and is never worse, unless greedy had to take over."""
     words = ["--problem", "pod-packing", "--count", "3", "--nodes", "4", "--best-of", "200ms"]
     done = CliRunner().invoke(group, ["evaluate", *words, "--output", "json"])
     found = json.loads(done.output)["arms"]
     pairs = zip(found["agent, best in 0.2 s"], found["agent"], strict=True)
-    assert all(many["placed"] >= one["placed"] for many, one in pairs)
+    assert all(many["placed"] >= one["placed"] or many["fallbacks"] for many, one in pairs)
 
 
 def test_solvers_that_cannot_serve_are_left_out() -> None:
@@ -51,9 +51,9 @@ def test_solvers_that_cannot_serve_are_left_out() -> None:
 
 def test_solvers_may_stand_beside_an_agent_for_pods() -> None:
     """They know all pods beforehand, so the best of them places at least as much."""
-    words = [*PODS, "--against", "greedy,patterns,best-fit", "--output", "json"]
+    words = [*PODS, "--against", "greedy,patterns,chance,best-fit", "--output", "json"]
     found = json.loads(CliRunner().invoke(group, words).output)["arms"]
-    assert list(found) == ["agent", "greedy", "patterns", "best-fit"]
+    assert list(found) == ["agent", "greedy", "patterns", "chance", "best-fit"]
     for agent, best in zip(found["agent"], found["patterns"], strict=True):
         assert best["placed"] >= agent["placed"]
         assert best["pods"] == agent["pods"]
@@ -67,6 +67,7 @@ def test_solvers_may_stand_beside_an_agent_for_pods() -> None:
             "rules are best-fit, default-sched",
         ),
         (["--problem", "pod-packing", SHIPPED], "is an agent for vm-rescheduling"),
+        (["--against", "greedy,worst"], "no solver 'worst' (there are: counts"),
         (["--instances", "test"], "no split 'test'"),
         (["none.onnx"], "cannot be read"),
         (["--problem", "pod-packing", "--pms", "4"], "--pms means nothing for pod-packing"),

@@ -251,3 +251,42 @@ def test_many_are_as_many_single_ones() -> None:
         seen = batch.see()
     with pytest.raises(InputError, match="single environment"):
         batch.begin([limited()])
+
+
+def test_copies_go_on_by_themselves() -> None:
+    """From the same state, with the same or other pods to come, and the first ones stay."""
+    problems = [paper.problem(paper.instance(seed, 4, 4, 3, 95)) for seed in range(3)]
+    batch = PodPackingBatch(3, Pool(lambda seed: problems[0]), nodes=4)
+    batch.begin(problems[:2])
+    for _ in range(5):
+        batch.play(batch.action_masks().argmax(axis=1))
+        batch.see()
+    before, rows = batch.see(), np.array([1, 0, 1])
+    others = batch.copies(rows)
+    for name, table in others.see().items():
+        assert (table == before[name][rows]).all()
+    # As in a problem of the same pods so far and other ones to come.
+    whole, at = problems[2].items, 6
+    others.foresee(2, whole.demand[at:], whole.tier[at:])
+    with pytest.raises(InputError, match="9 pods to come in place of 10"):
+        others.foresee(1, whole.demand[at + 1 :], whole.tier[at + 1 :])
+    own = problems[1].items
+    joined = [np.concatenate([own.demand[:at], whole.demand[at:]]),
+              np.concatenate([own.tier[:at], whole.tier[at:]])]  # fmt: skip
+    mixed = problems[1].replace(items=replace(own, demand=joined[0], tier=joined[1]))
+    alone = PodPackingBatch(3, batch.pool, nodes=4)
+    alone.begin([problems[1], problems[0], mixed])
+    for ways in zip(*(batch.bound[n] for n in rows), strict=True):
+        alone.play(np.array([4 if way < 0 else way for way in ways]))
+        alone.see()
+    while not alone.over.all():
+        seen, there = others.see(), alone.see()
+        assert (others.action_masks() == alone.action_masks()).all()
+        assert all((seen[name] == table).all() for name, table in there.items())
+        actions = alone.action_masks().argmax(axis=1)
+        assert (others.play(actions) == alone.play(actions)).all()
+    assert others.over.all()
+    assert others.earned().tolist() == alone.earned().tolist()
+    assert [others.placed(n) for n in range(3)] == [alone.placed(n) for n in range(3)]
+    assert all((table == before[name]).all() for name, table in batch.see().items())
+    assert [len(way) for way in batch.bound] == [5, 5]
