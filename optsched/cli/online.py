@@ -142,9 +142,9 @@ def _print(problem: TaskProblem, played: Played, seen: Seen, ask: Ask, stopped: 
     paper.say(
         f"{problem.name}: {plural(count, 'task')} on {plural(len(problem.nodes), 'node')}, "
         f"{ask.solver}, windows of {1000 * ask.window:g} ms. "
-        f"{count - int(told.violated.sum())} in time, {late} late, "
-        f"{int(told.rejected.sum())} rejected, {int(told.unfinished.sum())} unfinished; "
-        f"{len(played.lost)} runs lost to failures.",
+        f"{count - int(told.violated.sum()):,} in time, {late:,} late, "
+        f"{int(told.rejected.sum()):,} rejected, {int(told.unfinished.sum()):,} unfinished; "
+        f"{len(played.lost):,} runs lost to failures.",
         "bold",
     )
     paper.table("What came of it", ("figure", "#value"), _figures(problem, played, seen))

@@ -90,9 +90,9 @@ def sentence(problem: TaskProblem, told: Evaluation) -> str:
     count = len(problem.tasks)
     mean = told.response.mean() if count else 0.0
     return (
-        f"{count - int(told.violated.sum())} of "
-        f"{plural(count, 'task')} in time, {int(told.rejected.sum())} rejected, "
-        f"{int(told.unfinished.sum())} unfinished; mean response {mean:,.1f} ms, energy "
+        f"{count - int(told.violated.sum()):,} of "
+        f"{plural(count, 'task')} in time, {int(told.rejected.sum()):,} rejected, "
+        f"{int(told.unfinished.sum()):,} unfinished; mean response {mean:,.1f} ms, energy "
         f"{told.energy / 1000:,.1f} J, utilisation of what is on {100 * told.utilisation:.1f} %."
     )
 

@@ -74,8 +74,11 @@ class TaskProblem:
         if ((link < 0) | (link >= len(self.network.ends))).any():
             raise ProblemError("underway names a link that does not exist")
         if not self.network.shared[link].all():
-            alone = int(link[~self.network.shared[link]][0])
-            raise ProblemError(f"underway: link {alone} is not shared, so nothing waits for it")
+            one, two = self.network.ends[link[~self.network.shared[link]][0]].tolist()
+            raise ProblemError(
+                f"underway: the link {self.network.sites[one]}-{self.network.sites[two]} is not "
+                "shared, so nothing waits for it; set `shared`, or leave that out"
+            )
         last = int(self.tasks.arrival.max(initial=0))
         if self.horizon <= last:
             raise ProblemError(f"the horizon of {self.horizon} ms ends before the last arrival")

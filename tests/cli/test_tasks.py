@@ -10,9 +10,10 @@ from click.testing import CliRunner
 
 from optsched.api import read
 from optsched.cli import group
+from optsched.report.schedules import sentence
 from optsched.snapshot.files import read_bytes
 from optsched.snapshot.task_files import decode_schedule
-from optsched.tasks import TaskProblem, evaluate
+from optsched.tasks import Network, Nodes, Schedule, TaskProblem, Tasks, evaluate
 
 
 def run(*words: str) -> tuple[int, str]:
@@ -188,3 +189,10 @@ def test_convert_writes_tasks(file: str, tmp_path: Path) -> None:
     assert code == 2
     assert "write 'tasks'" in text
     assert not (tmp_path / "no.json").exists()
+
+
+def test_large_numbers_have_commas() -> None:
+    """All of a sentence alike."""
+    problem = TaskProblem(Network.of(["here"]), Nodes.of([1]), Tasks.of([1] * 1200, 1), 99)
+    told = sentence(problem, evaluate(problem, Schedule.nothing(1200)))
+    assert told.startswith("0 of 1,200 tasks in time, 1,200 rejected, 0 unfinished; ")

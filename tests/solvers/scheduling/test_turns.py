@@ -230,7 +230,7 @@ def test_files_keep_them() -> None:
     ("rows", "words"),
     [
         ([(9, 0, 5)], "a link that does not exist"),
-        ([(2, 0, 5)], "link 1 is not shared"),
+        ([(2, 0, 5)], "the link b-c is not shared"),
         ([(0, 5, 0)], "ends before it begins"),
         ([(0, 0, 9), (0, 8, 12)], "before another that is there has passed"),
     ],
