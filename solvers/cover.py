@@ -17,7 +17,7 @@ from optsched.arrays import Bools, Ints, row_numbers
 from optsched.budget import Budget
 from optsched.problem import Evict, PlacementProblem
 from optsched.solvers import cpsat
-from optsched.solvers.lp import Floats, minimize
+from optsched.solvers.lp import ROUNDING, Floats, minimize
 from optsched.solvers.relaxed import Lock, Relaxed
 
 MOST_TYPES = 600  # of hosts, for whole numbers of them; beyond, the LP's bound is used
@@ -154,7 +154,8 @@ class Cover:
         )
         if found is None:
             return None
-        return Chosen(found.x > 1e-9, math.ceil(found.value - 1e-4))
+        slack = ROUNDING * max(1.0, float(self.cost.sum()))
+        return Chosen(found.x > 1e-9, math.ceil(found.sure - slack))
 
 
 def least_cost(relaxed: Relaxed, locks: Sequence[Lock], budget: Budget) -> int:

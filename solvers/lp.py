@@ -14,13 +14,23 @@ from ortools.math_opt.python import mathopt
 from optsched.arrays import Ints
 
 Floats = npt.NDArray[np.float64]
+ROUNDING = 1e-9  # of what a program's values add up to: more than `Optimum.sure` loses by rounding
 
 
 @dataclass(frozen=True)
 class Optimum:
-    """Value, point and dual values (one per row) of an optimal solution."""
+    """Value, point and dual values (one per row) of an optimal solution.
+
+    Attributes
+    ----------
+    sure
+        A lower bound of every solution's value: what the duals prove, in whatever accuracy they
+        are. GLOP calls a basis optimal whose value is off by 1e-8 of itself (Neumaier and
+        Shcherbina 2004, safe bounds in linear programming).
+    """
 
     value: float
+    sure: float
     x: Floats
     dual: Floats
 
@@ -81,4 +91,25 @@ def minimize(
         return None
     x = result.variable_values(list(model.variables()))
     dual = result.dual_values(list(model.linear_constraints()))
-    return Optimum(float(result.objective_value()), np.array(x), np.array(dual))
+    sides = np.array(low, dtype=float), np.array(high, dtype=float)
+    sure = _proven(cost, upper, sides, (row, column, value), dual)
+    return Optimum(float(result.objective_value()), sure, np.array(x), np.array(dual))
+
+
+def _proven(
+    cost: Floats,
+    upper: Floats,
+    sides: tuple[Floats, Floats],
+    entries: tuple[Ints, Ints, Floats],
+    dual: Sequence[float],
+) -> float:
+    """The Lagrangian bound at duals with the signs that the sides allow."""
+    low, high = sides
+    price = np.array(dual)
+    price = np.where(np.isfinite(low), price, np.minimum(price, 0.0))
+    price = np.where(np.isfinite(high), price, np.maximum(price, 0.0))
+    side = np.where(price > 0, low, np.where(price < 0, high, 0.0))
+    row, column, value = entries
+    left = cost - np.bincount(column, price[row] * value, minlength=len(cost))
+    short = left < 0
+    return float(price @ side + left[short] @ upper[short])

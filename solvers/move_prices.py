@@ -111,11 +111,11 @@ class Pricing:
             solution = self._prices()
             if solution is None:
                 break
-            value, price, claimed = solution
+            value, asked, price, claimed = solution
             gains = self._gains(price)
             worth = np.zeros(self.hosts)
             np.maximum.at(worth, self.host, gains)
-            best = max(best, value + claimed.sum() - worth.sum())
+            best = max(best, asked - worth.sum())
             grew = self._add_rows(gains - claimed[self.host])
             settled = math.ceil(value - SLACK) <= math.ceil(best - SLACK)
             if not grew or settled or self.budget.over():
@@ -133,13 +133,15 @@ class Pricing:
             solution = self._prices(np.where(fits, 0.0, scale))
             if solution is None or self.budget.over():
                 break
-            value, price, _ = solution
-            best = max(best, value - self._divisible_worth(price).sum())
+            _, asked, price, _ = solution
+            best = max(best, asked - self._divisible_worth(price).sum())
         return best
 
-    def _prices(self, highest: Floats | None = None) -> tuple[float, Floats, Floats] | None:
-        """Best prices for the rows so far: LP value, (D + J,) prices, (H,) what hosts are worth.
+    def _prices(self, highest: Floats | None = None) -> tuple[float, float, Floats, Floats] | None:
+        """Best prices for the rows so far, and what all that is asked is worth at these.
 
+        In all: LP value, that worth, (D + J,) prices, (H,) what the LP takes hosts to be worth.
+        The worth is exactly that of the prices: a bound may rest on it, as on no LP's value.
         `highest` (C,) limits the prices of the waiting classes.
         """
         waiting, patterns = self.waiting, self.patterns
@@ -178,11 +180,12 @@ class Pricing:
         taken = np.abs(found.dual[classes:])
         self._tight = {self.rows[k]: float(taken[k]) for k in np.flatnonzero(taken > SLACK)}
         self.active = np.unique(self.host[list(self._tight)])
-        discount = found.x[locks : locks + classes]
-        asked = np.maximum(found.x[:locks] @ waiting.gain - discount, 0.0)
+        x = np.maximum(found.x, 0.0)  # the LP may be off by a little
+        entering = np.maximum(x[:locks] @ waiting.gain - x[locks : locks + classes], 0.0)
         claimed = np.zeros(self.hosts)
-        claimed[hosts] = found.x[first:]
-        return -found.value, np.concatenate([asked, found.x[locks + classes : first]]), claimed
+        claimed[hosts] = x[first:]
+        price = np.concatenate([entering, x[locks + classes : first]])
+        return -found.value, float(-cost[:first] @ x[:first]), price, claimed
 
     def leaving(self) -> dict[int, float]:
         """Items that leave hosts in the LP's solution, and how much of each."""

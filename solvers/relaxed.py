@@ -18,7 +18,7 @@ from optsched.arrays import Bools, Ints, row_numbers
 from optsched.objective import cell_use
 from optsched.plan import Placement
 from optsched.problem import Evict, LimitKind, PlacementProblem
-from optsched.solvers.lp import Floats, minimize
+from optsched.solvers.lp import ROUNDING, Floats, minimize
 from optsched.solvers.search import closed_hosts, loose_items
 
 MOST_GROUPS = 200  # groups of hosts told apart; the rest are one group
@@ -237,7 +237,7 @@ class Relaxed:
         trivial = int((weight * self.hopeless()).sum())
         table = _Table(self, fluid=not whole and self._pairs() > MOST_PAIRS)
         value = table.least(weight, locks, seconds)
-        return max(trivial, math.ceil(value - 1e-4)) if value is not None else trivial
+        return max(trivial, math.ceil(value)) if value is not None else trivial
 
     def _pairs(self) -> int:
         return int((self.most > 0).sum())
@@ -302,13 +302,13 @@ class _Table:
             for r in np.flatnonzero(total).tolist():
                 column = self.columns + np.arange(len(groups))
                 self.columns += len(groups)
-                self.upper.append(np.full(len(groups), math.inf))
+                self.upper.append(np.full(len(groups), total[r]))
                 row = self._rows(total[[r]], np.array([math.inf]))
                 self.entries.append((np.repeat(row, len(groups)), column, np.ones(len(groups))))
                 self.entries.append((first + groups * resources + r, column, np.ones(len(groups))))
 
     def least(self, weight: Ints, locks: Sequence[Lock], seconds: float) -> float | None:
-        """Least total of `weight` (K,) over what is not placed; None if it is not known in time."""
+        """What is left unplaced weighs at least this by `weight` (K,); None: not known in time."""
         relaxed = self.relaxed
         items = relaxed.problem.items
         low, high, entries = list(self.low), list(self.high), list(self.entries)
@@ -323,4 +323,4 @@ class _Table:
         cost = np.zeros(self.columns)
         cost[: len(self.k)] = -weight[self.k]
         found = minimize(cost, np.concatenate(self.upper), low, high, entries, seconds)
-        return None if found is None else total + found.value
+        return None if found is None else total + found.sure - ROUNDING * max(1.0, total)

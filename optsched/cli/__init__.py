@@ -121,8 +121,22 @@ def group() -> None:
     """
 
 
+def _stand_in() -> None:
+    """Something in place of standard streams that are closed, so that no file takes their numbers.
+
+    What is asked of standard input or output then fails, in a sentence; what is told is dropped.
+    """
+    if sys.stdin is None:
+        sys.stdin = os.fdopen(os.open(os.devnull, os.O_WRONLY))
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+
+
 def main() -> NoReturn:
     """The console script."""
+    _stand_in()
     # A terminal or a pipe that cannot show a name shows a ? in its place.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")

@@ -12,6 +12,16 @@ from .parameters import Command, option, options
 if TYPE_CHECKING:
     from optsched.problem import PlacementProblem
 
+
+def _writable(ctx: click.Context, param: click.Parameter, out: str) -> str:
+    """The file, if it can be written: what is drawn may take minutes."""
+    from optsched.snapshot import require_writable
+
+    del ctx, param
+    require_writable(out)
+    return out
+
+
 _out = options(
     "Output",
     option(
@@ -20,6 +30,7 @@ _out = options(
         metavar="FILE",
         default="-",
         show_default=True,
+        callback=_writable,
         help="Where to write it; - is standard output, .gz packs it.",
     ),
     option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the draw."),

@@ -40,12 +40,13 @@ def command(snapshot: str, answer: str | None, out: str, wishes: Wishes) -> None
       optsched solve cluster.json --output json > result.json
       optsched report cluster.json result.json -o report.html
     """
-    from optsched.snapshot import write_atomically
+    from optsched.snapshot import require_writable, write_atomically
     from optsched.tasks import TaskProblem
 
     from .schedules import report_tasks
     from .watching import watching
 
+    require_writable(out)
     problem = wishes.load_any(snapshot)
     with watching("drawing the report"):
         text, notes = (

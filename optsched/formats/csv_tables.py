@@ -14,8 +14,8 @@ from optsched.snapshot import read_bytes
 Rows = Sequence[dict[str, str]]
 
 
-def table(path: str, columns: Sequence[str]) -> Rows:
-    """The rows of a CSV file with at least these columns.
+def table(path: str, columns: Sequence[str], maybe: Sequence[str] = ()) -> Rows:
+    """The rows of a CSV file with at least these columns; those in `maybe` may be missing as such.
 
     Raises
     ------
@@ -30,8 +30,9 @@ def table(path: str, columns: Sequence[str]) -> Rows:
         rows = list(reader)
     except (csv.Error, UnicodeDecodeError) as error:
         raise FormatError(f"{path}: this is no CSV text: {error}") from error
+    needed = [*columns, *(one for one in maybe if one in (reader.fieldnames or ()))]
     for at, row in enumerate(rows):
-        if any(row[column] is None for column in columns):
+        if any(row[column] is None for column in needed):
             raise FormatError(f"{path}: line {at + 2} ends too early")
     return rows
 

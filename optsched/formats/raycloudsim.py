@@ -262,7 +262,7 @@ class RayCloudSimFormat:
     def read(self, data: bytes, path: str, **options: Any) -> TaskProblem:
         """The problem in the two files."""
         config, listed = files(path, options.get("select"))
-        rows = table(listed, COLUMNS)
+        rows = table(listed, COLUMNS, ["SrcName"])
         first = _option(options, "first", 1)
         unit = options.get("unit") or ("Mb" if rows and "SrcName" in rows[0] else "kb")
         if unit not in BYTES:

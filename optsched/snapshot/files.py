@@ -67,15 +67,17 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     ------
     InputError
         The file cannot be written.
+    OSError
+        Standard output takes no more, be it that its reader has gone.
     """
     name = os.fspath(path)
+    if name == "-":
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
     if name.endswith(".gz"):
         data = gzip.compress(data, compresslevel=6, mtime=0)
     try:
-        if name == "-":
-            sys.stdout.buffer.write(data)
-            sys.stdout.buffer.flush()
-            return
         target = Path(name).resolve()  # a link stays a link
         if target.exists() and not target.is_file():
             target.write_bytes(data)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -105,6 +107,33 @@ def test_broken_plans(
     path = tmp_path / "plan.json"
     path.write_bytes(content)
     assert str(path) in refused(run(command, snapshot, path))
+
+
+@pytest.mark.parametrize("command", [("generate", "tasks"), ("generate", "vm"), ("report", "x")])
+def test_outputs_are_tried_first(run: Run, tmp_path: Path, command: tuple[str, ...]) -> None:
+    """A folder that is missing is told before anything is read or drawn."""
+    out = tmp_path / "nowhere" / "out"
+    assert "there is no folder" in refused(run(*command, "-o", out))
+
+
+@pytest.mark.parametrize(
+    ("closed", "words"),
+    [
+        ("<&-", "standard input: cannot be read"),
+        (">&-", "the answer cannot be written"),
+        ("<&- >&- 2>&-", ""),
+    ],
+)
+def test_closed_streams(snapshot: Path, closed: str, words: str) -> None:
+    """A stream that is closed ends in a sentence, where there is a stream left to tell it."""
+    what = "-" if "<" in closed else str(snapshot)
+    line = f'"$0" -c "from optsched.cli import main; main()" convert "$1" - {closed}'
+    done = subprocess.run(
+        ["sh", "-c", line, sys.executable, what], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_unknown_command(run: Run) -> None:

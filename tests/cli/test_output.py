@@ -18,6 +18,7 @@ from optsched.snapshot import decode_plan, encode_snapshot
 Run = Callable[..., Result]
 
 SOLVE = ["solve", "--solver", "greedy", "--workers", "1"]
+PATIENCE = 300.0  # seconds for a process to end on a busy machine
 OPTSCHED = [sys.executable, "-c", "from optsched.cli import main; main()"]
 
 
@@ -31,7 +32,7 @@ def started(path: Path, stdout: object, *options: str) -> subprocess.Popen[str]:
 def test_no_room_for_the_answer(snapshot: Path) -> None:
     """One sentence, and the code for what this installation lacks."""
     with open("/dev/full", "w") as full, started(snapshot, full) as process:
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == Exit.USAGE
     assert said.startswith("Error: the answer cannot be written: ")
     assert said.count("\n") == 1
@@ -44,7 +45,7 @@ def test_a_reader_that_stops_reading(snapshot: Path) -> None:
         assert process.stderr is not None
         process.stdout.close()
         said = process.stderr.read()
-        assert process.wait(timeout=60) == Exit.CLOSED
+        assert process.wait(timeout=PATIENCE) == Exit.CLOSED
     assert said == ""
 
 
@@ -55,10 +56,21 @@ def test_files_are_written_though_nobody_reads(snapshot: Path, tmp_path: Path) -
     with started(snapshot, subprocess.PIPE, *wanted) as process:
         assert process.stdout is not None
         process.stdout.close()
-        assert process.wait(timeout=60) == Exit.CLOSED
+        assert process.wait(timeout=PATIENCE) == Exit.CLOSED
     problem = read_placement(str(snapshot))
     assert decode_plan(plan.read_bytes(), problem).problem == problem.digest()
     assert page.read_text().rstrip().endswith("</html>")
+
+
+def test_a_reader_of_a_file_that_stops_reading(snapshot: Path) -> None:
+    """`convert ... - | head -1` ends like any other command that nobody reads to its end."""
+    command = [*OPTSCHED, "convert", str(snapshot), "-"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(timeout=PATIENCE) == Exit.CLOSED
 
 
 def test_tables_in_pipes_have_one_row_a_line(run: Run, tmp_path: Path) -> None:

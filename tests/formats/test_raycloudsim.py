@@ -102,6 +102,7 @@ def test_settings(save: Callable[..., str], tmp_path: Path) -> None:
         ({}, KILO.replace("50.0", "nan"), "task 't0': CyclesPerBit is 'nan'"),
         ({}, KILO.replace(",20,30", ",0,30"), "TransBitRate is '0'"),
         ({}, f"{HEAD},SrcName\n", "no nodes or no tasks"),
+        ({}, MEGA.replace(",60,a", ",60"), "line 3 ends too early"),
     ],
 )
 def test_bad_files_are_refused(
