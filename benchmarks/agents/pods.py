@@ -48,7 +48,7 @@ CASES = {
     "8 to 16 nodes": Case(nodes=16),
     "16 to 32 nodes": Case(nodes=32),
 }
-TOGETHER = 50  # instances that look ahead side by side
+TOGETHER = 10  # instances that look ahead side by side
 SEARCH = ("all of the grid", "16 to 32 nodes")  # where the untrained network plays too
 
 
