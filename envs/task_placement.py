@@ -61,7 +61,8 @@ class TaskPlacement(gym.Env[Any, Any]):
     order
         Which of several waiting tasks is next: "arrival", "deadline" or "length".
     objective
-        As on the command line; "": response, energy and lateness in one sum (`weighed`).
+        As on the command line; "": response, energy and lateness in one sum (`weighed`). Rewards
+        count each level 1,000 times the next; `info["levels"]` keeps them apart.
     source
         From a seed to a problem, in place of the generator.
     split, instances
