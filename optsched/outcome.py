@@ -1,10 +1,11 @@
 """Answers to task problems: a schedule, and for every level of the objective a value with a bound.
 
 A solver ends with `settle`, the only way out: both readings of the schedule must agree that it is
-allowed and what it is worth; if not, or if it is no better, the reference takes its place. The
-reference is what would happen without a solver: each task to the node that answers it first (EFT).
-Its values stand where a placement has those of `stay`, so that a gap is the share of the attainable
-improvement over it that was not taken.
+allowed and what it is worth; if not, or if it is no better, the reference takes its place, read in
+the same way; where that is not allowed either, no task runs. The reference is what would happen
+without a solver: each task to the node that answers it first (EFT). Its values stand where a
+placement has those of `stay`, so that a gap is the share of the attainable improvement over it that
+was not taken.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def settle(
     Parameters
     ----------
     problem, schedule, reference
-        Both schedules for the problem; the reference must be allowed.
+        Both schedules for the problem; the reference should be allowed.
     bounds
         One per level. Bound k must hold for every schedule whose levels before k equal those of
         `schedule`, or be no higher than what holds for all.
@@ -87,8 +88,16 @@ def settle(
     if fault is not None:
         told.append(f"{solver}: its schedule was refused by the checker: {fault}")
     if fault is not None or (claimed > stay and not keep):
-        schedule, claimed = reference, stay
         bounds = [FREE] * len(stay) if fault is not None else bounds
+        amiss = _fault(problem, reference)
+        if amiss is None:
+            schedule, claimed = reference, stay
+        else:
+            told.append(f"EFT: its schedule was refused by the checker: {amiss}")
+            if fault is not None:
+                schedule = Schedule.nothing(len(problem.tasks))
+                claimed = evaluate(problem, schedule).levels
+                told.append("No schedule passed the checker, so no task runs. Please report this.")
     levels = []
     for k, (value, before) in enumerate(zip(claimed, stay, strict=True)):
         bound = bounds[k]

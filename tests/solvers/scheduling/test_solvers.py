@@ -9,6 +9,7 @@ import pytest
 
 from optsched import registry
 from optsched.api import schedule
+from optsched.arrays import NONE
 from optsched.budget import Budget
 from optsched.errors import UnsupportedError
 from optsched.generate.tasks import tasks as draw
@@ -85,6 +86,19 @@ def test_what_is_not_allowed_is_replaced() -> None:
     found = settle(problem, wrong, reference, [Bound(0, "x")] * 3, solver="mine", started=0.0)
     assert found.schedule is reference
     assert "mine: its schedule was refused by the checker" in found.notes[0]
+
+
+def test_what_replaces_is_read_too() -> None:
+    """Where the reference breaks a rule as well no task runs; what is allowed is not replaced."""
+    problem = draw(0, nodes=4, count=10)
+    good = RULES["random"](problem, 3)
+    wrong = Schedule.of(good.node, good.start * 0)
+    found = settle(problem, wrong, wrong, [Bound(0, "x")] * 3, solver="mine", started=0.0)
+    assert found.schedule.node.tolist() == [NONE] * 10
+    assert tuple(level.value for level in found.levels) == evaluate(problem, found.schedule).levels
+    assert "no task runs" in found.notes[-1]
+    kept = settle(problem, good, wrong, [Bound(0, "x")] * 3, solver="mine", started=0.0)
+    assert kept.schedule is good
 
 
 def test_a_bound_that_is_refuted_is_dropped() -> None:
