@@ -96,7 +96,7 @@ class _Reader:
             self._fault(name, "larger than its node")
         try:
             up, _ = self._send(source, site, int(tasks.input[i]))
-            down, _ = self._send(site, source, int(tasks.output[i]))
+            down, _ = self._send(source, site, int(tasks.output[i]))  # back the way of the input
         except ProblemError:
             self._fault(name, "unreachable node")
             up = down = 0

@@ -169,9 +169,13 @@ def _violations(problem: TaskProblem, schedule: Schedule, known: Bools) -> list[
     tell(known & ~allowed & ~late, "may not run on its node")
     tell(known & (problem.sent(schedule) < tasks.arrival), "is sent before it arrives")
     tell(known & (schedule.start < problem.ready(schedule)), "begins before it is ready")
-    for first, second in tasks.before.tolist():
-        if known[second] and not known[first]:
+    for p, (first, second) in enumerate(tasks.before.tolist()):
+        if not known[second]:
+            continue
+        if not known[first]:
             found.append(f"{tasks.names[second]!r} needs {tasks.names[first]!r}, which is rejected")
+        elif problem.between[p, node[first], node[second]] == NONE:
+            found.append(f"{tasks.names[second]!r} cannot be reached from {tasks.names[first]!r}")
     found += _overfull(problem, schedule, known)
     return found + _crowded(problem, schedule, known)
 

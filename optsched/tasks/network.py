@@ -124,6 +124,9 @@ class Network:
     def path(self, source: int, target: int) -> list[int]:
         """The links from one site to another, in order.
 
+        They are those of `tree` of the target, walked towards it: of paths that are equally short
+        the one back may be another.
+
         Raises
         ------
         ProblemError
@@ -131,16 +134,16 @@ class Network:
         """
         if source == target:
             return []
-        last, before = self.tree(source)
-        if last[target] == NONE:
+        last, before = self.tree(target)
+        if last[source] == NONE:
             raise ProblemError(
                 f"{self.sites[target]!r} cannot be reached from {self.sites[source]!r}"
             )
         links = []
-        while target != source:
-            links.append(last[target])
-            target = before[target]
-        return links[::-1]
+        while source != target:
+            links.append(last[source])
+            source = before[source]
+        return links
 
     def times(self, links: Sequence[int], size: Ints) -> Ints:
         """(n,) milliseconds that data of `size` (n,) bytes take over links, one after another."""

@@ -12,18 +12,28 @@ from optsched.tasks import Network, Nodes, Schedule, Taken, TaskProblem, Tasks
 
 
 def tiny_tasks(random: Random, tasks: int = 5) -> TaskProblem:
-    """A star of up to three nodes around one gateway, with everything that tables can say."""
+    """Up to three nodes around one gateway, with everything that tables can say.
+
+    Half of the networks have detours, on which paths are often equally short.
+    """
     nodes = random.randint(1, 3)
+    relays = random.choice([0, 3])
     sites = ["gateway", *(f"site-{j}" for j in range(nodes)), "island"]
-    ends = [(0, 1 + j) for j in range(nodes) if random.random() < 0.9 or j == 0]
+    sites += [f"relay-{j}" for j in range(relays)]
+    ends = [(0, 1 + j) for j in range(nodes) if random.random() < (0.4 if relays else 0.9)]
+    detours = [a for a in range(len(sites)) if sites[a] != "island"]
+    for _ in range(random.randint(3, 9) if relays else 0):
+        a, b = sorted(random.sample(detours, 2))
+        if (a, b) not in ends:
+            ends.append((a, b))
     links = len(ends)
 
     def some(low: int, high: int, count: int) -> list[int]:
         return [random.randint(low, high) for _ in range(count)]
 
     network = Network.of(
-        sites, ends, latency=some(0, 9, links), bandwidth=some(1, 50, links),
-        energy=some(0, 400_000, links),
+        sites, ends, latency=some(0, 1 if relays else 9, links),
+        bandwidth=some(1, 50, links), energy=some(0, 400_000, links),
     )  # fmt: skip
     idle = some(0, 900, nodes)
     table = Nodes.of(

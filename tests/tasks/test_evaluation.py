@@ -123,6 +123,40 @@ def test_bad_networks_are_refused() -> None:
         Network.of(["a", "b"]).path(0, 1)
 
 
+def test_of_paths_that_are_equally_short_all_take_the_same() -> None:
+    """Answers go back the way of the input; a bandwidth tells the two ways apart."""
+    ends = [(0, 1), (0, 2), (1, 4), (2, 3), (3, 5), (4, 5)]
+    network = Network.of(
+        list("abcdef"), ends, latency=1, bandwidth=[1000, 10, 1000, 1000, 1000, 1000]
+    )
+    problem = TaskProblem(
+        network,
+        Nodes.of([1000], site=[5]),
+        Tasks.of([1], 1, source=0, input=10_000, output=20_000),
+        horizon=10_000,
+    )
+    upload, download = int(problem.upload[0, 0]), int(problem.download[0, 0])
+    links = network.path(0, 5)
+    assert upload == network.times(links, problem.tasks.input)[0]
+    assert download == network.times(links, problem.tasks.output)[0]
+    schedule = Schedule.of([0], [upload])
+    assert evaluate(problem, schedule).violations == ()
+    assert check_schedule(problem, schedule).faults == ()
+    assert check_schedule(problem, schedule).levels == evaluate(problem, schedule).levels
+
+
+def test_what_cannot_come_is_never_ready() -> None:
+    """A task needs the data of one that runs where nothing leads from."""
+    problem = TaskProblem(
+        Network.of(["a", "b"]),
+        Nodes.of([1000, 1000], site=[0, 1]),
+        Tasks.of([1000, 1000], 2, source=[0, 1], before=[(0, 1)]),
+        horizon=10_000,
+    )
+    told = evaluate(problem, Schedule.of([0, 1], [0, 1000]))
+    assert told.violations == ("'task1' cannot be reached from 'task0'",)
+
+
 def test_a_horizon_ends_after_the_last_arrival(two_nodes: TaskProblem) -> None:
     """Else what arrives later could not be counted."""
     with pytest.raises(ProblemError, match="ends before the last arrival"):
