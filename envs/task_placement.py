@@ -10,6 +10,7 @@ import numpy as np
 from gymnasium import spaces
 
 from optsched.arrays import NONE, Bools
+from optsched.envs.actions import one
 from optsched.envs.drawing import BLOCK, EMPTY, FRAGMENT, GAP, USED, Picture
 from optsched.envs.pool import Pool
 from optsched.errors import InputError
@@ -155,9 +156,15 @@ class TaskPlacement(gym.Env[Any, Any]):
         return self._seen(self._run), self._info(self._run, False)
 
     def step(self, action: SupportsInt) -> tuple[Seen, float, bool, bool, dict[str, Any]]:
-        """Place, defer or reject the task."""
+        """Place, defer or reject the task.
+
+        Raises
+        ------
+        InputError
+            The action is no whole number, or there was no reset.
+        """
         run = self._begun()
-        gain = run.step(int(action))
+        gain = run.step(one(action))
         if gain is None:
             self._refused += 1
         reward = (gain or 0) * self.reward_scale

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any, TypeVar
 
@@ -68,7 +69,7 @@ def decode(data: bytes, record: type[T], path: str) -> T:
             raise FormatError(f"{path}: the file is empty") from error
         if "truncated" in str(error):
             raise FormatError(f"{path}: the JSON ends too early, in byte {len(data)}") from error
-        raise FormatError(f"{path}: {error}") from error
+        raise FormatError(f"{path}: {_not_finite(data) or error}") from error
     except UnicodeDecodeError as error:
         raise FormatError(f"{path}: the text is not UTF-8: {error.reason}") from error
     except RecursionError as error:
@@ -81,10 +82,50 @@ def _explained(message: str, data: bytes) -> str:
     if found is None:
         return message
     try:
-        name = msgspec.json.decode(data)[found[1]][int(found[2])]["name"]
+        name = _named(msgspec.json.decode(data)[found[1]][int(found[2])])
     except (msgspec.DecodeError, KeyError, TypeError, IndexError, RecursionError):
         return message
-    return f"{message} ({str(name)[:80]!r})"
+    return f"{message} ({name})"
+
+
+def _named(record: dict[str, Any]) -> str:
+    """What a record calls itself; of links, which have no name, the two ends."""
+    if "name" not in record and isinstance(record.get("ends"), list):
+        return "link " + "-".join(str(end)[:80] for end in record["ends"])
+    return repr(str(record["name"])[:80])
+
+
+class _NotFiniteError(Exception):
+    """NaN or an infinity, which Python's `json` writes and JSON does not know."""
+
+
+def _not_finite(data: bytes) -> str | None:
+    """Which field of which record is NaN or infinite; None: something else is wrong."""
+
+    def seen(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        record = dict(pairs)
+        for key, value in pairs:
+            for one in value if isinstance(value, list) else [value]:
+                if isinstance(one, _Constant):
+                    known = "name" in record or isinstance(record.get("ends"), list)
+                    whose = f" of {_named(record)}" if known else ""
+                    raise _NotFiniteError(f"{key[:80]!r}{whose} is {one.text}; give a number")
+        return record
+
+    try:
+        json.loads(data, parse_constant=_Constant, object_pairs_hook=seen)
+    except _NotFiniteError as error:
+        return str(error)
+    except (ValueError, RecursionError):
+        return None
+    return None
+
+
+class _Constant:
+    """A constant that is not JSON."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
 
 
 def encode(record: msgspec.Struct) -> bytes:

@@ -353,7 +353,7 @@ class Objective:
         Raises
         ------
         ProblemError
-            There is no such goal, or a weight is no whole number.
+            There is no such goal, a weight is no whole number from 0 on, or all of a sum are 0.
         """
         return cls(tuple(_level(part.strip()) for part in text.split(",")))
 
@@ -365,6 +365,8 @@ def _level(text: str) -> Goal | Mix:
         if name not in {*Goal}:
             raise ProblemError(f"there is no goal {name[:40]!r} (there are: {', '.join(Goal)})")
         if weight and not weight.isdecimal():
-            raise ProblemError(f"the weight {weight[:40]!r} of {name} is no whole number")
+            raise ProblemError(f"the weight {weight[:40]!r} of {name} is no whole number from 0 on")
         terms.append((Goal(name), int(weight) if weight else 1))
+    if not any(weight for _, weight in terms):
+        raise ProblemError(f"the sum {text[:80]!r} weighs nothing; give a weight above 0")
     return terms[0][0] if len(terms) == 1 and not weight else Mix(tuple(terms))

@@ -10,6 +10,7 @@ import pytest
 from optsched.envs.actions import many, one
 from optsched.envs.pod_batch import make_batch as pod_batch
 from optsched.envs.pod_packing import PodPacking
+from optsched.envs.task_placement import TaskPlacement
 from optsched.envs.vm_batch import make_batch as vm_batch
 from optsched.envs.vm_merged import VMReschedulingMerged
 from optsched.envs.vm_rescheduling import VMRescheduling
@@ -23,7 +24,7 @@ def test_an_action_is_one_whole_number(action: Any) -> None:
     with pytest.raises(InputError, match="give one whole number"):
         one(action)
     vms, pods = VMRescheduling(pms=3, moves=2), PodPacking(nodes=2)
-    for env in (vms, pods):
+    for env in (vms, pods, TaskPlacement(nodes=3, count=3)):
         env.reset(seed=0)
         before = env.action_masks()
         with pytest.raises(InputError, match="give one whole number"):
