@@ -87,6 +87,10 @@ def solver(name: str) -> Any:
     return find(SOLVERS, name, "solver")()
 
 
+# What names of `TASK_SOLVERS` may be followed by.
+TASK_RULES = "one rule alone is greedy:RULE, such as greedy:eft; policy:FILE takes your own agent"
+
+
 def task_solver(name: str) -> Any:
     """A new solver of task problems by name.
 
@@ -96,4 +100,9 @@ def task_solver(name: str) -> Any:
     kind, _, more = name.partition(":")
     if kind in ("greedy", "policy", "hybrid") and more:
         return find(TASK_SOLVERS, kind, "solver of tasks")(more)
-    return find(TASK_SOLVERS, name, "solver of tasks")()
+    try:
+        return find(TASK_SOLVERS, name, "solver of tasks")()
+    except UnsupportedError as error:
+        if name in TASK_SOLVERS:  # a package is missing
+            raise
+        raise UnsupportedError(f"{error}; {TASK_RULES}") from None

@@ -76,8 +76,8 @@ FOR_TASKS = (
     option(
         "--solver",
         metavar="NAME",
-        help=f"Plans every window: one of {', '.join(registry.TASK_SOLVERS)}, or greedy:RULE. "
-        f"[default: {USUAL}]",
+        help=f"Plans every window: one of {', '.join(registry.TASK_SOLVERS)}; "
+        f"{registry.TASK_RULES}. [default: {USUAL}]",
     ),
     option(
         "--window",

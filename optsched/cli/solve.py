@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         show_default=True,
         metavar="NAME",
         help=f"One of {', '.join(registry.SOLVERS)}; "
-        f"for tasks: {', '.join(registry.TASK_SOLVERS)}, or greedy:RULE.",
+        f"for tasks: {', '.join(registry.TASK_SOLVERS)}; {registry.TASK_RULES}.",
     ),
 )
 @options(

@@ -72,6 +72,7 @@ def test_objectives_and_solvers(file: str, solver: str) -> None:
         (("--drain", "edge-0"), "--drain is for placements"),
         (("--objective", "speed"), "there is no goal 'speed'"),
         (("--solver", "counts"), "no solver of tasks 'counts'"),
+        (("--solver", "eft"), "one rule alone is greedy:RULE, such as greedy:eft"),
         (("--solver", "greedy:magic"), "no rule 'magic'"),
         (("--curve",), "--curve is for placements"),
         (("--sequence", "waves"), "--sequence is for placements"),
