@@ -88,8 +88,10 @@ def _explained(message: str, data: bytes) -> str:
     return f"{message} ({name})"
 
 
-def _named(record: dict[str, Any]) -> str:
+def _named(record: Any) -> str:
     """What a record calls itself; of links, which have no name, the two ends."""
+    if not isinstance(record, dict):
+        raise TypeError("not a record")
     if "name" not in record and isinstance(record.get("ends"), list):
         return "link " + "-".join(str(end)[:80] for end in record["ends"])
     return repr(str(record["name"])[:80])

@@ -86,6 +86,7 @@ def test_schedules_return(two_nodes: TaskProblem) -> None:
         (b"response:3+energy", b"response:x", "the weight 'x' of response is no whole number"),
         (b"response:3+energy", b"response:-1", "'-1' of response is no whole number from 0 on"),
         (b"response:3+energy", b"response:0+energy:0", "weighs nothing; give a weight above 0"),
+        (b'"tasks": [', b'"tasks": [["photo"], ', "Expected `object`, got `array`"),
         (b'"version": 1', b'"version": 2', "has version 2"),
     ],
 )
