@@ -88,16 +88,12 @@ def settle(
     if fault is not None:
         told.append(f"{solver}: its schedule was refused by the checker: {fault}")
     if fault is not None or (claimed > stay and not keep):
-        bounds = [FREE] * len(stay) if fault is not None else bounds
-        amiss = _fault(problem, reference)
-        if amiss is None:
+        reference = _allowed(problem, reference, told)
+        stay = evaluate(problem, reference).levels
+        if fault is not None or claimed > stay:
             schedule, claimed = reference, stay
-        else:
-            told.append(f"EFT: its schedule was refused by the checker: {amiss}")
-            if fault is not None:
-                schedule = Schedule.nothing(len(problem.tasks))
-                claimed = evaluate(problem, schedule).levels
-                told.append("No schedule passed the checker, so no task runs. Please report this.")
+        if fault is not None:
+            bounds = [FREE] * len(stay)
     levels = []
     for k, (value, before) in enumerate(zip(claimed, stay, strict=True)):
         bound = bounds[k]
@@ -120,6 +116,18 @@ def settle(
         notes=tuple(told),
         stats=dict(stats or {}),
     )
+
+
+def _allowed(problem: TaskProblem, reference: Schedule, told: list[str]) -> Schedule:
+    """The reference; where the checker refuses it, that no task runs, with a note."""
+    fault = _fault(problem, reference)
+    if fault is None:
+        return reference
+    told.append(
+        f"EFT: its schedule was refused by the checker: {fault}; that no task runs stands in its "
+        "place. Please report this."
+    )
+    return Schedule.nothing(len(problem.tasks))
 
 
 def reserve(problem: TaskProblem, reference: Schedule, budget: Budget) -> Budget:

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from optsched.errors import InputError
 from optsched.generate.tasks import tasks as draw
 from optsched.kernels import event_tables as tables
-from optsched.kernels import events as kernel
 from optsched.simulate import Knobs, Online, World
 from optsched.solvers.scheduling.rules import RULES
 from optsched.tasks import Schedule, TaskProblem, check_schedule, evaluate
+
+from .playing import at_random
 
 SEEDS = st.integers(0, 1 << 32).map(Random)
 WILD = Knobs(noise=0.4, drift=0.4, stale=2000, failures=300.0, repair=3000)
@@ -31,18 +32,6 @@ def soonest(run: Online) -> int:
     seen = run.world.seen
     answer = np.where(begin < 0, tables.NEVER, begin + seen.run[i] + seen.download[i])
     return int(answer.argmin()) if (begin >= 0).any() else -1
-
-
-def at_random(run: Online, random: Random) -> None:
-    """Decide until the end, on nodes that are open, and sometimes not at all."""
-    while not run.over:
-        open_ = np.flatnonzero(run.begins() >= 0).tolist()
-        if random.random() < 0.1 and kernel.may_defer(run.live):
-            run.defer()
-        elif open_ and random.random() < 0.95:
-            run.place(random.choice(open_))
-        else:
-            run.reject()
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -15,7 +15,6 @@ from optsched.arrays import NONE
 from optsched.budget import Budget
 from optsched.generate.tasks import tasks as draw
 from optsched.kernels import event_tables as tables
-from optsched.kernels import events as kernel
 from optsched.simulate import Knobs, Online, World, roll
 from optsched.simulate.online import Played
 from optsched.solvers.scheduling import RULES
@@ -33,6 +32,8 @@ from optsched.tasks import (
     check_schedule,
     evaluate,
 )
+
+from .playing import at_random
 
 Make = Callable[[Random, int], TaskProblem]
 SEEDS = st.integers(0, 1 << 32).map(Random)
@@ -143,14 +144,7 @@ def test_whatever_happens_links_carry_one_at_a_time(random: Random, tiny_tasks: 
     wild = Knobs(noise=0.6, drift=0.5, stale=2000, failures=40_000.0, repair=40)
     world = World.of(problem, wild if random.random() < 0.8 else None, random.randrange(9))
     run = Online(world)
-    while not run.over:
-        open_ = np.flatnonzero(run.begins() >= 0).tolist()
-        if random.random() < 0.1 and kernel.may_defer(run.live):
-            run.defer()
-        elif open_ and random.random() < 0.95:
-            run.place(random.choice(open_))
-        else:
-            run.reject()
+    at_random(run, random)
     played = run.score()
     assert played.evaluation.violations == ()
     assert check_schedule(played.problem, played.schedule).faults == ()

@@ -99,6 +99,8 @@ def test_what_replaces_is_read_too() -> None:
     assert "no task runs" in found.notes[-1]
     kept = settle(problem, good, wrong, [Bound(0, "x")] * 3, solver="mine", started=0.0)
     assert kept.schedule is good
+    idle = evaluate(problem, Schedule.nothing(10)).levels
+    assert tuple(level.stay for level in kept.levels) == idle
 
 
 def test_a_bound_that_is_refuted_is_dropped() -> None:
