@@ -20,7 +20,7 @@ from optsched.agents.hyperparameters import schedule
 from optsched.agents.placement_network import PlacementNetwork
 from optsched.agents.placing import Instance, Look, collate, instance, pick, play, scored
 from optsched.arrays import Ints
-from optsched.kernels import ants, warm_schedules
+from optsched.kernels import ants, climbing, warm_schedules
 from optsched.kernels import schedules as kernel
 from optsched.solvers.scheduling.colony import weights
 from optsched.solvers.scheduling.flat import tables
@@ -102,7 +102,9 @@ def released(one: Belief, count: int, steps: int, rng: np.random.Generator) -> H
         ants.walk(flat, lines, order, even, one.worth, haste, thrift, stream, beside[ant])
         chosen[ant], goals = lines.node, np.empty(4, np.int64)
         kernel.goals(flat, lines, goals)
-        ants.climb(flat, lines, order, chosen[ant].copy(), goals, weight, steps * len(rank), stream)
+        climbing.climb(
+            flat, lines, order, chosen[ant].copy(), goals, weight, steps * len(rank), stream
+        )
         values[ant] = float(weight[0] @ goals)
     return Herd(chosen, beside / one.worth, values)
 

@@ -52,7 +52,7 @@ def warm_migration() -> None:
 
 def warm_schedules() -> None:
     """Those of schedules: only solvers of task problems need them."""
-    from . import ants, dispatch, paths, schedules
+    from . import ants, climbing, dispatch, paths, schedules
     from .jit import COMPILED
 
     if not COMPILED:
@@ -73,8 +73,8 @@ def warm_schedules() -> None:
     dispatch.batch(tables, lines, zero, 0, 1)
     schedules.begins(tables, lines, zero, one.copy())
     schedules.goals(tables, lines, values)
-    ants.below(values, values, weights, True)
-    ants.climb(tables, lines, zero, zero.copy(), values, weights, 1, stream)
+    climbing.below(values, values, weights, True)
+    climbing.climb(tables, lines, zero, zero.copy(), values, weights, 1, stream)
     task = np.ones((paths.ROWS, 1), np.int64)
     paths.sweep(task, 1, 10, 1, 1, np.zeros(2, np.int64), np.zeros(2, np.int64))
     paths.trace(task, 1, np.zeros(2, np.int64), 0, zero)

@@ -1,4 +1,4 @@
-"""The colony's inner loops: one ant's walk, and a local search over nodes and order."""
+"""One ant of the colony: its order, and its walk from task to task."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from .schedules import (
     COST,
     DEADLINE,
     DOWN,
-    FITS,
     RUN,
     WAKE,
     WOKEN,
@@ -21,8 +20,6 @@ from .schedules import (
     Lines,
     Tables,
     clear,
-    decode,
-    goals,
     options,
     put,
 )
@@ -31,19 +28,6 @@ Floats = npt.NDArray[np.float64]
 Stream = npt.NDArray[np.uint64]
 
 LATE = 0.02  # what a choice that misses the deadline keeps of its weight
-NEAR = 8  # positions that a task moves at most in the order, in one step of the search
-
-
-@jit
-def below(one: Ints, two: Ints, weights: Ints, equal: bool) -> bool:
-    """Whether values `one` are better than `two`, level by level; `equal` says what of equals."""
-    for k in range(weights.shape[0]):
-        change = 0
-        for g in range(4):
-            change += weights[k, g] * (one[g] - two[g])
-        if change != 0:
-            return bool(change < 0)
-    return equal
 
 
 @jit
@@ -110,70 +94,3 @@ def walk(
                 if left < 0.0:
                     break
         put(p, s, i, chosen)
-
-
-@jit
-def climb(
-    p: Tables,
-    s: Lines,
-    order: Ints,
-    choice: Ints,
-    values: Ints,
-    weights: Ints,
-    steps: int,
-    stream: Stream,
-) -> int:
-    """Change the node of a task, its place in the order, or swap two nodes, while nothing worsens.
-
-    Changes `order`, `choice` and `values` in place; returns how often something became better.
-    """
-    _, tasks, nodes = p.pair.shape
-    new, better = np.empty(4, np.int64), 0
-    for _ in range(steps):
-        kind = draw(stream)
-        at = int(draw(stream) * tasks)
-        i = order[at]
-        old, other, was = choice[i], i, choice[i]
-        to = at
-        if kind < 0.5:
-            choice[i] = int(draw(stream) * nodes)
-            if choice[i] == old or not p.pair[FITS, i, choice[i]]:
-                choice[i] = old
-                continue
-        elif kind < 0.7:
-            other = order[int(draw(stream) * tasks)]
-            was = choice[other]
-            if was == old:
-                continue
-            choice[i], choice[other] = was, old
-        else:
-            to = at + int(draw(stream) * (2 * NEAR + 1)) - NEAR
-            to = min(max(to, 0), tasks - 1)
-            if to == at:
-                continue
-            _shift(order, at, to)
-        decode(p, s, order, choice)
-        goals(p, s, new)
-        if below(new, values, weights, True):
-            better += below(new, values, weights, False)
-            values[:] = new
-            continue
-        if to != at:
-            _shift(order, to, at)
-        choice[i] = old
-        if other != i:
-            choice[other] = was
-    return better
-
-
-@jit
-def _shift(order: Ints, at: int, to: int) -> None:
-    """Move one task to another place in the order."""
-    task = order[at]
-    if at < to:
-        for k in range(at, to):
-            order[k] = order[k + 1]
-    else:
-        for k in range(at, to, -1):
-            order[k] = order[k - 1]
-    order[to] = task

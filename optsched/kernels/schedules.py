@@ -107,16 +107,23 @@ def _occupy(taken: Ints, time: Ints, level: Ints, held: Ints, host: Ints) -> Non
 @jit
 def clear(s: Lines) -> None:
     """Nothing is placed besides what is taken."""
-    s.host[:] = s.host0
     for j in range(s.host.shape[1]):
-        for k in range(s.host0[STEPS, j]):
-            s.time[j, k], s.level[j, k] = s.time0[j, k], s.level0[j, k]
-        for k in range(s.host0[HOLDS, j]):
-            for row in range(3):
-                s.held[row, j, k] = s.held0[row, j, k]
+        clear_row(s, j)
     s.node[:] = -1
     s.start[:] = -1
     s.sent[:] = -1
+
+
+@jit
+def clear_row(s: Lines, j: int) -> None:
+    """Nothing is on a node, or on a link, besides what is taken; tasks are not looked at."""
+    for row in range(s.host.shape[0]):
+        s.host[row, j] = s.host0[row, j]
+    for k in range(s.host0[STEPS, j]):
+        s.time[j, k], s.level[j, k] = s.time0[j, k], s.level0[j, k]
+    for k in range(s.host0[HOLDS, j]):
+        for row in range(3):
+            s.held[row, j, k] = s.held0[row, j, k]
 
 
 # -------------------------------------------------------------- a function that steps
@@ -300,23 +307,29 @@ def decode(p: Tables, s: Lines, order: Ints, choice: Ints) -> None:
 @jit
 def goals(p: Tables, s: Lines, out: Ints) -> None:
     """The four values of what is placed, as `optsched.tasks.evaluate` counts them."""
-    pair, task, horizon = p.pair, p.task, p.whole[HORIZON]
     out[:] = 0
     out[ENERGY] = p.whole[BASE]
     for j in range(p.node.shape[1]):
         if s.host[WOKEN, j] >= 0 and p.node[ASLEEP, j]:
             out[ENERGY] += p.node[WAKE, j]
-    for i in range(task.shape[1]):
+    count(p, s, np.arange(p.task.shape[1]), 1, out)
+
+
+@jit
+def count(p: Tables, s: Lines, tasks: Ints, sign: int, out: Ints) -> None:
+    """Add to the four values what some tasks bring, or take it away, by `sign`; not the waking."""
+    pair, task, horizon = p.pair, p.task, p.whole[HORIZON]
+    for i in tasks:
         j = s.node[i]
         seen = horizon
         gone = j < 0
         if not gone:
-            out[ENERGY] += pair[COST, i, j]
+            out[ENERGY] += sign * pair[COST, i, j]
             answer = s.start[i] + pair[RUN, i, j] + pair[DOWN, i, j]
             gone = answer > horizon
             seen = min(answer, horizon)
         late = max(seen - task[DEADLINE, i], 0)
-        out[RESPONSE] += seen - task[ARRIVAL, i]
-        out[LATENESS] += task[WEIGHT, i] * late
+        out[RESPONSE] += sign * (seen - task[ARRIVAL, i])
+        out[LATENESS] += sign * task[WEIGHT, i] * late
         if gone or late > 0:
-            out[SLA] += task[WEIGHT, i]
+            out[SLA] += sign * task[WEIGHT, i]

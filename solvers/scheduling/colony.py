@@ -16,7 +16,7 @@ import numpy as np
 
 from optsched.arrays import Ints
 from optsched.budget import Budget
-from optsched.kernels import ants
+from optsched.kernels import ants, climbing
 from optsched.kernels import schedules as kernel
 from optsched.solvers.scheduling.flat import schedule_of, tables
 from optsched.solvers.scheduling.rules import RULES, by_arrival
@@ -25,6 +25,7 @@ from optsched.tasks import Goal, Schedule, TaskProblem, evaluate
 GOALS = (Goal.SLA, Goal.RESPONSE, Goal.ENERGY, Goal.LATENESS)  # the kernel's columns
 ELITES = ("eft", "energy", "edf", "wspt", "heft")
 PART = 5000  # tasks placed by the local search between two looks at the clock
+APART = 500  # steps between them where a step builds two nodes alone
 
 Floats = np.ndarray
 Scorer = Callable[[TaskProblem], Floats]
@@ -173,9 +174,9 @@ class Colony:
     def _climb(self, trail: _Trail) -> None:
         """Better one schedule, in parts between which the clock is looked at."""
         steps = self.settings.steps * len(self.rank)
-        part = max(1, PART // max(1, len(self.rank)))
+        part = APART if climbing.apart(self.tables) else max(1, PART // max(1, len(self.rank)))
         while steps > 0 and not self.budget.over():
-            ants.climb(
+            climbing.climb(
                 self.tables, self.lines, trail.order, trail.choice, trail.values, self.weights,
                 min(part, steps), self.stream,
             )  # fmt: skip
@@ -183,7 +184,7 @@ class Colony:
             steps -= part
 
     def _keep(self, trail: _Trail) -> None:
-        if ants.below(trail.values, self.best.values, self.weights, True):
+        if climbing.below(trail.values, self.best.values, self.weights, True):
             self.best = _Trail(*(part.copy() for part in vars(trail).values()))
 
     # ------------------------------------------------------------------- trails
