@@ -13,16 +13,20 @@ from .event_tables import (
     DUE,
     END,
     ENERGY,
+    FINISH,
     HEAP,
     HORIZON,
     LATENESS,
+    NEVER,
     NODE,
     NOW,
     ON_IT,
     PENDING,
+    QUEUED,
     READY,
     RESPONSE,
     RUN,
+    RUNNING,
     SLA,
     STATUS,
     WAITING,
@@ -37,9 +41,33 @@ from .jit import jit
 @jit
 def push(s: Live, time: int, code: int) -> None:
     """Add an event: 2 i, a task ends; 2 i + 1, its node has to look."""
+    if s.clock[HEAP] == s.heap.shape[1]:
+        _forget(s)
+    _add(s, time, code)
+
+
+@jit
+def _forget(s: Live) -> None:
+    """Keep what can still matter: at most three events a task, and there is room for eight.
+
+    A node looks anew whenever something is put on it, and tasks that were lost leave theirs
+    behind; so no number of events is enough for all. What a task still needs follows from its row:
+    its end if it runs, else when its data come, when it is ready and when it is planned to begin.
+    """
+    now, task = s.clock[NOW], s.task
+    s.clock[HEAP] = 0
+    for i in range(task.shape[1]):
+        if task[STATUS, i] == RUNNING:
+            _add(s, task[FINISH, i], 2 * i)
+        elif task[STATUS, i] == QUEUED:
+            for row in (DATA, READY, BEGIN):
+                if now < task[row, i] < NEVER:
+                    _add(s, task[row, i], 2 * i + 1)
+
+
+@jit
+def _add(s: Live, time: int, code: int) -> None:
     k, heap = s.clock[HEAP], s.heap
-    if k == heap.shape[1]:
-        raise IndexError("more events than there can be")
     s.clock[HEAP] += 1
     while k > 0 and heap[0, (k - 1) >> 1] > time:
         heap[0, k], heap[1, k] = heap[0, (k - 1) >> 1], heap[1, (k - 1) >> 1]

@@ -165,7 +165,10 @@ def _arrived(w: Setting, s: Live, i: int) -> bool:
 
 @jit
 def break_down(w: Setting, s: Live, j: int) -> None:
-    """A node goes down; what is on it is lost and waits again, or is rejected."""
+    """A node goes down; what is on it is lost and waits again, or is rejected.
+
+    It waits again while every task that is open could be lost once more and be written down.
+    """
     now, task = s.clock[NOW], s.task
     s.host[DOWN_NOW, j] = 1
     s.clock[BROKEN] += 1
@@ -187,7 +190,7 @@ def break_down(w: Setting, s: Live, j: int) -> None:
             power = w.host[POWER, j] * w.task[CORES, i] * (now - ran)
             s.total[ENERGY] += -(-power // (1000 * w.host[HOST_CORES, j]))
             s.total[ENERGY] += w.pair[LOST_COST, i, j]
-        if w.whole[REQUEUE] and row + w.host.shape[1] < s.lost.shape[0]:
+        if w.whole[REQUEUE] and row + s.clock[OPEN] < s.lost.shape[0]:
             task[NODE, i], task[BEGIN, i], task[SENT, i] = -1, -1, -1
             wait(s, i)
         else:

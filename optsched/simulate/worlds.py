@@ -7,16 +7,18 @@ leaves the others as they are, and every policy meets the same work on the same 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from optsched.arrays import NONE, Ints
-from optsched.errors import InputError
+from optsched.errors import InputError, ProblemError
 from optsched.kernels import event_tables as tables
 from optsched.tasks import TaskProblem
 from optsched.tasks.evaluation import sent_in_vain
 
 FAR = tables.NEVER
+MANY = 1 << 60  # bytes; more than any problem may have
 STEP = 1000  # ms between two changes of the bandwidth of a site
 
 
@@ -196,17 +198,31 @@ def _bandwidths(rng: np.random.Generator, problem: TaskProblem, spread: float) -
     level[:, 0] = shocks[:, 0]
     for step in range(1, steps):
         level[:, step] = 0.9 * level[:, step - 1] + np.sqrt(1 - 0.9**2) * shocks[:, step]
-    return np.asarray(np.exp(spread * level))
+    with np.errstate(over="ignore", under="ignore"):
+        return np.asarray(np.exp(spread * level))
 
 
 def _slowed(problem: TaskProblem, factor: np.ndarray) -> TaskProblem:
-    """The problem with other bandwidths, as bytes that take as long."""
-    tasks = problem.tasks
-    bytes_ = {
-        name: np.ceil(getattr(tasks, name) / factor).astype(np.int64)
-        for name in ("input", "output")
-    }
-    return problem.replace(tasks=_frozen(replace(tasks, **bytes_)))
+    """The problem with other bandwidths, as bytes that take as long.
+
+    Raises
+    ------
+    InputError
+        Some would take longer than can be counted.
+    """
+    tasks, sent = problem.tasks, dict[str, Any]()
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        for name in ("input", "output"):
+            given = getattr(tasks, name)
+            worth = np.maximum(np.ceil(given / factor), np.minimum(given, 1))
+            sent[name] = np.where(given > 0, np.minimum(worth, MANY), 0).astype(np.int64)
+    try:
+        return problem.replace(tasks=_frozen(replace(tasks, **sent)))
+    except ProblemError as error:
+        raise InputError(
+            "so large a drift lets bandwidths all but vanish, and sending takes longer than can be "
+            "counted; give a smaller one"
+        ) from error
 
 
 def _frozen(tasks: object) -> object:

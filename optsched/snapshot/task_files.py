@@ -34,6 +34,7 @@ from optsched.tasks import (
     Tasks,
     Tier,
     Underway,
+    evaluate,
 )
 
 from . import text
@@ -171,7 +172,7 @@ def decode_tasks(data: bytes, path: str = "tasks") -> TaskProblem:
     text.check_head(text.read_head(data, path), path, (FORMAT,), VERSIONS)
     file = text.decode(data, TaskFile, path)
     try:
-        return _problem_of(file)
+        return _possible(_problem_of(file))
     except InputError as error:
         raise type(error)(f"{path}: {error}") from error
 
@@ -235,6 +236,18 @@ def _problem_of(file: TaskFile) -> TaskProblem:
             [(2 * one.link + one.back, one.begin, one.end) for one in file.underway]
         ),
     )
+
+
+def _possible(problem: TaskProblem) -> TaskProblem:
+    """The problem, unless what nodes are busy with besides is more than they have.
+
+    Windows of a simulation may believe so for a while; a file that says so is wrong.
+    """
+    if len(problem.taken):
+        faults = evaluate(problem, Schedule.nothing(len(problem.tasks))).violations
+        if faults:
+            raise InputError(f"taken: {faults[0]}, before any task runs there; correct its rows")
+    return problem
 
 
 def encode_tasks(problem: TaskProblem) -> bytes:

@@ -111,7 +111,7 @@ def evaluate(problem: TaskProblem, schedule: Schedule, lost: Lost | None = None)
         node_energy=own,
         sent=sent,
         utilisation=_share(work, on, problem),
-        fairness=_jain((work / (nodes.speed * nodes.cores))[on]),
+        fairness=_jain((work / _power(problem))[on]),
     )
 
 
@@ -143,8 +143,13 @@ def sent_in_vain(problem: TaskProblem) -> Ints:
 
 def _share(work: np.ndarray, on: Bools, problem: TaskProblem) -> float:
     """U_on: work done over speed, cores and time of what is on."""
-    could = (problem.nodes.speed * problem.nodes.cores)[on].sum() * problem.horizon / 1000
+    could = _power(problem)[on].sum() * problem.horizon / 1000
     return float(work.sum() / could) if could else 0.0
+
+
+def _power(problem: TaskProblem) -> np.ndarray:
+    """(J,) million instructions per second of all cores; as floats, since they may be many."""
+    return np.asarray(problem.nodes.speed.astype(float) * problem.nodes.cores)
 
 
 def _jain(load: np.ndarray) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from optsched.errors import ProblemError
 from optsched.tasks.network import Network
 from optsched.tasks.tables import Goal, Nodes, Objective, Tasks
@@ -26,7 +28,8 @@ def refuse_large(
     if base > LARGEST:
         name = nodes.names[int((nodes.idle + nodes.sleep + nodes.wake_energy).argmax())]
         raise ProblemError(f"{name!r}: its energy over the horizon is too large; check its units")
-    late = int(tasks.weight.sum()) * horizon
+    weights = sum(tasks.weight.tolist())
+    late = weights * horizon
     if late > LARGEST or len(tasks) * horizon > LARGEST:
         raise ProblemError(f"the horizon of {horizon:,} ms times all weights is too large a number")
     longest = sum(network.latency.tolist())
@@ -36,12 +39,13 @@ def refuse_large(
     if len(tasks):
         i = int(tasks.work.argmax())
         run = int(tasks.work[i]) * 1000 // int(nodes.speed.min()) + 1
-        spent = run * power * int(tasks.cores.max()) * len(tasks)
+        spent = run * max(power, 1) * int(tasks.cores.max()) * len(tasks)
         if spent > LARGEST:
             raise ProblemError(
                 f"{tasks.names[i]!r}: its work of {int(tasks.work[i]):,} is too large for the "
                 "slowest node; check its unit, which is million instructions"
             )
+        _refuse_slow(network, tasks)
         i = int((tasks.input + tasks.output).argmax())
         sent = int(tasks.input[i] + tasks.output[i]) * (sum(network.energy.tolist()) + 1)
         if sent * len(tasks) > LARGEST:
@@ -51,7 +55,7 @@ def refuse_large(
             )
         spent += sent * len(tasks)
     most = {
-        Goal.SLA: int(tasks.weight.sum()),
+        Goal.SLA: weights,
         Goal.RESPONSE: len(tasks) * horizon,
         Goal.ENERGY: (base + spent) // 1000 + 1,
         Goal.LATENESS: late,
@@ -64,3 +68,16 @@ def refuse_large(
                 f"the weight {weights[goal]:,} of {goal.value} makes the objective too large a "
                 "number; weights say how goals relate, so smaller ones say the same"
             )
+
+
+def _refuse_slow(network: Network, tasks: Tasks) -> None:
+    """Refuse bytes that would be on their way for longer than can be counted."""
+    sizes = np.maximum(tasks.input, tasks.output)
+    np.maximum.at(sizes, tasks.before[:, 1], tasks.data)
+    i = int(sizes.argmax())
+    passing = sum(int(sizes[i]) // bandwidth + 1 for bandwidth in network.bandwidth.tolist())
+    if passing * len(tasks) > LARGEST:
+        raise ProblemError(
+            f"{tasks.names[i]!r}: sending its data takes too large a number of milliseconds; check "
+            "its bytes, and the bandwidths of the links, which are bytes per ms"
+        )

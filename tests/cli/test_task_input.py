@@ -65,9 +65,35 @@ def test_numbers_beyond_64_bits_are_refused(tmp_path: Path) -> None:
     assert "'photo': its work of 10,000,000,000,000 is too large for the slowest node" in output
 
 
+def long_run(content: dict[str, Any]) -> None:
+    """On a node that takes no power."""
+    content["nodes"][0]["speed"] = 1
+    content["tasks"][0]["work"] = 1 << 53
+
+
+def slow_way(content: dict[str, Any]) -> None:
+    """A thousand links of a byte each ms, and petabytes to send."""
+    content["links"] = [{"ends": ["gateway", "cloud"], "bandwidth": 1}] * 999
+    content["tasks"][0]["input"] = 1 << 53
+
+
+def busy(*spans: tuple[int, int], **more: int) -> Change:
+    """What keeps the edge node busy besides, from one moment to another."""
+    rows = [{"node": "edge-1", "held": a, "begin": a, "end": b, **more} for a, b in spans]
+    return put("taken", value=rows)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
+        (busy((0, 5), (5, 9), (9, 9)), ""),
+        (busy((0, 10), (5, 15)), "taken: 'edge-1' has too few cores from 5 ms on, before any task"),
+        (busy((3, 10), memory=1 << 30), "taken: 'edge-1' has too few memory from 3 ms on"),
+        (busy((3, 10), cores=2), "taken: 'edge-1' has too few cores from 3 ms on"),
+        (long_run, "'photo': its work of 9,007,199,254,740,992 is too large for the slowest node"),
+        (put("tasks", 1, "after", value=[{"task": "photo", "data": 1 << 53}]), ""),
+        (put("links", value=[{"ends": ["gateway", "cloud"], "bandwidth": 1}] * 999), ""),
+        (slow_way, "'photo': sending its data takes too large a number of milliseconds"),
         (put("links", 0, "bandwidth", value=0), "link gateway-cloud': its bandwidth is not above"),
         (
             put("links", 0, "ends", value=["cloud", "cloud"]),
