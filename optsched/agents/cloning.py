@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -188,7 +189,11 @@ class Desk:
 
 
 def _alone() -> None:
-    """A teacher's process: one thread, and no longer than the run, however that ends."""
+    """A teacher's process: one thread, and no longer than the run, however that ends.
+
+    Ctrl-C on a terminal reaches it too, and it is the run that stops after the round.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
     parent = multiprocessing.parent_process()
     if parent is not None:

@@ -16,6 +16,7 @@ class Exit(IntEnum):
     REFUSED = 5
     INTERRUPTED = 130
     CLOSED = 141
+    TERMINATED = 143
 
 
 MEANING = {
@@ -27,6 +28,7 @@ MEANING = {
     Exit.REFUSED: "the checker refuses the plan, or doctor found something wrong",
     Exit.INTERRUPTED: "interrupted (Ctrl-C) without an answer",
     Exit.CLOSED: "what the output was piped into stopped reading",
+    Exit.TERMINATED: "ended by SIGTERM; what was written before is whole",
 }
 
 EPILOG = "Exit codes:\n" + "".join(f"  {code.value:3}  {said}\n" for code, said in MEANING.items())

@@ -18,6 +18,10 @@ from .parameters import Command, option, options
 if TYPE_CHECKING:
     from optsched.agents.training import Step
 
+    from .watching import Lines
+
+READY = "getting ready"  # what is done before the first round
+
 
 @click.command("train", cls=Command, short_help="Train an agent.")
 @click.argument("problem", metavar="PROBLEM", type=click.Choice(tuple(PROBLEMS)))
@@ -75,6 +79,8 @@ def command(
     quiet: bool,
 ) -> None:
     """Train an agent: clone a solver, then masked PPO. Ctrl-C stops after the present round.
+
+    SIGTERM ends at once; --resume goes on after the last round that is in the folder.
 
     For VMs, two stages follow: a few coefficients are chosen by what episodes reach, and mistakes
     that the agent makes in its own episodes are corrected. With --init and clone.rounds=0 nothing
@@ -137,44 +143,57 @@ def _change(text: str) -> tuple[str, str]:
 
 
 class _Bar:
-    """How far a run is, with the time it will still take; a line per validation elsewhere."""
+    """How far a run is, with the time it will still take; elsewhere a plain line now and then."""
 
     def __init__(self, quiet: bool) -> None:
         self.quiet, self.shown = quiet, ""
         self.bar: Any = None
+        self.lines: Lines | None = None
 
     def __enter__(self) -> _Bar:  # noqa: PYI034 - a class of its own, for one use
-        if not self.quiet and sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+        if self.quiet:
+            return self
+        from .watching import Lines
 
-            self.bar = Progress(
-                TextColumn("{task.description}", markup=False),
-                BarColumn(),
-                TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-                TimeRemainingColumn(),
-                console=Console(stderr=True),
-            )
-            self.bar.start()
+        if not sys.stderr.isatty():
+            self.lines = Lines(READY)
+            return self
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self.bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
+        self.bar.add_task(READY, total=1)
+        self.bar.start()
         return self
 
     def __exit__(self, *exc: object) -> None:
         if self.bar is not None:
             self.bar.stop()
+        if self.lines is not None:
+            self.lines.close()
 
     def step(self, step: Step) -> None:
         """Show how far it is."""
-        told = step.stage
+        told, new = step.stage, step.stage != self.shown
         if step.loss is not None:
             told += f" loss {step.loss:.3f}"
         if step.gap is not None:
             told += f" gap {step.gap:.1%}, best {step.best or 0:.1%}"
-        if self.bar is None:
-            if not self.quiet and step.validated:
-                click.echo(f"{told} ({step.done} of {step.total})", err=True)
-            return
-        if step.stage != self.shown:
-            for old in self.bar.task_ids:
-                self.bar.remove_task(old)
-            self.task, self.shown = self.bar.add_task(told, total=step.total), step.stage
-        self.bar.update(self.task, description=told, completed=step.done, total=step.total)
+        self.shown = step.stage
+        if self.lines is not None:
+            unit = "decisions" if step.stage == "ppo" else "rounds"
+            self.lines.say(f"{told} ({step.done:,} of {step.total:,} {unit})")
+            if step.validated or new:  # else when it is time again
+                click.echo(self.lines.text, err=True)
+        elif self.bar is not None:
+            if new:
+                for old in self.bar.task_ids:
+                    self.bar.remove_task(old)
+                self.task = self.bar.add_task(told, total=step.total)
+            self.bar.update(self.task, description=told, completed=step.done, total=step.total)

@@ -1,10 +1,12 @@
-"""What a person sees while it takes time, and Ctrl-C."""
+"""What a person sees while it takes time, Ctrl-C, and SIGTERM."""
 
 from __future__ import annotations
 
+import ctypes
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -12,28 +14,56 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from .exits import Exit
+
 if TYPE_CHECKING:
     from optsched.budget import Progress
 
 T = TypeVar("T")
 
 SHOW_AFTER = 1.0  # seconds; what is over sooner needs no progress
+EVERY = 30.0  # seconds between lines where there is no terminal
+GRACE = 3.0  # seconds for work that is given up on to end
 
 
 @contextmanager
 def watching(stage: str, *, quiet: bool = False) -> Iterator[Callable[[str], None]]:
-    """Say on the terminal what is being done, from the first second on.
+    """Say on standard error what is being done.
 
-    Gives a function that changes what is said. Silent where standard error is no terminal.
+    On a terminal from the first second on, else in a plain line now and then. Gives a function that
+    changes what is said.
     """
-    if quiet or not sys.stderr.isatty():
+    if quiet:
         yield lambda text: None
         return
-    line = _Line(stage)
+    line = _Line(stage) if sys.stderr.isatty() else Lines(stage)
     try:
         yield line.say
     finally:
         line.close()
+
+
+class Lines:
+    """Plain lines for logs: what was said last and for how long it has gone on, every 30 s."""
+
+    def __init__(self, text: str) -> None:
+        self.text, self.began = text, time.monotonic()
+        self.over = threading.Event()
+        self.ticking = threading.Thread(target=self._tick, name="lines", daemon=True)
+        self.ticking.start()
+
+    def _tick(self) -> None:
+        while not self.over.wait(EVERY):
+            click.echo(f"{self.text}; {time.monotonic() - self.began:,.0f} s so far", err=True)
+
+    def say(self, text: str) -> None:
+        """What the next line tells."""
+        self.text = text
+
+    def close(self) -> None:
+        """No more lines."""
+        self.over.set()
+        self.ticking.join()
 
 
 class _Line:
@@ -92,10 +122,10 @@ STOPPING = "stopping with the best plan so far"
 
 
 def run_stoppable(work: Callable[[Callable[[], bool]], T], told: str = STOPPING) -> tuple[T, bool]:
-    """Run `work` so that the first Ctrl-C asks it to stop and the second one gives up on it.
+    """Run `work` so that the first Ctrl-C asks it to stop; the second, or SIGTERM, gives up on it.
 
-    The work runs in a thread: the main one must stay free, because Python hands signals to it
-    alone, and not while it is inside a solver's C++ code.
+    What is given up on leaves no process behind. The work runs in a thread: the main one must stay
+    free, because Python hands signals to it alone, and not while it is inside a solver's C++ code.
 
     Parameters
     ----------
@@ -112,14 +142,23 @@ def run_stoppable(work: Callable[[Callable[[], bool]], T], told: str = STOPPING)
     ------
     KeyboardInterrupt
         On the second Ctrl-C.
+    SystemExit
+        On SIGTERM.
     """
     asked = threading.Event()
+    enough: list[
+        BaseException
+    ] = []  # not raised in a handler: `join` would take the thread for over
 
     def on_interrupt(signum: int, frame: FrameType | None) -> None:
         if asked.is_set():
-            raise KeyboardInterrupt
+            enough.append(KeyboardInterrupt())
+            return
         asked.set()
         click.echo(f"{told}; Ctrl-C again to give up", err=True)
+
+    def on_terminate(signum: int, frame: FrameType | None) -> None:
+        enough.append(SystemExit(Exit.TERMINATED))
 
     answers: list[T] = []
     faults: list[BaseException] = []
@@ -130,14 +169,35 @@ def run_stoppable(work: Callable[[Callable[[], bool]], T], told: str = STOPPING)
         except BaseException as error:
             faults.append(error)
 
-    previous = signal.signal(signal.SIGINT, on_interrupt)
+    worker = threading.Thread(target=run, name="solve", daemon=True)
+    handlers = {signal.SIGINT: on_interrupt, signal.SIGTERM: on_terminate}
+    previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
-        worker = threading.Thread(target=run, name="solve", daemon=True)
         worker.start()
-        while worker.is_alive():
+        while worker.is_alive() and not enough:
             worker.join(0.05)
+        if enough:
+            _give_up(worker)
+            raise enough[0]
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
     if faults:
         raise faults[0]
     return answers[0], asked.is_set()
+
+
+def _give_up(worker: threading.Thread) -> None:
+    """End a thread that works, and its processes, so that the interpreter can end as usual.
+
+    A thread that came back from C++ while the interpreter ends would abort the process, and one
+    that waits for its processes would keep it.
+    """
+    import multiprocessing
+
+    for child in multiprocessing.active_children():
+        child.terminate()
+    if worker.ident is not None:
+        raised = ctypes.py_object(KeyboardInterrupt)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(worker.ident), raised)
+    worker.join(GRACE)

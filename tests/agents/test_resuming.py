@@ -29,7 +29,7 @@ from optsched.errors import FormatError
 
 TRAIN = [
     sys.executable, "-c", "from optsched.cli import main; main()", "train", "vm-rescheduling",
-    "--workers", "1", "--device", "cpu",
+    "--device", "cpu",
 ]  # fmt: skip
 SMALLEST = {
     "env_kwargs.pms": 8, "env_kwargs.moves": 3, "clone.jobs_per_round": 2,
@@ -200,24 +200,35 @@ def test_runs_go_on_with_their_own_problem(tmp_path: Path, small: dict[str, Any]
         assert word in told.output
 
 
-def test_ctrl_c_ends_after_the_round(tmp_path: Path) -> None:
-    """The command says what happens, keeps the checkpoint, and ends with the code of Ctrl-C."""
+@pytest.mark.parametrize(
+    ("number", "code", "words"),
+    [(signal.SIGINT, 130, "stopping after this round"), (signal.SIGTERM, 143, "clone loss")],
+)
+def test_signals_end_a_run(tmp_path: Path, number: signal.Signals, code: int, words: str) -> None:
+    """Ctrl-C, which on a terminal reaches teachers too, after the round; SIGTERM at once.
+
+    The checkpoint stays, no process does, and nothing is said that is not ours.
+    """
     out = tmp_path / "run"
     sets = SMALLEST | {"clone.rounds": 100000}
     changes = [part for name, value in sets.items() for part in ("--set", f"{name}={value}")]
     process = subprocess.Popen(
-        [*TRAIN, "--out", str(out), *changes], stderr=subprocess.PIPE, stdout=subprocess.PIPE,
-        text=True,
+        [*TRAIN, "--workers", "2", "--out", str(out), *changes], stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     while not (out / "checkpoint.pt").exists():
         assert process.poll() is None
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    told, said = process.communicate(timeout=120)
-    assert process.returncode == 130
-    assert "stopping after this round" in said
+    if number is signal.SIGINT:
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)
+    told, said = process.communicate(timeout=120)  # until the last of its processes has ended
+    assert process.returncode == code
+    assert words in said
     assert "Traceback" not in said
-    assert "best gap on validation" in told
+    assert "resource_tracker" not in said
+    assert ("best gap on validation" in told) == (number is signal.SIGINT)
     assert Folder.old(out).load(out / "checkpoint.pt")["stage"] == "clone"
 
 

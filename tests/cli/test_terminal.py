@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -95,7 +96,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def shown(terminal: Terminal, text: str) -> bool:
+def shown(terminal: io.StringIO, text: str) -> bool:
     """Whether the text is there within a minute."""
     end = time.monotonic() + 60
     while text not in terminal.getvalue() and time.monotonic() < end:
@@ -115,7 +116,7 @@ def test_progress_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_progress_for_what_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is over at once leaves no trace, nor does anything with --quiet or in a pipe."""
+    """What is over at once leaves no trace, nor does anything with --quiet."""
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     with watching.watching("reading"):
@@ -127,6 +128,49 @@ def test_no_progress_for_what_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
     with watching.watching("reading"):
         time.sleep(0.05)
     assert terminal.getvalue() == ""
+
+
+def test_plain_lines_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was said last, again and again while it lasts; nothing with --quiet, or in between."""
+    log = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", log)
+    with watching.watching("reading"):
+        pass
+    assert log.getvalue() == ""
+    monkeypatch.setattr(watching, "EVERY", 0.01)
+    with watching.watching("reading", quiet=True):
+        time.sleep(0.05)
+    assert log.getvalue() == ""
+    with watching.watching("reading") as say:
+        assert shown(log, "reading; 0 s so far\n")
+        say("solving")
+        assert shown(log, "solving; 0 s so far\nsolving; 0 s so far\n")
+
+
+def test_sigterm_gives_up(tmp_path: Path) -> None:
+    """The work ends where it is, its processes too, and the exit code is that of SIGTERM."""
+    code = """
+import multiprocessing, os, signal, sys, time
+from optsched.cli.watching import run_stoppable
+
+def work(stop):
+    child = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(600,))
+    child.start()
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        while True:
+            time.sleep(0.01)
+    finally:
+        print("ended", child.join(60), child.exitcode)
+
+if __name__ == "__main__":
+    run_stoppable(work)
+"""
+    (tmp_path / "work.py").write_text(code)
+    done = subprocess.run([sys.executable, str(tmp_path / "work.py")], capture_output=True)
+    assert done.returncode == 143
+    assert done.stdout == f"ended None {-signal.SIGTERM}\n".encode()
+    assert done.stderr == b""
 
 
 def test_every_command_says_what_takes_long(
@@ -177,7 +221,7 @@ def test_errors_of_the_work_are_raised() -> None:
 def test_training_shows_how_far_it_is_and_how_long_it_will_take(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """On a terminal a bar a stage with rounds, gap and ETA; elsewhere a line per validation."""
+    """On a terminal a bar a stage with rounds, gap and ETA; elsewhere lines."""
     terminal = Terminal()
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys, "stderr", terminal)
@@ -194,12 +238,12 @@ def test_training_shows_how_far_it_is_and_how_long_it_will_take(
         for one in rounds:
             bar.step(one)
             bar.bar.refresh()
-    shown = terminal.getvalue()
-    assert "clone loss 0.500 gap 12.0%, best 12.0%" in shown
-    assert "3/4" in shown
-    assert "ppo gap 10.0%, best 10.0%" in shown
-    assert "32/64" in shown
-    assert re.search(r"-:--:--|\d:\d\d:\d\d", shown)
+    drawn = terminal.getvalue()
+    assert "clone loss 0.500 gap 12.0%, best 12.0%" in drawn
+    assert "3/4" in drawn
+    assert "ppo gap 10.0%, best 10.0%" in drawn
+    assert "32/64" in drawn
+    assert re.search(r"-:--:--|\d:\d\d:\d\d", drawn)
     plain = io.StringIO()
     monkeypatch.setattr(sys, "stderr", plain)
     for quiet in (False, True):
@@ -207,6 +251,13 @@ def test_training_shows_how_far_it_is_and_how_long_it_will_take(
             for one in rounds:
                 bar.step(one)
     assert plain.getvalue().splitlines() == [
-        "clone loss 0.500 gap 12.0%, best 12.0% (2 of 4)",
-        "ppo gap 10.0%, best 10.0% (32 of 64)",
+        "clone loss 0.500 (1 of 4 rounds)",
+        "clone loss 0.500 gap 12.0%, best 12.0% (2 of 4 rounds)",
+        "ppo gap 10.0%, best 10.0% (32 of 64 decisions)",
     ]
+    monkeypatch.setattr(watching, "EVERY", 0.01)
+    with train._Bar(False) as bar:
+        assert shown(plain, "getting ready; 0 s so far\n")
+        for one in rounds[:3]:
+            bar.step(one)
+        assert shown(plain, "clone loss 0.500 gap 12.0%, best 12.0% (3 of 4 rounds); 0 s so far\n")
