@@ -42,18 +42,33 @@ MEASURES = {
     ),
     option("--count", type=click.IntRange(2), default=20, show_default=True, help="Instances."),
     option("--seed", type=click.IntRange(0), default=0, help="Where in the split to begin."),
+    option(
+        "--nodes",
+        type=click.IntRange(1),
+        default=8,
+        show_default=True,
+        help="Most nodes, of pods and tasks.",
+    ),
+    option("--load", help="Of VMs low, middle or high (default); of tasks a number, default 0.8."),
+    option("--best-of", type=Duration(), help="Also the best of as many episodes as this allows."),
+    option("--time-limit", type=Duration(), default=10.0, help="For solvers; default 10s."),
+)
+@options(
+    "Virtual machines",
     option("--pms", type=click.IntRange(1), default=279, show_default=True, help="PMs of each."),
-    option("--load", help="low, middle or high (default); of tasks a number, default 0.8."),
-    option("--tasks", type=click.IntRange(1), default=60, show_default=True, help="Tasks of each."),
-    option("--burst", is_flag=True, help="Tasks come in rushes."),
     option("--memory", default="slack", show_default=True, help="slack, tight or mixed."),
     option("--moves", type=click.IntRange(1), default=50, show_default=True, help="Most moves."),
-    option("--nodes", type=click.IntRange(1), default=8, show_default=True, help="Most nodes."),
+)
+@options(
+    "Pods",
     option("--ppn", type=click.IntRange(1), default=None, help="Pods per node; default: drawn."),
     option("--tiers", type=click.IntRange(1), default=None, help="Of pods; default: drawn."),
     option("--usage", type=click.IntRange(1), default=None, help="In percent; default: drawn."),
-    option("--best-of", type=Duration(), help="Also the best of as many episodes as this allows."),
-    option("--time-limit", type=Duration(), default=10.0, help="For solvers; default 10s."),
+)
+@options(
+    "Tasks",
+    option("--tasks", type=click.IntRange(1), default=60, show_default=True, help="Tasks of each."),
+    option("--burst", is_flag=True, help="Tasks come in rushes."),
 )
 @options(
     "Output",

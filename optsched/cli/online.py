@@ -131,7 +131,7 @@ def _row(one: Window) -> list[str]:
 
 
 def _print(problem: TaskProblem, played: Played, seen: Seen, ask: Ask, stopped: bool) -> None:
-    from optsched.report.schedules import node_rows, sla_rows
+    from optsched.report.schedules import known, node_rows, sla_rows
     from optsched.report.units import plural
 
     told, paper, count = played.evaluation, Paper(ask.max_rows), len(problem.tasks)
@@ -161,7 +161,7 @@ def _print(problem: TaskProblem, played: Played, seen: Seen, ask: Ask, stopped: 
         ),
         sla_rows(played.problem, told),
     )  # fmt: skip
-    for one in problem.warnings:
+    for one in known(problem):
         paper.say(f"! {one}", "yellow")
 
 
@@ -186,6 +186,8 @@ def _figures(problem: TaskProblem, played: Played, seen: Seen) -> list[tuple[str
 
 
 def _json(problem: TaskProblem, played: Played, seen: Seen, ask: Ask, stopped: bool) -> bytes:
+    from optsched.report.schedules import known
+
     from .documents import LevelWorth, encode
     from .documents.tasks import Decisions, OnlineDocument, WindowTold
     from .schedules import worth_told
@@ -219,6 +221,6 @@ def _json(problem: TaskProblem, played: Played, seen: Seen, ask: Ask, stopped: b
                 )
                 for one in seen.windows
             ],
-            notes=[*problem.warnings],
+            notes=[*known(problem)],
         )
     )

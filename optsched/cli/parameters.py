@@ -54,11 +54,21 @@ class Instant(click.ParamType[str]):
 
 
 class Option(click.Option):
-    """An option that stands in a named section of the help."""
+    """An option that stands in a named section of the help.
 
-    def __init__(self, *args: Any, section: str = "Options", **kwargs: Any) -> None:
+    `also` are further sections, for options that mean another thing of other problems, each with
+    how the option is written there and its help.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        section: str = "Options",
+        also: dict[str, tuple[str, str]] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
-        self.section = section
+        self.section, self.also = section, also or {}
 
 
 class Command(click.Command):
@@ -71,6 +81,8 @@ class Command(click.Command):
             record = param.get_help_record(ctx)
             if record is not None and isinstance(param, click.Option):
                 sections.setdefault(getattr(param, "section", "Options"), []).append(record)
+                for title, told in getattr(param, "also", {}).items():
+                    sections.setdefault(title, []).append(told)
         for title in sorted(sections, key=lambda one: one == "Options"):
             with formatter.section(title):
                 formatter.write_dl(sections[title])

@@ -93,6 +93,7 @@ def report_tasks(problem: TaskProblem, path: str | None) -> tuple[str, tuple[str
 def _outcome(problem: TaskProblem, schedule: Schedule, told: OutcomeDocument) -> Outcome:
     """The answer that a document tells of."""
     from optsched.outcome import Outcome
+    from optsched.report.schedules import known
     from optsched.result import Certificate, LevelValue, Status
 
     return Outcome(
@@ -105,7 +106,7 @@ def _outcome(problem: TaskProblem, schedule: Schedule, told: OutcomeDocument) ->
         certificate=Certificate("", "", "", told.certificate),
         solver=told.solver,
         seconds=told.seconds,
-        notes=tuple(one for one in told.notes if one not in problem.warnings),
+        notes=tuple(one for one in told.notes if one not in known(problem)),
     )
 
 
@@ -145,7 +146,14 @@ def check_tasks(problem: TaskProblem, path: str, output: str, max_rows: int) -> 
 
 
 def _print(paper: Paper, problem: TaskProblem, outcome: Outcome) -> None:
-    from optsched.report.schedules import level_rows, node_rows, sla_rows, task_rows, verdict
+    from optsched.report.schedules import (
+        known,
+        level_rows,
+        node_rows,
+        sla_rows,
+        task_rows,
+        verdict,
+    )
     from optsched.tasks import evaluate
 
     from .text import STYLE, print_notes
@@ -176,11 +184,12 @@ def _print(paper: Paper, problem: TaskProblem, outcome: Outcome) -> None:
         level_rows(outcome),
     )
     paper.say(outcome.certificate.text)
-    print_notes(paper, (*problem.warnings, *outcome.notes))
+    print_notes(paper, (*known(problem), *outcome.notes))
     paper.say(f"\n{outcome.solver}, {outcome.seconds:.2f} s", "dim")
 
 
 def _json(problem: TaskProblem, outcome: Outcome) -> bytes:
+    from optsched.report.schedules import known
     from optsched.snapshot.task_files import schedule_record
     from optsched.tasks import evaluate
 
@@ -208,7 +217,7 @@ def _json(problem: TaskProblem, outcome: Outcome) -> bytes:
             ],
             certificate=outcome.certificate.text,
             **worth_told(problem, schedule, told),
-            notes=[*problem.warnings, *outcome.notes],
+            notes=[*known(problem), *outcome.notes],
             schedule=schedule_record(problem, schedule),
         )
     )

@@ -237,9 +237,15 @@ _counting = options(
         metavar="RATE[:W][,..]",
         help="Minimise these fragment rates: fr16 is the share of the free cores that no 16-core "
         "VM can use, mem64 the same of memory for 64 GiB, and fr16:2,fr64 weighs one double. "
-        "For tasks: goals, one after another, of sla, response, energy and lateness, or a weighted "
-        "sum as in response:3+energy:1. "
         "[default: as the file says]",
+        also={
+            "Tasks": (
+                "--objective GOAL[,..]",
+                "Minimise these goals, the most important first: sla (weights of tasks that are "
+                "late, rejected or unfinished), response, energy, lateness; or a weighted sum, as "
+                "in response:3+energy:1. [default: as the file says]",
+            )
+        },
     ),
     option(
         "--goal-fr",

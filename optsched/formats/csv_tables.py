@@ -37,7 +37,7 @@ def table(path: str, columns: Sequence[str], maybe: Sequence[str] = ()) -> Rows:
     return rows
 
 
-def titles(path: str) -> tuple[str, ...]:
+def titles(path: str | Path) -> tuple[str, ...]:
     """The columns of a CSV file; none where it cannot be read as one."""
     if not Path(path).is_file():
         return ()

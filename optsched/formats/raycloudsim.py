@@ -1,10 +1,10 @@
 """RayCloudSim: a configuration of nodes and links (JSON) with a list of tasks (CSV).
 
 The path is "config.json,tasks.csv", or one of them with the other beside it under the published
-names (Tuple30K_config.json and Tuple30K_testset.csv, or config.json and testset.csv); `select`
-names another list ("trainset"), `first` takes only so many tasks. `slack` replaces the published
-deadlines, which do not depend on how large a task is, by the arrival and so many times the answer
-of the task alone on its best node.
+names (Tuple30K_config.json and Tuple30K_testset.csv, or config.json and testset.csv), or a folder
+with one such pair; `select` names another list ("trainset"), `first` takes only so many tasks.
+`slack` replaces the published deadlines, which do not depend on how large a task is, by the arrival
+and so many times the answer of the task alone on its best node.
 
 Units are not in the files, and differ between them. Lists that name the sources of tasks (Topo4MEC)
 are in megabits, megabits per second and MHz; the others (the tuples from Pakistan) are in kilobits,
@@ -36,13 +36,12 @@ from optsched.snapshot.names import Names
 from optsched.tasks import Goal, Network, Nodes, Objective, TaskProblem, Tasks, Tier
 
 from .csv_tables import Rows, number, table, titles
+from .raycloudsim_files import COLUMNS, files, sets_in
 
 Amount = Annotated[float, Meta(ge=0, le=1e12)]
 Above = Annotated[float, Meta(gt=0, le=1e9)]
-COLUMNS = ("TaskName", "GenerationTime", "TaskSize", "CyclesPerBit", "TransBitRate", "DDL")
 BYTES = {"kb": 125, "Mb": 125_000}  # of one unit of data; per second and in ms, a thousandth
 AT_ONCE = 1 << 53  # bandwidth of what takes the 1 ms that any data take
-LISTS = "testset"
 WARNINGS = (
     "congestion of links and the buffers of nodes, which RayCloudSim knows, are not modelled",
     "RayCloudSim's energy has no unit: it is in multiples of the thriftiest node's, set to 1 W",
@@ -257,6 +256,8 @@ class RayCloudSimFormat:
         parts = path.split(",")
         if not head and len(parts) == 2:
             return {*COLUMNS} <= {*titles(parts[0]), *titles(parts[1])}
+        if Path(path).is_dir():
+            return any(sets_in(Path(path), 2))
         return b'"MaxCpuFreq"' in head or head.startswith(b"TaskName,GenerationTime,")
 
     def read(self, data: bytes, path: str, **options: Any) -> TaskProblem:
@@ -281,34 +282,3 @@ def _option(options: dict[str, Any], name: str, least: float) -> float | None:
     if options.get(name) is None:
         return None
     return number({name: str(options[name])}, name, "--set", least)
-
-
-def files(path: str, select: str | None) -> tuple[str, str]:
-    """The configuration and the list of tasks that a path means.
-
-    Raises
-    ------
-    FormatError
-        One of them is not there.
-    """
-    parts = path.split(",")
-    if len(parts) == 2 and not Path(path).exists():
-        parts.sort(key=lambda one: ".csv" in Path(one).name)
-        return parts[0], parts[1]
-    one = Path(path)
-    stem = one.name.removesuffix(".gz")
-    if stem.endswith("config.json"):
-        other = stem.removesuffix("config.json") + f"{select or LISTS}.csv"
-        pair = one, one.with_name(other)
-    else:
-        kind = next((k for k in (LISTS, "trainset") if stem.endswith(f"{k}.csv")), None)
-        if kind is None:
-            raise FormatError(f'{path}: give "config.json,tasks.csv", the nodes and the tasks')
-        stem = stem.removesuffix(f"{kind}.csv")
-        pair = one.with_name(stem + "config.json"), one.with_name(f"{stem}{select or kind}.csv")
-    for needed in pair:
-        if not needed.is_file():
-            raise FormatError(
-                f'{path}: {needed.name} is not beside it; give "config.json,tasks.csv"'
-            )
-    return str(pair[0]), str(pair[1])

@@ -15,6 +15,7 @@ from .units import plural, short
 
 WIDE, LANE, LEFT, GAP = 1060, 13, 130, 8  # pixels of the charts
 BINS = 60  # columns of the map of load
+POWERLESS = "the file names no power of any node or link, so every energy is 0 and says nothing"
 MOST = 3000  # bars and rows that a browser shows quickly
 
 
@@ -97,6 +98,13 @@ def sentence(problem: TaskProblem, told: Evaluation) -> str:
     )
 
 
+def known(problem: TaskProblem) -> tuple[str, ...]:
+    """What is to be known whatever the schedule: what its reader says, and what is not in it."""
+    nodes = problem.nodes
+    powers = (nodes.idle, nodes.busy, nodes.sleep, nodes.wake_energy, problem.network.energy)
+    return problem.warnings if any(one.any() for one in powers) else (*problem.warnings, POWERLESS)
+
+
 def verdict(problem: TaskProblem, outcome: Outcome, told: Evaluation) -> str:
     """The answer in a sentence."""
     return f"{outcome.status.value.capitalize()}: {sentence(problem, told)}"
@@ -147,7 +155,7 @@ def schedule_page(problem: TaskProblem, answer: Outcome | Schedule) -> str:
     told = evaluate(problem, schedule)
     said = verdict(problem, outcome, told) if outcome else sentence(problem, told)
     wrong = [f"Not allowed: {one}" for one in told.violations]
-    notes = (*wrong, *problem.warnings, *(outcome.notes if outcome else ()))
+    notes = (*wrong, *known(problem), *(outcome.notes if outcome else ()))
     by = f"{outcome.solver}, {outcome.seconds:.2f} s, " if outcome else ""
     body = (
         tag(

@@ -197,3 +197,51 @@ def test_large_numbers_have_commas() -> None:
     problem = TaskProblem(Network.of(["here"]), Nodes.of([1]), Tasks.of([1] * 1200, 1), 99)
     told = sentence(problem, evaluate(problem, Schedule.nothing(1200)))
     assert told.startswith("0 of 1,200 tasks in time, 1,200 rejected, 0 unfinished; ")
+
+
+def section(help_text: str, title: str) -> str:
+    """One section of a help text, on one line."""
+    return " ".join(help_text.partition(f"\n{title}")[2].partition("\n\n")[0].split())
+
+
+@pytest.mark.parametrize("command", ["solve", "compare", "check", "report", "convert"])
+def test_goals_of_tasks_have_their_own_heading(command: str) -> None:
+    """Rates of fragments stand under virtual machines, goals under tasks."""
+    text = run(command, "--help")[1]
+    goals, rates = section(text, "Tasks:"), section(text, "Virtual machines")
+    assert "--objective GOAL[,..]" in goals
+    assert "response:3+energy:1" in goals
+    assert "--objective RATE[:W][,..]" in rates
+    assert "response" not in rates
+
+
+def test_evaluate_says_what_is_for_tasks() -> None:
+    """Options that mean nothing for the rest stand under a heading of their own."""
+    text = run("evaluate", "--help")[1]
+    assert "--burst" in section(text, "Tasks:")
+    assert "--pms" in section(text, "Virtual machines:")
+    assert "--tiers" in section(text, "Pods:")
+
+
+def test_energy_without_power_says_nothing(file: str, tmp_path: Path) -> None:
+    """One note in every form, where no node and no link has a power; none where one has."""
+    flow, page = tmp_path / "flow.json", tmp_path / "page.html"
+    parts = {
+        "specification": {"tasks": [{"id": "a"}], "files": []},
+        "execution": {"tasks": [{"id": "a", "runtimeInSeconds": 1}]},
+    }
+    flow.write_text(json.dumps({"name": "flow", "workflow": parts}))
+    note = "names no power of any node or link, so every energy is 0 and says nothing"
+    quick = ("--solver", "greedy:eft", "--quiet", "--workers", "1")
+    assert run("solve", str(flow), *quick, "--report", str(page))[1].count(note) == 1
+    assert page.read_text().count(note) == 1
+    text = run("solve", str(flow), *quick, "--output", "json")[1]
+    assert [note in one for one in json.loads(text)["notes"]] == [True]
+    answer, again = tmp_path / "answer.json", tmp_path / "again.html"
+    answer.write_text(text)
+    assert run("report", str(flow), str(answer), "-o", str(again))[0] == 0
+    assert again.read_text().count(note) == 1
+    played = ("simulate", str(flow), "--solver", "greedy:eft", "--quiet")
+    assert run(*played)[1].count(note) == 1
+    assert note in json.loads(run(*played, "--output", "json")[1])["notes"][-1]
+    assert note not in run("solve", file, *quick)[1]

@@ -125,6 +125,39 @@ def test_what_is_missing_is_said(save: Callable[..., str]) -> None:
         read(save(KILO), slack="fast")
 
 
+def test_folders(tmp_path: Path) -> None:
+    """One with a pair is read; of others it is said what is there, what lacks, and what to give."""
+    near, far = tmp_path / "sets" / "near", tmp_path / "sets" / "far"
+    for folder in (near, far):
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text(json.dumps(configuration()))
+    (near / "testset.csv").write_text(KILO)
+    (near / "package.config.json").write_text("{}")  # of something else
+    assert problem(str(near)).digest() == problem(str(near / "config.json")).digest()
+    with pytest.raises(InputError) as told:
+        read(tmp_path / "sets")
+    assert str(told.value) == (
+        f"{tmp_path / 'sets'}: 2 data sets are in it (far/config.json, near/config.json); give "
+        f"one, such as {far / 'config.json'}"
+    )
+    with pytest.raises(InputError) as told:
+        read(far)
+    pair = f"{far / 'config.json'},{near / 'testset.csv'}"
+    assert str(told.value) == (
+        f"{far}: testset.csv is not beside it; if {near / 'testset.csv'} belongs to it, give "
+        f'"{pair}"'
+    )
+    assert problem(pair).digest() == problem(str(near)).digest()
+    (near / "config.json").unlink()
+    with pytest.raises(InputError, match=r"config\.json is not beside it; if .*far/config\.json"):
+        read(near)
+    (far / "config.json").unlink()
+    with pytest.raises(InputError, match=r"config\.json is not beside it; give \"config"):
+        read(near)
+    with pytest.raises(InputError, match=r"there is no config\.json, the nodes and links, nor"):
+        read(far, format="raycloudsim")
+
+
 @pytest.mark.parametrize(
     ("file", "nodes"),
     [
