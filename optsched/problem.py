@@ -218,6 +218,7 @@ class PlacementProblem:
         most = {"max_moves": self.max_moves, "owner_at_once": self.owner_at_once}
         validate.check_disturbance(hosts, items, self.budgets, self.inflight, most)
         validate.check_objective(self.objective, len(self.tiers), cells)
+        validate.check_values(self.objective, hosts, cells, items)
 
     def replace(self, **changes: Any) -> PlacementProblem:
         """A copy with some fields changed, validated again."""

@@ -18,6 +18,7 @@ from .tables import Cells, Hosts, Items
 
 # Sums over all items must stay far from the int64 edge, or capacity checks would wrap around.
 LARGEST = 1 << 53
+LARGEST_VALUE = 1 << 60  # of a level; solvers add some up, and CP-SAT counts in 64 bits
 
 
 def _in_range(values: Ints, low: int, high: int, what: str, names: tuple[str, ...] = ()) -> None:
@@ -85,8 +86,14 @@ def check_sizes(hosts: Hosts, cells: Cells, items: Items, limits: Limits, budget
             raise ProblemError(
                 f"{names[at][:80]!r}: a {what} above 2**53 is absurd; check its unit"
             )
-    if len(items) and float(items.demand.astype(np.float64).sum(axis=0).max(initial=0)) > 2.0**62:
-        raise ProblemError("the items' demands add up to more than 2**62; use a coarser unit")
+    for table, what in (
+        (items.demand, "the items' demands add"),
+        (items.cell_demand, "the items' demands of cells add"),
+        (hosts.capacity, "the hosts' capacities add"),
+        (cells.capacity, "the cells' capacities add"),
+    ):
+        if float(table.astype(np.float64).sum(axis=0).max(initial=0)) > 2.0**62:
+            raise ProblemError(f"{what} up to more than 2**62; use a coarser unit")
 
 
 def check_items(items: Items, hosts: Hosts, cells: Cells, tables: Mapping[str, int]) -> None:
@@ -203,3 +210,25 @@ def check_objective(objective: Sequence[Level], tiers: int, cells: Cells) -> Non
                 raise ProblemError(
                     f"objective level {level.name!r}: no such cell resource, size or cells"
                 )
+
+
+def check_values(objective: Sequence[Level], hosts: Hosts, cells: Cells, items: Items) -> None:
+    """Levels whose values stay within 64 bits, with room to add some up."""
+    most = {
+        TermKind.UNPLACED: sum(items.weight.tolist()),
+        TermKind.HOST_COST: sum(hosts.cost.tolist()),
+    }
+    for level in objective:
+        total = 0
+        for term in level.terms:
+            if term.kind is TermKind.FRAGMENTS:
+                free = int(cells.capacity[:, term.resource].sum())
+                worth = min(free, len(cells) * (term.size - 1)) if term.cells == 1 else free
+            else:
+                worth = most.get(term.kind, len(items))
+            total += term.weight * worth
+        if total > LARGEST_VALUE:
+            raise ProblemError(
+                f"objective level {level.name!r}: it may add up to more than 2**60; smaller "
+                "weights of its terms and of items, and smaller costs of hosts, say the same"
+            )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from ortools.sat.python.cp_model import FEASIBLE, OPTIMAL, UNKNOWN
@@ -55,7 +54,7 @@ class CellCpSat:
         solver = cpsat.prepared(budget, seed=self.seed)
         if cpsat.run(solver, cm.model, budget) not in (OPTIMAL, FEASIBLE, UNKNOWN):
             return Found()
-        low = math.ceil(solver.best_objective_bound - 1e-6)
+        low = cpsat.bound(solver, cm.model)
         bound = Bound(low, "CP-SAT on class counts", self.safe)
         if not solver.response_proto.solution:
             return Found(bound=bound)

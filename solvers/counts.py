@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 
@@ -96,7 +95,7 @@ class CpSat:
         known = None if extra else ladder.bounds[level].value
         if cpsat.run(solver, cm.model, budget, known) not in (OPTIMAL, FEASIBLE, UNKNOWN):
             return Found()
-        low = math.ceil((solver.best_objective_bound - most) / (most + 1) - 1e-6)
+        low = -((most - cpsat.bound(solver, cm.model)) // (most + 1))
         bound = Bound(low, "CP-SAT on class counts")
         if not solver.response_proto.solution:
             return Found(bound=bound)

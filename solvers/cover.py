@@ -131,7 +131,7 @@ class Cover:
         hosts = np.zeros(len(kind), bool)
         for k, var in enumerate(used):
             hosts[np.flatnonzero(kind == k)[: solver.value(var)]] = True
-        return Chosen(hosts, math.ceil(solver.best_objective_bound - 1e-6))
+        return Chosen(hosts, cpsat.bound(solver, model))
 
     def _divisible(self, spare_room: float, budget: Budget) -> Chosen | None:
         """The LP over single hosts, rounded up."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 
 from ortools.sat.python import cp_model
@@ -9,6 +10,7 @@ from ortools.sat.python import cp_model
 from optsched.budget import Budget
 
 LOOK = 0.02  # seconds between two looks at `Budget.stop`
+SLACK, ROUNDING = 1e-6, 2.0**-50  # by which a bound may be off, and the share of its size
 LEAST = 0.005  # seconds that a solve gets at least; with 0 it would have no limit at all
 
 
@@ -55,6 +57,17 @@ def run(
     finally:
         done.set()
         watch.join()
+
+
+def bound(solver: cp_model.CpSolver, model: cp_model.CpModel) -> int:
+    """A whole number that the objective of no solution is below, after a run.
+
+    CP-SAT keeps it whole and tells it as a float, with the constant part of the objective added;
+    where that is large, what is told is off by units.
+    """
+    told = solver.best_objective_bound
+    size = max(abs(told), abs(model.proto.objective.offset))
+    return math.ceil(told - SLACK - ROUNDING * size)
 
 
 class _Enough(cp_model.CpSolverSolutionCallback):

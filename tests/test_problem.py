@@ -95,6 +95,21 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: two_hosts(Items.of([[1 << 53]] * 600)),
         "add up to more than 2**62",
     ),
+    "absurd room": (
+        lambda: PlacementProblem.of(Hosts.of([[1 << 53]] * 600), Items.of([[1]])),
+        "the hosts' capacities add up to more than 2**62",
+    ),
+    "absurd weights": (
+        lambda: two_hosts(Items.of([[1]] * 200, weight=1 << 53)),
+        "objective level 'unplaced[0]': it may add up to more than 2**60",
+    ),
+    "absurd weight of a term": (
+        lambda: two_hosts(
+            Items.of([[1]] * 2, host0=0, weight=1 << 40),
+            objective=(Level("all", (Term(TermKind.UNPLACED, 1 << 20),)),),
+        ),
+        "objective level 'all': it may add up to more than 2**60",
+    ),
     "tables for others": (
         lambda: two_hosts(Items.of([[1]]), where=where()),
         "for other hosts or items",

@@ -8,7 +8,6 @@ bounds hold under the values of the levels before.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -351,7 +350,7 @@ def improve(
                 if not told.violations and told.levels < values:
                     schedule, values = found, told.levels
             if status in (cp_model.OPTIMAL, cp_model.FEASIBLE, cp_model.UNKNOWN):
-                low = math.ceil(solver.best_objective_bound - 1e-6)
+                low = cpsat.bound(solver, model.model)
                 bounds[k] = max(bounds[k], Bound(low, SOURCE), key=lambda one: one.value)
         model.model.add(value <= values[k])
     return schedule, bounds

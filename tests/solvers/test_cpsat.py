@@ -44,3 +44,15 @@ def test_a_seed_of_any_size_is_taken(workers: int) -> None:
     solver = cpsat.prepared(budget, seed=1 << 40)
     assert solver.parameters.num_workers == workers
     assert cpsat.run(solver, knapsack(), budget) == OPTIMAL
+
+
+@pytest.mark.parametrize(("size", "loss"), [(10**3, 0), (10**12, 0), ((1 << 53) - 1, 100)])
+def test_a_bound_is_never_above_what_there_is(size: int, loss: int) -> None:
+    """All but one of three can be had; where floats lose units, they are taken off the bound."""
+    model = CpModel()
+    taken = [model.new_bool_var("") for _ in range(3)]
+    model.add(sum(taken) <= 2)
+    model.minimize(sum(worth * (1 - x) for worth, x in zip((size, size, 999), taken, strict=True)))
+    solver = cpsat.prepared(Budget.of(60), workers=1)
+    assert cpsat.run(solver, model, Budget.of(60)) == OPTIMAL
+    assert 999 - loss <= cpsat.bound(solver, model) <= 999
