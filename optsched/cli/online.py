@@ -131,7 +131,7 @@ def _row(one: Window) -> list[str]:
 
 
 def _print(problem: TaskProblem, played: Played, seen: Seen, ask: Ask, stopped: bool) -> None:
-    from optsched.report.schedules import known, node_rows, sla_rows
+    from optsched.report.schedules import REJECTED, known, node_rows, rejected_rows, sla_rows
     from optsched.report.units import plural
 
     told, paper, count = played.evaluation, Paper(ask.max_rows), len(problem.tasks)
@@ -148,6 +148,8 @@ def _print(problem: TaskProblem, played: Played, seen: Seen, ask: Ask, stopped: 
         "bold",
     )
     paper.table("What came of it", ("figure", "#value"), _figures(problem, played, seen))
+    if why := _why(played):
+        paper.table("Rejected tasks", REJECTED, rejected_rows(played.problem, why))
     paper.table(
         "Nodes",
         ("node", "tier", "state", "#tasks", "#cores in use, %", "#energy, J"),
@@ -163,6 +165,13 @@ def _print(problem: TaskProblem, played: Played, seen: Seen, ask: Ask, stopped: 
     )  # fmt: skip
     for one in known(problem):
         paper.say(f"! {one}", "yellow")
+
+
+def _why(played: Played) -> dict[int, str]:
+    """Why tasks were rejected; not what room there was, which only shows afterwards."""
+    from optsched.tasks import reasons
+
+    return reasons(played.problem, played.schedule, tried=0)
 
 
 def _figures(problem: TaskProblem, played: Played, seen: Seen) -> list[tuple[str, str]]:
@@ -207,7 +216,7 @@ def _json(problem: TaskProblem, played: Played, seen: Seen, ask: Ask, stopped: b
             response_mean_ms=float(told.response.mean()),
             runs_lost=len(played.lost),
             decision_ms=Decisions(p50=seen.quantile(0.5), p99=seen.quantile(0.99)),
-            **worth_told(played.problem, played.schedule, told),
+            **worth_told(played.problem, played.schedule, told, _why(played)),
             windows=[
                 WindowTold(
                     at=one.now,

@@ -10,6 +10,8 @@ from .console import Paper
 from .exits import Exit
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from optsched.outcome import Outcome
     from optsched.tasks import Evaluation, Schedule, TaskProblem
 
@@ -147,14 +149,16 @@ def check_tasks(problem: TaskProblem, path: str, output: str, max_rows: int) -> 
 
 def _print(paper: Paper, problem: TaskProblem, outcome: Outcome) -> None:
     from optsched.report.schedules import (
+        REJECTED,
         known,
         level_rows,
         node_rows,
+        rejected_rows,
         sla_rows,
         task_rows,
         verdict,
     )
-    from optsched.tasks import evaluate
+    from optsched.tasks import evaluate, reasons
 
     from .text import STYLE, print_notes
 
@@ -165,6 +169,8 @@ def _print(paper: Paper, problem: TaskProblem, outcome: Outcome) -> None:
         ("task", "node", "#arrival", "#start", "#answer", "#response", "#late"),
         task_rows(problem, outcome.schedule, told),
     )
+    if why := reasons(problem, outcome.schedule):
+        paper.table("Rejected tasks", REJECTED, rejected_rows(problem, why))
     paper.table(
         "Nodes",
         ("node", "tier", "state", "#tasks", "#cores in use, %", "#energy, J"),
@@ -191,7 +197,7 @@ def _print(paper: Paper, problem: TaskProblem, outcome: Outcome) -> None:
 def _json(problem: TaskProblem, outcome: Outcome) -> bytes:
     from optsched.report.schedules import known
     from optsched.snapshot.task_files import schedule_record
-    from optsched.tasks import evaluate
+    from optsched.tasks import evaluate, reasons
 
     from .documents import encode
     from .documents.tasks import OutcomeDocument, OutcomeLevel
@@ -216,22 +222,27 @@ def _json(problem: TaskProblem, outcome: Outcome) -> bytes:
                 for level in outcome.levels
             ],
             certificate=outcome.certificate.text,
-            **worth_told(problem, schedule, told),
+            **worth_told(problem, schedule, told, reasons(problem, schedule)),
             notes=[*known(problem), *outcome.notes],
             schedule=schedule_record(problem, schedule),
         )
     )
 
 
-def worth_told(problem: TaskProblem, schedule: Schedule, told: Evaluation) -> dict[str, Any]:
-    """What a schedule took and what came of it, as the fields that documents of both kinds have."""
+def worth_told(
+    problem: TaskProblem, schedule: Schedule, told: Evaluation, why: Mapping[int, str]
+) -> dict[str, Any]:
+    """What a schedule took and what came of it, as the fields that documents of both kinds have.
+
+    `why` is per rejected task why it is.
+    """
     return {
         "energy": told.energy,
         "energy_of_network": told.sent,
         "utilisation": told.utilisation,
         "fairness": told.fairness,
         "nodes": _nodes(problem, told),
-        "tasks": _tasks(problem, schedule, told),
+        "tasks": _tasks(problem, schedule, told, why),
     }
 
 
@@ -245,7 +256,9 @@ def _nodes(problem: TaskProblem, told: Evaluation) -> list[NodeTold]:
     ]
 
 
-def _tasks(problem: TaskProblem, schedule: Schedule, told: Evaluation) -> list[TaskTold]:
+def _tasks(
+    problem: TaskProblem, schedule: Schedule, told: Evaluation, why: Mapping[int, str]
+) -> list[TaskTold]:
     """Where and when each task ran, and what came of it, for JSON."""
     from .documents.tasks import TaskTold
 
@@ -260,6 +273,7 @@ def _tasks(problem: TaskProblem, schedule: Schedule, told: Evaluation) -> list[T
             late=int(told.late[i]),
             rejected=bool(told.rejected[i]),
             unfinished=bool(told.unfinished[i]),
+            reason=why.get(i),
         )
         for i, name in enumerate(problem.tasks.names)
     ]

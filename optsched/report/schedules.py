@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from optsched.outcome import Outcome
-from optsched.tasks import Evaluation, Schedule, TaskProblem, Tier, evaluate
+from optsched.tasks import Evaluation, Schedule, TaskProblem, Tier, evaluate, reasons
 
 from .markup import Column, Html, esc, join, section, table, tag
 from .page import document
@@ -16,6 +16,7 @@ from .units import plural, short
 WIDE, LANE, LEFT, GAP = 1060, 13, 130, 8  # pixels of the charts
 BINS = 60  # columns of the map of load
 POWERLESS = "the file names no power of any node or link, so every energy is 0 and says nothing"
+REJECTED = ("task", "why it is rejected")
 MOST = 3000  # bars and rows that a browser shows quickly
 
 
@@ -64,6 +65,12 @@ def task_rows(
         rest = (int(column[i]) for column in (told.finish, told.response, told.late))
         rows.append((short(names[i]), short(nodes[j]), arrival, int(schedule.start[i]), *rest))
     return rows
+
+
+def rejected_rows(problem: TaskProblem, why: Mapping[int, str]) -> list[tuple[object, ...]]:
+    """Name and reason of every rejected task, by arrival; `why` as of `optsched.tasks.reasons`."""
+    order = sorted(why, key=lambda i: int(problem.tasks.arrival[i]))
+    return [(short(problem.tasks.names[i]), why[i]) for i in order]
 
 
 def node_rows(
@@ -180,6 +187,7 @@ def schedule_page(problem: TaskProblem, answer: Outcome | Schedule) -> str:
             id_="nodes",
         ),
         _tasks(problem, schedule, told),
+        *_rejected(problem, reasons(problem, schedule)),
         *_notes(notes),
         tag("footer", tag("p", f"{by}for problem {problem.digest()}", class_="quiet")),
     )  # fmt: skip
@@ -203,6 +211,14 @@ def _tasks(problem: TaskProblem, schedule: Schedule, told: Evaluation) -> Html:
         tag("p", f"The first {MOST:,} of {len(rows):,} are shown.") if len(rows) > MOST else "",
         id_="tasks",
     )
+
+
+def _rejected(problem: TaskProblem, why: Mapping[int, str]) -> tuple[Html, ...]:
+    if not why:
+        return ()
+    rows = rejected_rows(problem, why)
+    more = tag("p", f"The first {MOST:,} of {len(rows):,} are shown.") if len(rows) > MOST else ""
+    return (section("Rejected tasks", _table(REJECTED, rows[:MOST]), more, id_="rejected"),)
 
 
 def _table(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> Html:

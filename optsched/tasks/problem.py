@@ -233,15 +233,29 @@ class TaskProblem:
         """(I, J) mJ of sending input and output."""
         return np.maximum(self._routes[2], 0)
 
+    def needs(self) -> dict[str, Bools]:
+        """(I, J) bool each: what a task asks of a node, whatever else runs there.
+
+        "allowed", "reachable", "cores", "memory", and "deadline": by a hard one it answers.
+        """
+        tasks, nodes = self.tasks, self.nodes
+        hopeless = self.earliest + self.run + self.download > tasks.deadline[:, None]
+        return {
+            "allowed": tasks.eligible,
+            "reachable": self.upload != NONE,
+            "cores": tasks.cores[:, None] <= nodes.cores[None, :],
+            "memory": tasks.memory[:, None] <= nodes.memory[None, :],
+            "deadline": ~(tasks.hard[:, None] & hopeless),
+        }
+
     @cached_property
     def fits(self) -> Bools:
         """(I, J) whether the task may run there at all."""
-        tasks, nodes = self.tasks, self.nodes
-        fit = tasks.eligible & (self.upload != NONE)
-        fit &= tasks.cores[:, None] <= nodes.cores[None, :]
-        fit &= tasks.memory[:, None] <= nodes.memory[None, :]
-        hopeless = self.earliest + self.run + self.download > tasks.deadline[:, None]
-        return np.asarray(fit & ~(tasks.hard[:, None] & hopeless))
+        first, *rest = self.needs().values()
+        fit = first.copy()
+        for one in rest:
+            fit &= one
+        return fit
 
     @property
     def earliest(self) -> Ints:

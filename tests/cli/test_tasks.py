@@ -245,3 +245,25 @@ def test_energy_without_power_says_nothing(file: str, tmp_path: Path) -> None:
     assert run(*played)[1].count(note) == 1
     assert note in json.loads(run(*played, "--output", "json")[1])["notes"][-1]
     assert note not in run("solve", file, *quick)[1]
+
+
+def test_rejected_tasks_have_a_reason(file: str, tmp_path: Path) -> None:
+    """In the text, the page and the JSON; nothing is said where all run."""
+    quick = ("--solver", "greedy:eft", "--quiet", "--workers", "1")
+    assert "Rejected tasks" not in run("solve", file, *quick)[1]
+    document = json.loads(Path(file).read_text())
+    task = document["tasks"][0]
+    task["cores"] = 999
+    greedy = tmp_path / "greedy.json"
+    greedy.write_text(json.dumps(document))
+    why, page = "it needs 999 cores, and no node that it may use has more than", tmp_path / "page"
+    text = run("solve", str(greedy), *quick, "--report", str(page))[1]
+    assert "Rejected tasks" in text
+    assert why in text
+    assert why in page.read_text()
+    played = ("simulate", str(greedy), "--solver", "greedy:eft", "--quiet")
+    assert why in run(*played)[1]
+    for words in (("solve", str(greedy), *quick), played):
+        told = {one["name"]: one for one in json.loads(run(*words, "--output", "json")[1])["tasks"]}
+        assert told[task["name"]]["reason"].startswith(why)
+        assert {one["reason"] for one in told.values() if not one["rejected"]} == {None}

@@ -32,7 +32,7 @@ class NodeTold(Part):
 
 
 class TaskTold(Part):
-    """Where and when a task ran, in ms; without a node it is rejected."""
+    """Where and when a task ran, in ms; without a node it is rejected, and `reason` says why."""
 
     name: str
     node: str | None
@@ -42,6 +42,7 @@ class TaskTold(Part):
     late: int
     rejected: bool
     unfinished: bool
+    reason: str | None = None  # files of before lack it
 
 
 class OutcomeDocument(Document, tag="optsched/outcome"):
