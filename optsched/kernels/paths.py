@@ -36,26 +36,53 @@ def sweep(
         (T + 1,) filled: cost times `whole` less prices, and the task that begins; -1: none.
     """
     slots, count = least.shape[0] - 1, task.shape[1]
+    first, last = np.empty(count, np.int64), np.empty(count, np.int64)
+    for i in range(count):
+        first[i] = max(0, task[FIRST, i] // step)
+        low, high = first[i] - 1, slots - 1
+        while low < high:  # costs never fall with time
+            middle = (low + high + 1) >> 1
+            if _worth(task, i, haste, horizon, whole, middle * step) < 0:
+                low = middle
+            else:
+                high = middle - 1
+        last[i] = low
+    order, ahead = np.argsort(last), count - 1
+    able, many = np.empty(count, np.int64), 0
     least[slots], pick[slots] = 0, -1
     for t in range(slots - 1, -1, -1):
-        now = t * step
-        best, chosen = least[t + 1], -1
-        for i in range(count):
-            if task[FIRST, i] >= now + step:
+        while ahead >= 0 and last[order[ahead]] >= t:
+            able[many] = order[ahead]
+            many, ahead = many + 1, ahead - 1
+        best, chosen, k = least[t + 1], -1, 0
+        while k < many:
+            i = able[k]
+            if first[i] > t:
+                many -= 1
+                able[k] = able[many]
                 continue
-            answer = max(now, task[FIRST, i]) + task[LENGTH, i] + task[BACK, i]
-            if answer > task[MUST, i]:
-                continue
-            cost = task[FIXED, i] + haste * (min(answer, horizon) - task[ARRIVAL, i])
-            cost += task[TARDY, i] * max(min(answer, horizon) - task[DUE, i], 0)
-            if answer > task[LAST, i]:
-                cost += task[SLA, i]
-            cost = cost * whole // task[CORES, i] - task[PRICE, i]
-            if cost < 0:  # else it is no worse to leave the core idle
-                cost += least[min(t + task[LENGTH, i] // step, slots)]
-                if cost < best:
-                    best, chosen = cost, i
+            k += 1
+            cost = _worth(task, i, haste, horizon, whole, t * step)
+            cost += least[min(t + task[LENGTH, i] // step, slots)]
+            if cost < best or (cost == best and i < chosen):  # of equals the first task
+                best, chosen = cost, i
         least[t], pick[t] = best, chosen
+
+
+@jit
+def _worth(task: Ints, i: int, haste: int, horizon: int, whole: int, now: int) -> int:
+    """Cost times `whole`, less the price, of one core of a task that begins from `now` on.
+
+    Where that is not below 0 it is no worse to leave the core idle.
+    """
+    answer = max(now, task[FIRST, i]) + task[LENGTH, i] + task[BACK, i]
+    if answer > task[MUST, i]:
+        return 0
+    cost = task[FIXED, i] + haste * (min(answer, horizon) - task[ARRIVAL, i])
+    cost += task[TARDY, i] * max(min(answer, horizon) - task[DUE, i], 0)
+    if answer > task[LAST, i]:
+        cost += task[SLA, i]
+    return int(cost * whole // task[CORES, i] - task[PRICE, i])
 
 
 @jit
