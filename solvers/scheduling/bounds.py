@@ -1,4 +1,4 @@
-"""Bounds of schedules: each task alone on its node, tasks in positions, and cores over time.
+"""Bounds of schedules: each task alone on its node, cores over time, and tasks in positions.
 
 Alone a task waits for its data, its node and what the node is busy with, for no other task. The
 best node by the whole weighted sum of a level bounds it; what earlier levels have reached rules
@@ -19,7 +19,8 @@ from optsched.solvers.scheduling.positions import matched
 from optsched.tasks import Goal, Schedule, TaskProblem, evaluate
 
 PATIENCE = 5.0  # seconds, where nobody says how long
-CROWDED = 5e-5  # seconds for each pair of a task and a node, without which none are raised
+CROWDED = 2e-6  # seconds for each pair of a task and a node, without which none are raised
+MATCHED = 5e-5  # and without which none are matched
 
 
 def free_bounds(problem: TaskProblem, values: tuple[int, ...] = ()) -> list[Bound]:
@@ -58,15 +59,16 @@ def crowded_bounds(
 ) -> list[Bound]:
     """Those of `free_bounds`, raised by what tasks on the same cores do to each other.
 
-    First tasks are matched with positions where responses count, then every core is looked at on
-    its own over time, which is nearly always enough to tell whether a schedule is optimal.
+    Every core is looked at on its own over time, which is nearly always enough to tell whether a
+    schedule is optimal. Where time is too long for that to be exact, or numbers are too large for
+    it, tasks are matched with positions as well if responses count.
 
     Parameters
     ----------
     values
         As for `free_bounds`; what reaches those of a schedule is not raised further.
     budget
-        May end the raising early, not before one matching; by default `PATIENCE` seconds.
+        May end the raising early; by default `PATIENCE` seconds.
     """
     alone, budget = Alone(problem), budget or Budget.of(PATIENCE)
     found = []
@@ -74,20 +76,18 @@ def crowded_bounds(
         given = alone.choices(k, values)
         best = _alone(given, _words(problem, k))
         known = values[k] if k < len(values) else None
-        if given.haste and (known is None or best.value < known):
-            best = max(best, matched(problem, alone, given, budget), key=lambda one: one.value)
         if known is None or best.value < known:
-            raised = Cores(alone, k, values).bound(known, budget)
-            best = max(best, raised, key=lambda one: one.value)
+            cores = Cores(alone, k, values)
+            best = max(best, cores.bound(known, budget), key=lambda one: one.value)
+            enough = budget.remaining() > MATCHED * problem.fits.size  # one cannot be cut short
+            if given.haste and enough and not cores.exact:
+                best = max(best, matched(problem, alone, given, budget), key=lambda one: one.value)
         found.append(best)
     return found
 
 
 def best_bounds(problem: TaskProblem, schedule: Schedule, budget: Budget) -> list[Bound]:
-    """Given what a schedule reaches: the crowded ones where they matter and there is time.
-
-    The first matching cannot be cut short, so that it is not begun where it may take too long.
-    """
+    """Given what a schedule reaches: the crowded ones where they matter and there is time."""
     values = evaluate(problem, schedule).levels
     bounds = free_bounds(problem, values)
     open_ = any(v > bound.value for v, bound in zip(values, bounds, strict=True))

@@ -8,6 +8,12 @@ for the cheapest a shortest path; what it costs to wake a node is paid in the sh
 used, and branched on where that is neither nothing nor all. Memory and precedences are left out; a
 task of several cores is a part on each of them, which may begin at different times. Every price of
 a task gives a valid bound by Lagrange's relaxation, so the search may end at any time.
+
+No task is priced below what it costs alone where it is cheapest, since to leave it out saves that
+much (columns that sell it back, dual-optimal inequalities as of Ben Amor, Desrosiers and Valerio de
+Carvalho 2006); nor, at first, by more above that than a share of the room below a known schedule: a
+box around the prices (du Merle, Villeneuve, Desrosiers and Hansen 1999) that grows for the tasks
+whose price it holds down.
 """
 
 from __future__ import annotations
@@ -32,7 +38,9 @@ SOURCE = "each core on its own, over time"
 WHOLE = 64  # prices are in parts of this
 WORK = 3_000_000  # slots times tasks of one look at all cores; longer times get longer slots
 LONGEST = 60_000  # slots of a node at most
-ROUNDS, BRANCHES = 200, 60  # looks at one setting of sleeping nodes, and settings
+ROUNDS, BRANCHES = 500, 60  # looks at one setting of sleeping nodes, and settings
+BOX = 4  # the first box is so much smaller than the room; twice as large then where it is too small
+TINY = 1e-6  # of a column
 CALM = 0.5  # share of the best prices so far in the next ones (Wentges 1997)
 
 
@@ -76,6 +84,8 @@ class Cores:
         self.cheapest = cost.min(axis=1, initial=LARGE // WHOLE)
         self.nodes = self._nodes(alone, weight)
         self.cap = self.free * WHOLE // tasks.cores
+        self.low = np.minimum(self.cheapest * WHOLE // tasks.cores, self.cap)
+        self.high = self.cap.copy()  # the box around prices is from `low` to here
         most = {
             Goal.SLA: int(tasks.weight.max(initial=0)),
             Goal.RESPONSE: problem.horizon,
@@ -155,13 +165,19 @@ class Cores:
             row += len(node.groups)
         low = np.concatenate([cores.astype(float), np.full(len(many), -math.inf)])
         self.program = LinearProgram(low, high)
-        for i in range(len(cores)):
-            self.program.add(float(self.cap[i]), np.array([i]), np.array([1.0]))
+        for sign, price in ((1.0, self.high), (-1.0, self.low)):
+            for i in range(len(cores)):
+                self.program.add(sign * float(price[i]), np.array([i]), np.array([sign]))
         for j, parts in rows.items():
             self.waking[j] = self.program.add(
                 float(WHOLE * self.wake[j]), np.array([r for r, _ in parts]),
                 np.array([-float(n) for _, n in parts]), upper=1.0,
             )  # fmt: skip
+
+    @property
+    def exact(self) -> bool:
+        """Whether numbers are small enough, and every slot is one millisecond."""
+        return self.fits and all(node.step == 1 for node in self.nodes)
 
     # ------------------------------------------------------------------ search
 
@@ -173,8 +189,10 @@ class Cores:
         if not self.fits or budget.over():
             return Bound(0, "")
         goal = LARGE if known is None else WHOLE * (known - self.base)
-        start = np.minimum(self.cheapest * WHOLE // self.problem.tasks.cores, self.cap)
-        root = self._look({}, start, goal, budget)
+        if known is not None:
+            room = max(goal - self._price(self.low, {}), 0)
+            self._box(np.minimum(self.cap, self.low + room // BOX + 1))
+        root = self._look({}, self.low, goal, budget)
         order, open_ = 0, [(root.bound, 0, dict[int, bool](), root)]
         while order < 2 * BRANCHES and not budget.over():
             low, _, fixed, look = open_[0]
@@ -208,12 +226,27 @@ class Cores:
             if found is None:
                 break
             best.awake = {j: _share(found.x[column]) for j, column in self.waking.items()}
-            if math.ceil(found.value / WHOLE - 1e-3) <= -(-best.bound // WHOLE):
+            told = CALM * best.prices + (1 - CALM) * found.dual[: len(prices)]
+            new = np.minimum(np.maximum(np.rint(told).astype(np.int64), 0), self.cap)
+            done = math.ceil(found.value / WHOLE - 1e-3) <= -(-best.bound // WHOLE)
+            if not done and (new != prices).any():
+                prices = new
+            elif not self._grow(found.x):
                 break
-            told = found.dual[: len(prices)]
-            prices = np.rint(CALM * best.prices + (1 - CALM) * told).astype(np.int64)
-            prices = np.minimum(np.maximum(prices, 0), self.cap)
         return best
+
+    def _box(self, high: Ints) -> None:
+        """Let prices rise to here."""
+        self.high = high
+        for i, price in enumerate(high.tolist()):
+            self.program.change("cost", i, float(price))
+
+    def _grow(self, x: np.ndarray) -> bool:
+        """Give more room to the prices that the box holds down; whether there are any."""
+        held = (x[: len(self.high)] > TINY) & (self.high < self.cap)
+        more = np.minimum(self.cap, self.low + 2 * (self.high - self.low))
+        self._box(np.where(held, more, self.high))
+        return bool(held.any())
 
     def _price(self, prices: Ints, fixed: dict[int, bool]) -> int:
         """The bound of these prices, times `WHOLE`; the cheapest ways become columns."""
