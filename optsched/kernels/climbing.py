@@ -157,9 +157,8 @@ def _again(
 ) -> int:  # fmt: skip
     """Build the nodes `one` and `two` again, -1: none, and put right what changes in `values`.
 
-    (6, I) `again` receives the tasks, their nodes, where and when they were placed and sent, and when
-    they begin now;
-    `woken` is when the nodes were woken before. Returns how many tasks there are.
+    (6, I) `again` receives the tasks, their nodes, where and when they were placed and sent, and
+    when they begin now; `woken` is when the nodes were woken before. Returns how many tasks it is.
     """
     many = 0
     for i in order:
