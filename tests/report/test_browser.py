@@ -85,5 +85,7 @@ def test_schedules_open_in_a_browser(tmp_path: Path) -> None:
     named = replace(drawn.tasks, names=(HOSTILE, *drawn.tasks.names[1:]))
     problem = drawn.replace(tasks=named, name=HOSTILE)
     shown = opened(tmp_path, schedule_page(problem, schedule(problem, solver="greedy")))
-    assert shown.count("<svg") == 2
+    assert shown.count('role="img"') == 2
     assert all(name in shown for name in problem.nodes.names)
+    assert shown.count('class="ruler"') == 2
+    assert 'class="name">traffic-' in shown
