@@ -99,7 +99,7 @@ def _print(contest: Contest, entries: list[Entry], max_rows: int) -> None:
     rows: list[tuple[object, ...]] = []
     for k, words in enumerate(contest.words):
         if contest.stay[k] or any(one.levels[k] for one in entries):
-            rows.append((words, contest.stay[k], *(_value(one, k) for one in entries)))
+            rows.append((words, f"{contest.stay[k]:,}", *(_value(one, k) for one in entries)))
     rows.append(("steps", 0 if contest.staying == "stay" else "", *(one.moves for one in entries)))
     if any(one.waves is not None for one in entries):
         rows.append(("waves", 0, *(one.waves for one in entries)))
@@ -130,8 +130,8 @@ def _value(entry: Entry, level: int) -> str:
     """A level's value, and its bound where that is lower."""
     value = entry.levels[level]
     if entry.bounds is None or entry.bounds[level] >= value:
-        return str(value)
-    return f"{value} (bound {entry.bounds[level]})"
+        return f"{value:,}"
+    return f"{value:,} (bound {entry.bounds[level]:,})"
 
 
 def _json(contest: Contest, entries: list[Entry]) -> bytes:

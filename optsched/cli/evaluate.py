@@ -18,7 +18,7 @@ MEASURES = {
 
 
 @click.command("evaluate", cls=Command, short_help="Measure an agent beside solvers.")
-@click.argument("agent", metavar="RUN|FILE.onnx", required=False)
+@click.argument("agent", metavar="[RUN|FILE.onnx]", required=False)
 @options(
     "What is measured",
     option(

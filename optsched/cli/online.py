@@ -88,16 +88,27 @@ def simulate_tasks(problem: TaskProblem, ask: Ask) -> None:
 
 @contextmanager
 def _live(problem: TaskProblem, seen: Seen, ask: Ask) -> Iterator[Callable[[], None]]:
-    """Draw a table on standard error while it goes on, if that is a terminal."""
-    if ask.quiet or not sys.stderr.isatty():
+    """Draw a table on standard error while it goes on, or say a line now and then for logs."""
+    if ask.quiet:
         yield lambda: None
-        return
-    from rich.console import Console
-    from rich.live import Live
+    elif not sys.stderr.isatty():
+        from .watching import watching
 
-    console = Console(stderr=True)
-    with Live(console=console, refresh_per_second=PER_SECOND, transient=True) as live:
-        yield lambda: live.update(_table(problem, seen, ask))
+        with watching(f"playing {problem.name}") as say:
+            yield lambda: say(_line(problem, seen))
+    else:
+        from rich.console import Console
+        from rich.live import Live
+
+        console = Console(stderr=True)
+        with Live(console=console, refresh_per_second=PER_SECOND, transient=True) as live:
+            yield lambda: live.update(_table(problem, seen, ask))
+
+
+def _line(problem: TaskProblem, seen: Seen) -> str:
+    """How far it is."""
+    last = seen.windows[-1]
+    return f"at {last.now:,} ms {last.ended:,} of {len(problem.tasks):,} tasks ended"
 
 
 def _table(problem: TaskProblem, seen: Seen, ask: Ask) -> Any:

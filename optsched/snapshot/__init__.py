@@ -52,6 +52,9 @@ __all__ = [
 ]
 
 
+ANSWERS = ("optsched/plan", "optsched/result", "optsched/schedule", "optsched/outcome")
+
+
 def decode_snapshot(data: bytes, path: str = "snapshot") -> PlacementProblem:
     """The problem in a snapshot file; `path` is for messages.
 
@@ -92,6 +95,12 @@ class SnapshotFormat:
 
     def read(self, data: bytes, path: str, **options: Any) -> PlacementProblem:
         """The problem in the file."""
+        said = text.read_head(data, path).format
+        if said in ANSWERS:
+            raise FormatError(
+                f"{path}: the file is of format {said!r}, an answer; give the problem that it "
+                "answers first"
+            )
         problem = decode_snapshot(data, path)
         new = [text for text in crowded(problem) if text not in problem.warnings]
         return problem.replace(warnings=(*problem.warnings, *new)) if new else problem

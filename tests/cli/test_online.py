@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from optsched.cli import group
+from optsched.cli import group, watching
 from optsched.generate.tasks import tasks
 from optsched.simulate import Window, World, roll
 from optsched.snapshot.task_files import encode_tasks
@@ -44,6 +45,14 @@ def test_text_and_json_tell_the_same(file: str) -> None:
     assert [one["at"] % 40 for one in told["windows"]] == [0] * len(told["windows"])
     energy = sum(one["energy"] for one in told["nodes"]) + told["energy_of_network"]
     assert energy == told["energy"]
+
+
+def test_logs_say_how_far_it_is(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where standard error is no terminal a plain line now and then, and none with --quiet."""
+    monkeypatch.setattr(watching, "EVERY", 0.001)
+    asked = ("simulate", file, "--solver", "greedy:eft", "--window", "1ms")
+    assert re.search(r"at [\d,]+ ms \d+ of 30 tasks ended; \d+ s so far", run(*asked)[1])
+    assert "so far" not in run(*asked, "--quiet")[1]
 
 
 @pytest.mark.parametrize("solver", ["colony", "cpsat", "portfolio", "greedy"])

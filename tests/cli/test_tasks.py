@@ -85,6 +85,16 @@ def test_what_makes_no_sense_is_refused(file: str, words: tuple[str, ...], said:
     assert said in text
 
 
+def test_an_answer_is_no_problem(file: str, tmp_path: Path) -> None:
+    """Where a schedule stands in place of the problem, in whatever order, that is said."""
+    plan = tmp_path / "plan.json"
+    run("solve", file, "--solver", "greedy:eft", "--workers", "1", "--plan-out", str(plan))
+    for words in (("solve", str(plan)), ("check", str(plan), file), ("simulate", str(plan))):
+        code, text = run(*words)
+        assert code == 2
+        assert "is of format 'optsched/schedule', an answer; give the problem" in text
+
+
 def test_other_commands_say_so(file: str) -> None:
     """Placements only."""
     code, text = run("explain", file, "x")
@@ -147,6 +157,7 @@ def test_schedules_and_solvers_side_by_side(file: str, tmp_path: Path) -> None:
     code, text = run("compare", file, str(plan), "--solvers", "greedy:edf")
     assert code == 0
     assert "EFT" in text
+    assert f"{first['values'][2]:,}" in text
     code, text = run("compare", file, str(plan), str(plan), "--sequence", "waves")
     assert code == 2
     assert "--sequence is for placements" in text

@@ -142,9 +142,9 @@ def test_plain_lines_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch)
         time.sleep(0.05)
     assert log.getvalue() == ""
     with watching.watching("reading") as say:
-        assert shown(log, "reading; 0 s so far\n")
+        assert shown(log, "reading; ")
         say("solving")
-        assert shown(log, "solving; 0 s so far\nsolving; 0 s so far\n")
+        assert shown(log, "s so far\nsolving; ")
 
 
 def test_sigterm_gives_up(tmp_path: Path) -> None:
@@ -257,7 +257,7 @@ def test_training_shows_how_far_it_is_and_how_long_it_will_take(
     ]
     monkeypatch.setattr(watching, "EVERY", 0.01)
     with train._Bar(False) as bar:
-        assert shown(plain, "getting ready; 0 s so far\n")
+        assert shown(plain, "getting ready; ")
         for one in rounds[:3]:
             bar.step(one)
-        assert shown(plain, "clone loss 0.500 gap 12.0%, best 12.0% (3 of 4 rounds); 0 s so far\n")
+        assert shown(plain, "clone loss 0.500 gap 12.0%, best 12.0% (3 of 4 rounds); ")
