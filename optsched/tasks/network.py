@@ -94,6 +94,11 @@ class Network:
         """Those of `tree` that were asked for."""
         return {}
 
+    @cached_property
+    def _hops(self) -> dict[tuple[int, int], tuple[int, ...] | None]:
+        """Those of `hops` that were asked for."""
+        return {}
+
     def tree(self, source: int) -> tuple[list[int], list[int]]:
         """The paths of least latency from a site (Dijkstra); of equals the one with fewest links.
 
@@ -132,29 +137,32 @@ class Network:
         ProblemError
             There is no path.
         """
-        if source == target:
-            return []
-        last, before = self.tree(target)
-        if last[source] == NONE:
+        links = self.hops(source, target)
+        if links is None:
             raise ProblemError(
                 f"{self.sites[target]!r} cannot be reached from {self.sites[source]!r}"
             )
-        links = []
-        while source != target:
-            links.append(last[source])
-            source = before[source]
-        return links
+        return list(links)
+
+    def hops(self, source: int, target: int) -> tuple[int, ...] | None:
+        """As `path`, kept for the next time; None: there is no path."""
+        if (source, target) not in self._hops:
+            last, before = self.tree(target)
+            links, here = list[int](), source
+            while here != target and last[here] != NONE:
+                links.append(last[here])
+                here = before[here]
+            self._hops[source, target] = tuple(links) if here == target else None
+        return self._hops[source, target]
+
+    def passing(self, link: Ints | int, size: Ints) -> Ints:
+        """Milliseconds that bytes take over one link each."""
+        return np.asarray(self.latency[link] + -(-size // self.bandwidth[link]))
+
+    def spending(self, link: Ints | int, size: Ints) -> Ints:
+        """Millijoules of sending bytes over one link each, rounded up."""
+        return np.asarray(-(-size * self.energy[link] // MEGABYTE))
 
     def times(self, links: Sequence[int], size: Ints) -> Ints:
         """(n,) milliseconds that data of `size` (n,) bytes take over links, one after another."""
-        total = np.zeros(len(size), np.int64)
-        for link in links:
-            total += self.latency[link] + -(-size // self.bandwidth[link])
-        return total
-
-    def energies(self, links: Sequence[int], size: Ints) -> Ints:
-        """(n,) millijoules of sending `size` (n,) bytes over links, rounded up per link."""
-        total = np.zeros(len(size), np.int64)
-        for link in links:
-            total += -(-size * self.energy[link] // MEGABYTE)
-        return total
+        return sum((self.passing(link, size) for link in links), np.zeros(len(size), np.int64))

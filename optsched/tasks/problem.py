@@ -150,23 +150,29 @@ class TaskProblem:
     def _routes(self) -> tuple[Ints, Ints, Ints, Ints]:
         """(I, J) upload and download in ms, energy of both in mJ; and (J, V) reachable or not."""
         tasks, nodes, network = self.tasks, self.nodes, self.network
-        shape = (len(tasks), len(nodes))
-        up, down, energy = (np.full(shape, NONE, np.int64) for _ in range(3))
+        sources, which = np.unique(tasks.source, return_inverse=True)
+        ways = [
+            [network.hops(source, site) for site in nodes.site.tolist()]
+            for source in sources.tolist()
+        ]
+        most = max((len(way) for row in ways for way in row if way is not None), default=0)
+        links = np.full((len(sources), len(nodes), most), NONE, np.int64)
         reach = np.zeros((len(nodes), len(network)), np.int64)
-        for j, site in enumerate(nodes.site.tolist()):
-            last, before = network.tree(site)
-            for source in np.unique(tasks.source).tolist():
-                links, here = list[int](), source
-                while here != site and last[here] != NONE:
-                    links.append(last[here])
-                    here = before[here]
-                if here != site:
-                    continue
-                reach[j, source] = 1
-                own = np.flatnonzero(tasks.source == source)
-                up[own, j] = network.times(links, tasks.input[own])
-                down[own, j] = network.times(links, tasks.output[own])
-                energy[own, j] = network.energies(links, tasks.input[own] + tasks.output[own])
+        for s, (source, row) in enumerate(zip(sources.tolist(), ways, strict=True)):
+            for j, way in enumerate(row):
+                if way is not None:
+                    reach[j, source] = 1
+                    links[s, j, : len(way)] = way
+        shape, lost = (len(tasks), len(nodes)), reach[:, tasks.source].T == 0
+        up, down, energy = (np.zeros(shape, np.int64) for _ in range(3))
+        for k in range(most):
+            link = links[which, :, k]
+            for total, size in ((up, tasks.input), (down, tasks.output)):
+                total += np.where(link != NONE, network.passing(link, size[:, None]), 0)
+            spent = network.spending(link, (tasks.input + tasks.output)[:, None])
+            energy += np.where(link != NONE, spent, 0)
+        for total in (up, down, energy):
+            total[lost] = NONE
         return up, down, energy, reach
 
     @cached_property
@@ -305,13 +311,9 @@ class TaskProblem:
         if not len(tasks.before):
             return found
         for j, site in enumerate(nodes.site.tolist()):
-            last, before = network.tree(site)
             for k, other in enumerate(nodes.site.tolist()):
-                links, here = list[int](), other
-                while here != site and last[here] != NONE:
-                    links.append(last[here])
-                    here = before[here]
-                if here == site:
+                links = network.hops(other, site)
+                if links is not None:
                     found[:, k, j] = network.times(links, tasks.data)
         return found
 
