@@ -151,7 +151,8 @@ def _fault(problem: TaskProblem, schedule: Schedule) -> str | None:
 
 
 def _certify(problem: TaskProblem, levels: Sequence[LevelValue]) -> Certificate:
-    ranged = f"{len(problem.tasks)} tasks on {len(problem.nodes)} nodes"
+    counts = ((len(problem.tasks), "task"), (len(problem.nodes), "node"))
+    ranged = " on ".join(f"{many} {what}{'s' if many != 1 else ''}" for many, what in counts)
     unproven = [level.name for level in levels if not level.proven]
     proof = (
         "Every level is proven optimal, each given the levels before it."

@@ -72,11 +72,19 @@ def _shipped(name: str) -> str:
 def _change(content: Any, env_id: str, key: str, value: Any) -> None:
     at = content.get(env_id) if isinstance(content, dict) else None
     *path, last = key.split(".")
-    for part in path:
-        at = at.get(part) if isinstance(at, dict) else None
-    if not isinstance(at, dict) or (last not in at and path != ["env_kwargs"]):
-        raise InputError(f"there is no hyperparameter {key[:80]!r}")
+    for name in path:
+        at = _known(at, name, key)[name]
+    if path != ["env_kwargs"] or not isinstance(at, dict):  # those are checked by who takes them
+        at = _known(at, last, key)
     at[last] = value
+
+
+def _known(values: Any, name: str, key: str) -> dict[str, Any]:
+    """Values among which there is one of the name, which `key` asks for."""
+    if isinstance(values, dict) and name in values:
+        return values
+    there = f" (there are: {', '.join(map(str, values))})" if isinstance(values, dict) else ""
+    raise InputError(f"there is no hyperparameter {key[:80]!r}{there}")
 
 
 def check(told: str, problem: str, found: Any) -> None:

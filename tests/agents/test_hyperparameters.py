@@ -15,7 +15,9 @@ from optsched.errors import InputError
 def test_hyperparameters_are_checked(tmp_path: Path) -> None:
     """Unknown names, wrong values and files that are none are refused."""
     for changes, word in (
-        ({"clone.round": "3"}, "no hyperparameter 'clone.round'"),
+        ({"clone.round": "3"}, r"no hyperparameter 'clone.round' \(there are: rounds, "),
+        ({"clones.n_timesteps": "3"}, r"'clones.n_timesteps' \(there are: env_kwargs, "),
+        ({"clone.rounds.first": "3"}, "no hyperparameter 'clone.rounds.first'$"),
         ({"clone.rounds": "-1"}, "clone.rounds cannot be -1"),
         ({"clone.rounds": "many"}, "clone.rounds cannot be 'many'"),
         ({"clone.learning_rate": "lin_fast"}, "no number"),
