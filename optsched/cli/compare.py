@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .exits import Exit
-from .parameters import Command, Search, option, options, search, split_names
+from .parameters import Command, Search, first_given, option, options, search, split_names
 from .parameters import output as output_options
 from .wishes import Wishes, wishes
 
@@ -49,6 +49,8 @@ def command(
     names = split_names(solvers)
     if len(plans) + len(names) < 2:
         raise click.UsageError("name at least two plans, or two solvers with --solvers")
+    if not names and (given := first_given(ctx, ("time_limit", "workers", "seed"))) is not None:
+        raise click.UsageError(f"--{given} is for --solvers, and none is named")
     contest = _contest(wishes, snapshot, search)
     for name in names:
         contest.require(name)

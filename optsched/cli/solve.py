@@ -11,7 +11,7 @@ from optsched import registry
 
 from .answer import Answer
 from .exits import Exit
-from .parameters import Command, Search, option, options, search
+from .parameters import Command, Search, first_given, option, options, search
 from .parameters import output as output_options
 from .wishes import Wishes, wishes
 
@@ -97,6 +97,8 @@ def command(
         ctx.exit(solve_tasks(wishes.of_tasks(base), solver, search, answer))
     problem = wishes.apply(base)
     order = wishes.sequence(search.sequence)
+    if curve and first_given(ctx, ("solver",)):
+        raise click.UsageError("--curve is drawn by a solver of its own; leave out --solver")
     if curve:
         _curve(problem, search, order, answer)
     else:

@@ -81,7 +81,9 @@ class Wishes:
 
         means_something = ("format", "objective", "settings", "now")
         for one in fields(self):
-            if one.name not in means_something and getattr(self, one.name) not in (None, False, ()):
+            given = getattr(self, one.name)
+            absent = given is None or given is False or given == ()  # 0 is something
+            if one.name not in means_something and not absent:
                 option = one.name.replace("_", "-")
                 raise click.UsageError(f"--{option} is for placements; the file holds tasks")
         if self.objective is None:

@@ -121,6 +121,9 @@ def test_compare_needs_two(run: Run, snapshot: Path, plan: Path) -> None:
     done = run("compare", snapshot, plan)
     assert done.exit_code == 2
     assert "at least two" in done.stderr
+    done = run("compare", snapshot, plan, plan, "--time-limit", "5s")
+    assert done.exit_code == 2
+    assert "--time-limit is for --solvers, and none is named" in done.stderr
 
 
 def test_compare_marks_refused_plans(run: Run, snapshot: Path, plan: Path) -> None:

@@ -70,6 +70,10 @@ def test_objectives_and_solvers(file: str, solver: str) -> None:
     ("words", "said"),
     [
         (("--drain", "edge-0"), "--drain is for placements"),
+        (("--moves", "0"), "--max-moves is for placements"),
+        (("--goal-fr", "0"), "--goal-fr is for placements"),
+        (("--now", "2026-11-23T08:00:00Z"), "now"),
+        (("--set", "first=5"), "first"),
         (("--objective", "speed"), "there is no goal 'speed'"),
         (("--solver", "counts"), "no solver of tasks 'counts'"),
         (("--solver", "eft"), "one rule alone is greedy:RULE, such as greedy:eft"),

@@ -225,6 +225,9 @@ def test_a_curve_of_waves_is_one_of_proofs(run: Run, vms: Path) -> None:
     hurried = run("solve", vms, *SEARCH, "--moves", 9, "--curve", "--time-limit", "0s")
     assert hurried.exit_code == 0
     assert "open: time was up" in hurried.stdout
+    named = run("solve", vms, *SEARCH, "--moves", 4, "--curve", "--solver", "greedy")
+    assert named.exit_code == 2
+    assert "leave out --solver" in named.stderr
 
 
 def test_a_curve_with_drains_is_solved_limit_by_limit(run: Run, vms: Path) -> None:
