@@ -150,7 +150,7 @@ class Folder:
         except FileNotFoundError:
             raise InputError(f"{str(path)!r} is not there; has the run validated yet?") from None
         except Exception as error:  # bytes that are no checkpoint end in whatever they resemble
-            raise FormatError(f"{str(path)!r} is damaged") from error
+            raise FormatError(f"{str(path)!r} is damaged; train anew") from error
         if not isinstance(found, dict) or found.get("format") != FORMAT:
             raise FormatError(f"{str(path)!r} is of another version")
         return found

@@ -14,7 +14,7 @@ from optsched.agents.branching import Branching
 from optsched.agents.cloning import Cloning
 from optsched.agents.pod_lessons import Teaching, best_fit, drawn
 from optsched.agents.pod_network import PodNetwork
-from optsched.agents.ppo import inside, make
+from optsched.agents.ppo import anew, inside, make
 from optsched.agents.subject import Graph, Stage
 from optsched.envs.pod_batch import PodPackingBatch
 from optsched.envs.pool import Pool
@@ -46,10 +46,10 @@ class PodPacking:
         """Placed pods, worth by tier."""
         return Measure.of(config["env_kwargs"], int(config["validate"]["instances"]))
 
-    def learner(self, config: dict[str, Any], seed: int, device: str) -> MaskablePPO:
+    def learner(self, config: dict[str, Any], seed: int, device: str, done: int = 0) -> MaskablePPO:
         """Masked PPO on instances of the training split."""
         batch = _batch(config["env_kwargs"], int(config["n_envs"]))
-        return make(config, batch, PodNetwork, INPUTS, seed, device)
+        return make(config, batch, PodNetwork, INPUTS, anew(seed, done), device)
 
     def inside(self, learner: MaskablePPO) -> PodNetwork:
         """The network inside a learner."""

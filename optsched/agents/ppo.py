@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 import torch
 from sb3_contrib import MaskablePPO
 from sb3_contrib.common.maskable.policies import MaskableMultiInputActorCriticPolicy
@@ -117,6 +118,15 @@ def make(
         policy_kwargs={"features_extractor_kwargs": extra},
         **arguments,
     )
+
+
+def anew(seed: int, done: int) -> int:
+    """A seed for a learner that has so many steps behind it; at first that of the run.
+
+    Stable-Baselines3 begins its draws and environments at a seed. With the same one, a run that was
+    resumed would learn from the instances of its first rollouts again.
+    """
+    return int(np.random.SeedSequence([seed, done]).generate_state(1)[0]) if done else seed
 
 
 def inside(learner: MaskablePPO) -> nn.Module:

@@ -83,8 +83,11 @@ class Subject(Protocol):
         """What is validated on."""
         ...
 
-    def learner(self, config: dict[str, Any], seed: int, device: str) -> MaskablePPO:
-        """A learner on its environments, with the hyperparameters of a run."""
+    def learner(self, config: dict[str, Any], seed: int, device: str, done: int = 0) -> MaskablePPO:
+        """A learner on its environments, with the hyperparameters of a run.
+
+        `done` are the steps that it has behind it: what it draws is not what it drew at first.
+        """
         ...
 
     def inside(self, learner: MaskablePPO) -> nn.Module:

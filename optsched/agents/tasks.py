@@ -35,8 +35,11 @@ class TaskPlacement:
         """Gaps to bounds that need no search."""
         return PlacementMeasure(config)
 
-    def learner(self, config: dict[str, Any], seed: int, device: str) -> Any:
-        """Our own learner: its baseline needs several rollouts of one world."""
+    def learner(self, config: dict[str, Any], seed: int, device: str, done: int = 0) -> Any:
+        """Our own learner: its baseline needs several rollouts of one world.
+
+        By itself it draws anew for every rollout.
+        """
         return PlacementLearner(config, seed, device)
 
     def inside(self, learner: Any) -> PlacementNetwork:

@@ -102,10 +102,12 @@ class Training:
             raise InputError(f"env_kwargs make no instances: {error}") from error
         rule = self.config["validate"]
         self.every, self.patience = int(rule["every"]), int(rule["patience"])
-        self.best, self.waited, self.seconds = float("inf"), 0, 0.0
+        # The least gap so far, and that of the best weights; they differ after a kill between.
+        self.best = self.kept = float("inf")
+        self.waited, self.seconds = 0, 0.0
         self.learner: MaskablePPO | None = None
         self._ppo: bytes | None = None
-        self._rollouts = 0
+        self._timesteps = self._rollouts = 0
         self._stages: dict[str, Any] = {}
         self._stage = ""
         self._board: Board | None = None
@@ -140,7 +142,7 @@ class Training:
             self._finish()
         finally:
             self._board.close()
-        return self.best
+        return min(self.best, self.kept)
 
     def _clone(self) -> None:
         total = int(self.config["clone"]["rounds"])
@@ -155,7 +157,7 @@ class Training:
         self.waited = 0
 
     def _from_best(self) -> None:
-        if self.folder.best.exists():
+        if np.isfinite(self.best):  # else those there are of a run that no checkpoint came of
             best = self.folder.load(self.folder.best)
             fill(self.network, best["network"], str(self.folder.best))
 
@@ -182,7 +184,7 @@ class Training:
                 self._tell(name, done, stage.total, found)
 
     def _learn(self) -> None:
-        learner = self.subject.learner(self.config, self.seed, self.device)
+        learner = self.subject.learner(self.config, self.seed, self.device, self._timesteps)
         if self._ppo is not None:
             learner.set_parameters(_parameters(self._ppo), device=self.device)
             learner.num_timesteps = self._timesteps
@@ -235,18 +237,20 @@ class Training:
         gap = self._gap = self.validation.gap(self.network)
         self._new = True
         self.waited = 0 if gap < self.best else self.waited + 1
-        if gap < self.best:
-            self.best = gap
+        self.best = min(gap, self.best)
+        if gap < self.kept:
+            self.kept = gap
             weights = {name: part.cpu() for name, part in self.network.state_dict().items()}
             self.folder.save(self.folder.best, {"network": weights, "gap": gap, "stage": stage})
-        self.folder.note(stage=stage, done=done, gap=gap, best=self.best, seconds=self._spent())
+        best = min(self.best, self.kept)
+        self.folder.note(stage=stage, done=done, gap=gap, best=best, seconds=self._spent())
         if self._board is not None:
             self._board.add(f"{stage}/gap", gap, done)
 
     def _tell(self, stage: str, done: int, total: int, loss: float | None = None) -> None:
         if self._board is not None and loss is not None:
             self._board.add(f"{stage}/loss", loss, done)
-        best = self.best if np.isfinite(self.best) else None
+        best = min(self.best, self.kept) if np.isfinite(self.best) else None
         self.on_step(Step(stage, done, total, loss, self._gap, best, self._new))
         self._new = False
 
@@ -275,14 +279,15 @@ class Training:
         found = self.folder.load(self.folder.checkpoint)
         fill(self.network, found["network"], str(self.folder.checkpoint))
         self.cloning.restore(found["cloning"])
-        self.best, self.waited = found["best"], found["waited"]
+        self.best = self.kept = found["best"]
+        self.waited = found["waited"]
         self._stage, self._stages, self._left = found["stage"], found["stages"], found["network"]
         self.seconds = found["seconds"]
         torch.set_rng_state(found["torch"])
         self._ppo, self._timesteps = found.get("ppo"), int(found.get("timesteps", 0))
         self._rollouts = int(found.get("rollouts", 0))
         if self.folder.best.exists():  # a kill may have come between the two files
-            self.best = min(self.best, self.folder.load(self.folder.best)["gap"])
+            self.kept = min(self.kept, self.folder.load(self.folder.best)["gap"])
 
 
 def _only_critic(network: nn.Module, only: bool) -> None:

@@ -13,7 +13,7 @@ from optsched.agents import vm_instances
 from optsched.agents.cloning import Cloning
 from optsched.agents.correcting import Correcting
 from optsched.agents.network import MigrationNetwork
-from optsched.agents.ppo import inside, make
+from optsched.agents.ppo import anew, inside, make
 from optsched.agents.subject import Graph, Stage
 from optsched.agents.tilting import Tilting
 from optsched.agents.validation import Validation
@@ -46,7 +46,7 @@ class VMRescheduling:
         """Gaps to proven bounds."""
         return Validation(config["env_kwargs"], int(config["validate"]["instances"]))
 
-    def learner(self, config: dict[str, Any], seed: int, device: str) -> MaskablePPO:
+    def learner(self, config: dict[str, Any], seed: int, device: str, done: int = 0) -> MaskablePPO:
         """Masked PPO on instances of the training split."""
         options, moves = vm_instances.parted(config["env_kwargs"])
         settings = Settings(moves=moves, options=options, reward_scale=REWARD)
@@ -58,7 +58,7 @@ class VMRescheduling:
                 max_cells=cells, max_groups=max(GROUPS_PER_CELL * cells + 16, most),
             )  # fmt: skip
         batch = VMReschedulingMerged(int(config["n_envs"]), settings)
-        return make(config, batch, MigrationNetwork, INPUTS, seed, device)
+        return make(config, batch, MigrationNetwork, INPUTS, anew(seed, done), device)
 
     def inside(self, learner: MaskablePPO) -> MigrationNetwork:
         """The network inside a learner."""

@@ -80,7 +80,8 @@ def command(
 ) -> None:
     """Train an agent: clone a solver, then masked PPO. Ctrl-C stops after the present round.
 
-    SIGTERM ends at once; --resume goes on after the last round that is in the folder.
+    SIGTERM ends at once; --resume goes on after the last round that is in the folder. Examples are
+    gathered anew then, so the weights are not to the last digit those of an unbroken run.
 
     For VMs, two stages follow: a few coefficients are chosen by what episodes reach, and mistakes
     that the agent makes in its own episodes are corrected. With --init and clone.rounds=0 nothing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -23,6 +24,7 @@ from torch import nn
 from optsched.agents import training
 from optsched.agents.folder import Folder
 from optsched.agents.hyperparameters import read
+from optsched.agents.ppo import anew
 from optsched.agents.training import Step, Training, train
 from optsched.cli import group
 from optsched.errors import FormatError
@@ -278,3 +280,72 @@ def test_a_better_agent_is_not_lost_by_a_kill(tmp_path: Path, small: dict[str, A
     run.folder.save(run.folder.best, kept | {"gap": 0.0})
     assert Training(run.folder, device="cpu").run() == 0.0
     assert run.folder.load(run.folder.best)["gap"] == 0.0
+
+
+TASKS = {
+    "env_kwargs.nodes": "[3, 4]", "env_kwargs.count": "[4, 6]", "clone.rounds": "0",
+    "n_timesteps": "60", "n_worlds": "2", "n_rollouts": "2", "batch_size": "16", "n_epochs": "1",
+    "validate.every": "1", "validate.instances": "1", "ants.rounds": "2", "ants.worlds": "1",
+    "ants.ants": "2", "ants.steps": "1", "ants.every": "1",
+}  # fmt: skip
+
+
+class Killed(BaseException):
+    """Nothing catches it."""
+
+
+def test_a_kill_between_any_two_files_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing that is drawn is lost, weights, gaps and patience are those of a whole run."""
+    values, written, last = read("task-placement", None, TASKS), 0, 0
+
+    def dying(method: Any) -> Any:
+        def write(*args: Any, **known: Any) -> None:
+            nonlocal written
+            written += 1
+            if written == last:
+                raise Killed
+            method(*args, **known)
+
+        return write
+
+    def gap(network: nn.Module) -> float:
+        return (
+            float(sum(part.detach().double().abs().sum() for part in network.parameters()))
+            * 100
+            % 1
+        )
+
+    for name in ("save", "note"):
+        monkeypatch.setattr(Folder, name, dying(getattr(Folder, name)))
+
+    def ended(folder: Path, seed: int) -> tuple[Any, ...]:
+        run = train("task-placement", folder, values, seed, device="cpu")
+        run.validation.gap = gap  # type: ignore[attr-defined]
+        with contextlib.suppress(Killed):
+            run.run()
+        run = Training(run.folder, device="cpu")
+        run.validation.gap = gap  # type: ignore[attr-defined]
+        best = run.run()
+        kept = run.folder.load(run.folder.best)
+        weights = [part.clone() for part in run.network.state_dict().values()]
+        return best, kept["gap"], run.waited, weights, list(kept["network"].values())
+
+    whole, many = ended(tmp_path / "whole", 2), written
+    assert many >= 10
+    assert whole[0] == whole[1]
+    for last in range(1, many + 1):
+        written = 0
+        best, kept, waited, weights, chosen = ended(tmp_path / str(last), 2)
+        assert (best, kept, waited) == whole[:3], last
+        for one, other in zip([*weights, *chosen], [*whole[3], *whole[4]], strict=True):
+            assert torch.equal(one, other), last
+
+
+def test_a_resumed_learner_does_not_begin_at_its_first_instances() -> None:
+    """Stable-Baselines3 draws by a seed; that of the run stands for its beginning alone."""
+    found = [anew(7, done) for done in (0, 64, 128)]
+    assert found[0] == 7
+    assert len(set(found)) == 3
+    assert found == [anew(7, done) for done in (0, 64, 128)]
