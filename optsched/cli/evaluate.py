@@ -31,7 +31,7 @@ MEASURES = {
         metavar="NAME[,..]",
         multiple=True,
         help="Solvers beside it, default fragments-greedy; of pods also rules, which are the "
-        "default; of tasks default rules and colony.",
+        "default; of tasks default greedy and three of its rules.",
     ),
     option(
         "--instances",

@@ -19,6 +19,9 @@ def command(run: str, file: str) -> None:
     Example:
       optsched export runs/first agent.onnx
       optsched solve vms.json --solver policy:agent.onnx --time-limit 100ms
+    Example: an agent for tasks, whose belief also guides the ants of the hybrid
+      optsched export runs/tasks agent.onnx
+      optsched solve tasks.json --solver hybrid:agent.onnx
     """
     from optsched.agents import needed
     from optsched.snapshot import require_writable

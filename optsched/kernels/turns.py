@@ -69,7 +69,11 @@ def keep(pair: Ints, on: Ints, host: Ints, i: int, j: int, sent: int) -> None:
 
 @jit
 def give_up(pair: Ints, on: Ints, host: Ints, i: int, j: int, sent: int) -> None:
-    """Give up the turns of an input that was to be sent then."""
+    """Give up the turns of an input that was to be sent then.
+
+    They are there: `keep` wrote them for this input and moment, nothing else takes them off, and a
+    task that is given up is sent anew before it is given up again. So each search ends.
+    """
     for row in range(PAIRS, pair.shape[0], WAYS):
         lane = pair[row + LANE, i, j]
         if lane < 0:

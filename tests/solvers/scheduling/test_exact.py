@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import permutations, product
 from random import Random
 
+import numpy as np
 import pytest
 
 from optsched.budget import Budget
@@ -135,3 +137,30 @@ def test_no_time_keeps_the_schedule(tiny_tasks: Make) -> None:
     found, bounds = improve(problem, eft, Budget.of(0))
     assert evaluate(problem, found).levels == evaluate(problem, eft).levels
     assert [bound.value for bound in bounds] == [b.value for b in free_bounds(problem)]
+
+
+@pytest.mark.parametrize(("seed", "by"), [(44, 10**9), (50, 10**8), (50, 10**6)])
+def test_no_bound_of_long_times_is_above_a_schedule(seed: int, by: int, tiny_tasks: Make) -> None:
+    """Times of years: CP-SAT's presolve loses the best schedules; those of days it keeps."""
+    small = tiny_tasks(Random(seed), 5)
+    nothing = np.zeros(len(small.tasks), np.int64)
+    tasks = replace(small.tasks, input=nothing, output=nothing, data=0 * small.tasks.data)
+    nodes = replace(small.nodes, speed=np.full(len(small.nodes), 1000))
+    small = small.replace(tasks=tasks, nodes=nodes, taken=Taken.of())
+    due = np.where(tasks.deadline < 0, -1, tasks.deadline * by)
+    large = small.replace(
+        horizon=small.horizon * by,
+        network=replace(small.network, latency=small.network.latency * by),
+        nodes=replace(nodes, wake_time=nodes.wake_time * by),
+        tasks=replace(tasks, work=tasks.work * by, arrival=tasks.arrival * by, deadline=due),
+    )
+    best = improve(small, Schedule.nothing(5), Budget.of(60))[0]
+    longer = Schedule.of(best.node, np.where(best.start < 0, -1, best.start * by))
+    told = evaluate(large, longer)
+    assert told.violations == ()
+    found, bounds = improve(large, Schedule.nothing(5), Budget.of(60))
+    assert evaluate(large, found).levels[0] == told.levels[0]
+    assert bounds[0].value <= told.levels[0]
+    assert bounds[1].value <= told.levels[1]
+    if by == 10**6:
+        assert bounds[1].value == told.levels[1]
