@@ -146,9 +146,8 @@ def run_stoppable(work: Callable[[Callable[[], bool]], T], told: str = STOPPING)
         On SIGTERM.
     """
     asked = threading.Event()
-    enough: list[
-        BaseException
-    ] = []  # not raised in a handler: `join` would take the thread for over
+    # Not raised in a handler: `join` would take the thread for over.
+    enough: list[BaseException] = []
 
     def on_interrupt(signum: int, frame: FrameType | None) -> None:
         if asked.is_set():
