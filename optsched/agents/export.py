@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from optsched.agents.folder import Folder, fill
+from optsched.agents.folder import Folder, fill, restoring
 from optsched.agents.subject import Subject, subject
 from optsched.snapshot import write_atomically
 from optsched.solvers.agent_file import FORMAT, KEY, MERGED
@@ -77,13 +77,14 @@ def export_run(run: Path, path: str | Path) -> dict[str, Any]:
     config, best = folder.config(), folder.load(folder.best)
     kind = subject(config["problem"])
     network = kind.network()
-    fill(network, best["network"], str(folder.best))
-    about = {
-        "environment": kind.environment,
-        "problem": config["problem"],
-        "seed": config["seed"],
-        "stage": best["stage"],
-        "gap": best["gap"],
-    }
+    with restoring(folder.best):
+        fill(network, best["network"], str(folder.best))
+        about = {
+            "environment": kind.environment,
+            "problem": config["problem"],
+            "seed": config["seed"],
+            "stage": best["stage"],
+            "gap": best["gap"],
+        }
     export(network, path, about, kind)
     return about

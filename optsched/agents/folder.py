@@ -16,6 +16,7 @@ import io
 import json
 import platform
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -26,7 +27,7 @@ import yaml
 from torch import nn
 
 from optsched.agents.hyperparameters import INIT, RUN, check
-from optsched.errors import FormatError, InputError
+from optsched.errors import FormatError, InputError, OptschedError
 from optsched.snapshot import write_atomically
 
 FORMAT = 2
@@ -182,6 +183,23 @@ class Folder:
                 file.write(json.dumps(known) + "\n")
         except OSError as error:
             raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+@contextlib.contextmanager
+def restoring(path: Path) -> Iterator[None]:
+    """Say of a file that it is damaged where what it holds cannot be taken up, or is not there.
+
+    Raises
+    ------
+    FormatError
+        In place of what came of it.
+    """
+    try:
+        yield
+    except OptschedError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise FormatError(f"{str(path)!r} is damaged; train anew") from error
 
 
 def fill(network: nn.Module, weights: dict[str, Any], told: str) -> None:

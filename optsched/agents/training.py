@@ -15,7 +15,7 @@ from sb3_contrib import MaskablePPO
 from torch import nn
 
 from optsched.agents.board import Board
-from optsched.agents.folder import LARGEST_SEED, Folder, fill
+from optsched.agents.folder import LARGEST_SEED, Folder, fill, restoring
 from optsched.agents.ppo import AfterRollout
 from optsched.agents.subject import Finishing, subject
 from optsched.agents.weights import weights
@@ -159,7 +159,8 @@ class Training:
     def _from_best(self) -> None:
         if np.isfinite(self.best):  # else those there are of a run that no checkpoint came of
             best = self.folder.load(self.folder.best)
-            fill(self.network, best["network"], str(self.folder.best))
+            with restoring(self.folder.best):
+                fill(self.network, best["network"], str(self.folder.best))
 
     def _finish(self) -> None:
         """The further stages, each from the best weights so far, or from where it was left."""
@@ -169,7 +170,8 @@ class Training:
             self.network, self.config, self.seed, self.workers
         ).items():
             if name in self._stages:
-                stage.restore(self._stages[name])
+                with restoring(self.folder.checkpoint):
+                    stage.restore(self._stages[name])
             if name == self._stage:
                 fill(self.network, self._left, str(self.folder.checkpoint))
             elif not stage.round:
@@ -186,7 +188,8 @@ class Training:
     def _learn(self) -> None:
         learner = self.subject.learner(self.config, self.seed, self.device, self._timesteps)
         if self._ppo is not None:
-            learner.set_parameters(_parameters(self._ppo), device=self.device)
+            with restoring(self.folder.checkpoint):
+                learner.set_parameters(_parameters(self._ppo), device=self.device)
             learner.num_timesteps = self._timesteps
         else:
             self.subject.inside(learner).load_state_dict(self.network.state_dict())
@@ -277,17 +280,23 @@ class Training:
 
     def _restore(self) -> None:
         found = self.folder.load(self.folder.checkpoint)
-        fill(self.network, found["network"], str(self.folder.checkpoint))
-        self.cloning.restore(found["cloning"])
-        self.best = self.kept = found["best"]
-        self.waited = found["waited"]
-        self._stage, self._stages, self._left = found["stage"], found["stages"], found["network"]
-        self.seconds = found["seconds"]
-        torch.set_rng_state(found["torch"])
+        with restoring(self.folder.checkpoint):
+            fill(self.network, found["network"], str(self.folder.checkpoint))
+            self.cloning.restore(found["cloning"])
+            self.best = self.kept = float(found["best"])
+            self.waited, self.seconds = int(found["waited"]), float(found["seconds"])
+            self._stage, self._stages, self._left = (
+                found["stage"],
+                found["stages"],
+                found["network"],
+            )
+            torch.set_rng_state(found["torch"])
         self._ppo, self._timesteps = found.get("ppo"), int(found.get("timesteps", 0))
         self._rollouts = int(found.get("rollouts", 0))
         if self.folder.best.exists():  # a kill may have come between the two files
-            self.kept = min(self.kept, self.folder.load(self.folder.best)["gap"])
+            best = self.folder.load(self.folder.best)
+            with restoring(self.folder.best):
+                self.kept = min(self.kept, float(best["gap"]))
 
 
 def _only_critic(network: nn.Module, only: bool) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from optsched.agents.folder import Folder, fill
+from optsched.agents.folder import Folder, fill, restoring
 from optsched.agents.subject import Subject
 from optsched.errors import FormatError, InputError
 from optsched.solvers import agent_file
@@ -39,7 +39,9 @@ def weights(path: Path, kind: Subject) -> Given:
         from optsched.agents.subject import subject
 
         _require(path, subject(folder.config()["problem"]).environment, kind)
-        source, state = folder.best, folder.load(folder.best)["network"]
+        source, found = folder.best, folder.load(folder.best)
+        with restoring(source):
+            state = found["network"]
     else:
         _require(path, agent_file.environment_of(path), kind)
         source, state = path, _exported(path, kind)

@@ -122,3 +122,27 @@ def test_weights_of_another_problem_are_refused(tmp_path: Path, small: dict[str,
         Training(folder, device="cpu")
     with pytest.raises(InputError, match="there are vm-rescheduling, pod-packing"):
         subject("vms")
+
+
+def test_files_that_are_others_of_a_run_are_refused(tmp_path: Path, small: dict[str, Any]) -> None:
+    """Files that were swapped, and a learner that was cut short, end in a sentence."""
+    small |= {"tilt": small["tilt"] | {"rounds": 0}, "correct": small["correct"] | {"rounds": 0}}
+    small |= {"clone": small["clone"] | {"rounds": 1}, "n_timesteps": 32}
+    folder = train("vm-rescheduling", tmp_path / "run", small, 0, device="cpu").folder
+    Training(folder, device="cpu").run()
+    checkpoint, best = folder.checkpoint.read_bytes(), folder.best.read_bytes()
+    folder.checkpoint.write_bytes(best)
+    with pytest.raises(FormatError, match=r"checkpoint\.pt' is damaged; train anew"):
+        Training(folder, device="cpu")
+    folder.checkpoint.write_bytes(checkpoint)
+    folder.best.write_bytes(checkpoint)
+    with pytest.raises(FormatError, match=r"best\.pt' is damaged; train anew"):
+        Training(folder, device="cpu")
+    with pytest.raises(FormatError, match=r"best\.pt' is damaged; train anew"):
+        export_run(folder.path, str(tmp_path / "agent.onnx"))
+    folder.best.write_bytes(best)
+    content = folder.load(folder.checkpoint)
+    content |= {"ppo": content["ppo"][:100], "timesteps": 16}
+    folder.save(folder.checkpoint, content)
+    with pytest.raises(FormatError, match=r"checkpoint\.pt' is damaged; train anew"):
+        Training(folder, device="cpu").run()
