@@ -187,19 +187,17 @@ class TaskProblem:
         ways: dict[tuple[int, int], list[Ints]] = {}
         sources = np.unique(tasks.source).tolist() if network.shared.any() else []
         for j, site in enumerate(nodes.site.tolist() if sources else []):
-            last, before = network.tree(site)
             for source in sources:
                 size, here = tasks.input[tasks.source == source], source
                 after = np.zeros(len(size), np.int64)
-                while here != site and last[here] != NONE:
-                    link = last[here]
+                for link in network.hops(source, site) or ():
                     takes = -(-size // network.bandwidth[link])
+                    forth = int(network.ends[link, 0]) == here
                     if network.shared[link]:
-                        lane = 2 * link + int(network.ends[link, 0] != here)
-                        rows = np.stack([np.full(len(size), lane), after, takes], axis=1)
-                        ways.setdefault((j, source), []).append(rows)
+                        rows = np.stack([np.full(len(size), 2 * link + (not forth)), after, takes])
+                        ways.setdefault((j, source), []).append(rows.T)
                     after = after + network.latency[link] + takes
-                    here = before[here]
+                    here = int(network.ends[link, int(forth)])
         most = max((len(rows) for rows in ways.values()), default=0)
         found = np.full((len(tasks), len(nodes), most, 3), NONE, np.int64)
         for (j, source), passed in ways.items():
